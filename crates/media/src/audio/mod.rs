@@ -1,0 +1,1 @@
+//! Sound: sources, sinks, resampling.

@@ -1,0 +1,6 @@
+//! Devices, codecs and playout: everything between the camera or microphone and the network, and back.
+
+pub mod audio;
+pub mod capture;
+pub mod codec;
+pub mod playout;

@@ -1,0 +1,1 @@
+//! Jitter buffers, lip sync, frame sinks.
