@@ -1,0 +1,93 @@
+//! `cargo xtask bench`: release build, quiet machine, then the bench program takes over.
+
+use std::fs;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::packages::Purpose;
+use crate::{clip, command, run, setup};
+
+/// How long the machine is watched before a bench. Load averages would remember our own build for minutes.
+const WATCHED: Duration = Duration::from_secs(3);
+/// Above this share of all processors in use by others, figures say more about them than about us.
+const BUSY: f64 = 0.10;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Which bench: `loopback`; `--help` after `--` lists all.
+    name: String,
+    /// A shorter run, under a minute once built.
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+    /// Measure although the machine is busy.
+    #[arg(long)]
+    force: bool,
+    /// Install what is missing without asking.
+    #[arg(long, short)]
+    yes: bool,
+    /// Passed on to the bench.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    // Benches have peers and clips that only the tests' set-up brings.
+    setup::prepare(Purpose::Test, options.yes)?;
+    command::cargo(["build", "--release", "--package", "ahoy-bench"]).succeed()?;
+    let busy = busy_share()?;
+    if busy > BUSY && !options.force {
+        bail!(
+            "{:.0} % of this machine is busy with something else, so a measurement would mislead. \
+             Wait until it is quiet, or use --force.",
+            busy * 100.0
+        );
+    }
+    let flags = [(options.quick, "--quick"), (options.json, "--json")];
+    let mut bench = command::cargo(["run", "--quiet", "--release", "--package", "ahoy-bench", "--"])
+        .args([&options.name])
+        .args(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag))
+        .args(&options.args)
+        .env("AHOY_CLIPS", clip::folder()?);
+    Ok(run::same_code(bench.status()?))
+}
+
+/// Share of all processor time, 0 to 1, that is in use while we only wait.
+fn busy_share() -> Result<f64> {
+    let (busy_before, all_before) = processor_time()?;
+    thread::sleep(WATCHED);
+    let (busy, all) = processor_time()?;
+    Ok((busy - busy_before) as f64 / (all - all_before).max(1) as f64)
+}
+
+/// Ticks since boot in use, and all of them, from the first line of /proc/stat (proc(5)).
+fn processor_time() -> Result<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat").context("benches measure on Linux only, for now")?;
+    parse_processor_time(&stat).context("/proc/stat has no line about all processors")
+}
+
+fn parse_processor_time(stat: &str) -> Option<(u64, u64)> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    // user nice system idle iowait irq softirq steal; guest time after these is part of user time already.
+    let all: u64 = ticks.iter().take(8).sum();
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some((all - idle, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_and_waiting_time_is_not_busy() {
+        let stat = "cpu  10 1 5 80 4 0 0 0 7 0\ncpu0 10 1 5 80 4 0 0 0 7 0\n";
+        assert_eq!(parse_processor_time(stat), Some((16, 100)));
+        assert_eq!(parse_processor_time("intr 1 2 3\n"), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask`: everything a developer, a tester or CI does with this repository, as commands.
+//!
+//! It builds in seconds on purpose: whatever needs the product's own code (benches, reports, schemas) is a program of
+//! its own that is only started from here.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line tool")]
+
+mod bench;
+mod clip;
+mod command;
+mod counts;
+mod nextest;
+mod packages;
+mod run;
+mod setup;
+mod suites;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets this machine up for Ahoy, runs it, tests it and measures it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing on this machine, saying what and why first.
+    Setup(setup::Options),
+    /// Build Ahoy and start it. Without a window that is a 10-second loopback call and its report.
+    Run(run::Options),
+    /// Install what the tests need, then run them all.
+    Test(test::Options),
+    /// Measure Ahoy beside its peers (release build, quiet machine).
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Setup(options) => setup::main(&options),
+        Task::Run(options) => run::main(&options),
+        Task::Test(options) => test::main(&options),
+        Task::Bench(options) => bench::main(&options),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

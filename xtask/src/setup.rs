@@ -1,0 +1,254 @@
+//! `cargo xtask setup`: what this machine lacks, said first and then installed.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{self, Program};
+use crate::packages::{self, Package, Purpose};
+use crate::{clip, nextest, workspace};
+
+/// The oldest Node.js that the tests and the window's build tools run on.
+const OLDEST_NODE: u32 = 20;
+
+/// Folders with npm packages of their own, and what they are for.
+const NPM_FOLDERS: [(&str, Purpose, &str); 2] = [
+    ("ui", Purpose::Run, "the window's build tools"),
+    ("tests/interop", Purpose::Test, "the driver of the browser that Ahoy calls"),
+];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What this machine is to be set up for.
+    #[arg(long = "for", value_name = "PURPOSE", default_value = "test")]
+    purpose: Purpose,
+    /// Install without asking.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    prepare(options.purpose, options.yes)?;
+    eprintln!("This machine is ready.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings this machine to where `purpose` is possible. Quick, and nearly silent, where nothing is missing.
+pub(crate) fn prepare(purpose: Purpose, yes: bool) -> Result<()> {
+    check_rust()?;
+    check_node()?;
+    system_packages(purpose, yes)?;
+    for (folder, since, why) in NPM_FOLDERS {
+        if since <= purpose {
+            npm_packages(&workspace::root().join(folder), why)?;
+        }
+    }
+    if purpose >= Purpose::Test {
+        nextest::install()?;
+        clip::install()?;
+    }
+    Ok(())
+}
+
+/// rust-toolchain.toml makes rustup fetch the right Rust by itself; any other installation has to be new enough.
+fn check_rust() -> Result<()> {
+    let wanted = fs::read_to_string(workspace::root().join("rust-toolchain.toml"))
+        .ok()
+        .and_then(|text| text.split('"').nth(1).map(str::to_owned))
+        .context("rust-toolchain.toml names no channel")?;
+    let found = command::program("rustc")
+        .args(["--version"])
+        .read()
+        .context("Rust is missing: see https://rustup.rs")?;
+    let version = found.split(' ').nth(1).unwrap_or_default();
+    if parse_version(version) < parse_version(&wanted) {
+        bail!(
+            "Ahoy needs Rust {wanted} and this is {version}. Get it from https://rustup.rs, or update yours."
+        );
+    }
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if !command::cargo([subcommand, "--version"]).succeeds() {
+            bail!("cargo {subcommand} is missing. Install it: rustup component add {component}");
+        }
+    }
+    Ok(())
+}
+
+fn check_node() -> Result<()> {
+    let get =
+        format!("Get Node.js {OLDEST_NODE} or newer from https://nodejs.org (with npm), then try again.");
+    let Ok(found) = command::program("node").args(["--version"]).read() else {
+        bail!("Node.js is missing: the window's build tools and the browser tests need it. {get}");
+    };
+    if parse_version(found.trim().trim_start_matches('v')) < vec![OLDEST_NODE] {
+        bail!("Node.js {} is too old. {get}", found.trim());
+    }
+    if !command::exists("npm") {
+        bail!("npm is missing though Node.js is there. {get}");
+    }
+    Ok(())
+}
+
+/// The numbers of a version like `1.95.0` or `20.20.2-nightly`.
+fn parse_version(text: &str) -> Vec<u32> {
+    text.split(['.', '-', ' ']).map_while(|part| part.parse().ok()).collect()
+}
+
+fn system_packages(purpose: Purpose, yes: bool) -> Result<()> {
+    let distribution = distribution();
+    if !command::exists("apt-get") || !command::exists("dpkg-query") {
+        return without_apt(purpose);
+    }
+    let installed = installed_packages()?;
+    let missing: Vec<&Package> = packages::needed_for(purpose)
+        .filter(|package| !is_installed(package, &distribution, &installed))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name_on(&distribution)).collect();
+    eprintln!("Missing on this machine, and to be installed with apt-get:");
+    list(&missing, &distribution);
+    if !yes && !confirmed()? {
+        bail!("nothing was installed. To do it yourself: sudo apt-get install {}", names.join(" "));
+    }
+    apt_install(&names)
+}
+
+/// Virtual packages and browsers from elsewhere count by the program they bring; everything else by name.
+fn is_installed(package: &Package, distribution: &str, installed: &HashSet<String>) -> bool {
+    installed.contains(package.name_on(distribution)) || (package.name == "chromium" && package.is_seen())
+}
+
+fn without_apt(purpose: Purpose) -> Result<()> {
+    let missing: Vec<&Package> = packages::needed_for(purpose).filter(|package| !package.is_seen()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("This system has no apt-get. Please install what these Debian packages hold, then try again:");
+    list(&missing, "");
+    bail!("{} of the needed programs and libraries were not found", missing.len())
+}
+
+fn list(missing: &[&Package], distribution: &str) {
+    for package in missing {
+        eprintln!("  {:30} {}", package.name_on(distribution), package.why);
+    }
+}
+
+/// The `ID` of /etc/os-release: `debian`, `ubuntu` or something else; empty where there is none.
+fn distribution() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let id = text.lines().find_map(|line| line.strip_prefix("ID="));
+    id.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn installed_packages() -> Result<HashSet<String>> {
+    let listing = command::program("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
+        .read()?;
+    Ok(listing.lines().filter_map(|line| line.strip_prefix("installed ")).map(str::to_owned).collect())
+}
+
+/// Asks where somebody can answer. Where nobody can (CI), being told is enough: the command was the consent.
+fn confirmed() -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    eprint!("Go on? [Y/n] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+fn apt_install(names: &[&str]) -> Result<()> {
+    let started = Instant::now();
+    if !package_lists_exist() {
+        apt_get(["update"])?.succeed()?;
+    }
+    let install = || {
+        apt_get(["install", "--yes", "--no-install-recommends"])
+            .map(|apt_get| apt_get.args(names))
+            .and_then(Program::succeed)
+    };
+    if install().is_err() {
+        eprintln!("The package lists may be out of date: fetching them and trying once more.");
+        apt_get(["update"])?.succeed()?;
+        install().with_context(|| format!("apt-get could not install {}", names.join(" ")))?;
+    }
+    eprintln!("Installed {} packages in {} s.", names.len(), started.elapsed().as_secs());
+    Ok(())
+}
+
+fn package_lists_exist() -> bool {
+    fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+    })
+}
+
+fn apt_get<const N: usize>(args: [&str; N]) -> Result<Program> {
+    let is_root = command::program("id").args(["-u"]).read()?.trim() == "0";
+    let apt_get = if is_root {
+        command::program("env")
+    } else if command::exists("sudo") {
+        command::program("sudo").args(["env"]).with_input()
+    } else {
+        bail!("installing packages needs root, and there is no sudo here. As root: cargo xtask setup")
+    };
+    Ok(apt_get.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Dpkg::Use-Pty=0"]).args(args))
+}
+
+/// `npm ci` where the folder's lock file is newer than what is installed.
+fn npm_packages(folder: &Path, why: &str) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    let Ok(locked) = fs::metadata(&lock).and_then(|metadata| metadata.modified()) else {
+        return Ok(());
+    };
+    let installed = fs::metadata(folder.join("node_modules/.package-lock.json"));
+    if installed.and_then(|metadata| metadata.modified()).is_ok_and(|installed| installed >= locked) {
+        return Ok(());
+    }
+    eprintln!("Installing npm packages in {}: {why}", folder.display());
+    // The browser comes from the system; Playwright must not fetch one of its own.
+    command::program("npm")
+        .args(["ci", "--no-audit", "--no-fund"])
+        .in_folder(folder)
+        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .succeed()
+        .with_context(|| format!("the npm packages of {} could not be installed", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(parse_version("1.100.0") > parse_version("1.95.0"));
+        assert!(parse_version("1.95.0") >= parse_version("1.95"));
+        assert!(parse_version("18.19.1") < vec![OLDEST_NODE]);
+        assert!(parse_version("20.0.0-pre") >= vec![OLDEST_NODE]);
+        assert!(parse_version("") < vec![OLDEST_NODE]);
+    }
+
+    #[test]
+    fn every_package_says_why_it_is_needed_and_is_listed_once() {
+        let mut names = HashSet::new();
+        for package in packages::PACKAGES {
+            assert!(!package.why.is_empty(), "{}", package.name);
+            assert!(names.insert(package.name), "{} is listed twice", package.name);
+        }
+    }
+
+    #[test]
+    fn what_running_needs_the_tests_need_too() {
+        assert!(packages::needed_for(Purpose::Test).any(|package| package.name == "nasm"));
+        assert!(packages::needed_for(Purpose::Run).all(|package| package.name != "chromium"));
+    }
+}

@@ -1,0 +1,167 @@
+//! The suites of `cargo xtask test`: what each runs, and how long it may take on two cores with nothing built.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::command::{self, Program};
+use crate::counts::{self, Counts};
+use crate::{clip, nextest, workspace};
+
+/// Something to check about the checkout, reported as one line.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) budget: Duration,
+    step: Step,
+}
+
+enum Step {
+    /// A program that succeeds or does not: one test.
+    Check(Program),
+    /// Tests that cargo-nextest runs with this profile of .config/nextest.toml.
+    Nextest { profile: &'static str, args: Vec<String> },
+    /// Tests whose program prints how many passed and failed (see [`counts::in_line`]).
+    Counted(Program),
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+/// The suites that every change has to pass, quick ones first.
+pub(crate) fn usual() -> Vec<Suite> {
+    let mut suites = vec![
+        Suite {
+            name: "fmt",
+            what: "Rust code is formatted",
+            budget: minutes(1),
+            step: Step::Check(command::cargo(["fmt", "--all", "--check"])),
+        },
+        Suite {
+            name: "rules",
+            what: "dependencies point one way and are written up; xtask itself works",
+            budget: minutes(2),
+            step: Step::Nextest { profile: "default", args: vec!["--package=xtask".into()] },
+        },
+        Suite {
+            name: "clippy",
+            what: "Rust code compiles without warnings",
+            budget: minutes(10),
+            step: Step::Check(
+                command::cargo(["clippy", "--workspace", "--all-targets", "--"]).args(["--deny", "warnings"]),
+            ),
+        },
+        tests(&[]),
+        Suite {
+            name: "doctests",
+            what: "examples in the documentation run",
+            budget: minutes(2),
+            step: Step::Counted(command::cargo(["test", "--doc", "--workspace", "--no-fail-fast"])),
+        },
+        Suite {
+            name: "docs",
+            what: "the documentation builds without warnings",
+            budget: minutes(3),
+            step: Step::Check(
+                command::cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
+                    .env("RUSTDOCFLAGS", "--deny warnings"),
+            ),
+        },
+    ];
+    let ui = workspace::root().join("ui");
+    if ui.join("package.json").is_file() {
+        suites.push(Suite {
+            name: "ui",
+            what: "the window's own tests",
+            budget: minutes(2),
+            step: Step::Counted(command::program("npm").args(["test"]).in_folder(&ui)),
+        });
+    }
+    suites
+}
+
+/// The suites that take too long for every change.
+pub(crate) fn long() -> Vec<Suite> {
+    vec![Suite {
+        name: "deny",
+        what: "licences, advisories and sources of all dependencies",
+        budget: minutes(1),
+        step: Step::Check(command::cargo(["deny", "--all-features", "check"])),
+    }]
+}
+
+/// The unit and integration tests of the product: all, or those with a name that contains one of `filters`.
+pub(crate) fn tests(filters: &[String]) -> Suite {
+    let mut args = vec!["--workspace".to_owned()];
+    if filters.is_empty() {
+        args.extend(["--exclude".to_owned(), "xtask".to_owned()]); // its tests are the suite "rules"
+    }
+    args.extend_from_slice(filters);
+    Suite {
+        name: "tests",
+        what: "unit and integration tests",
+        budget: minutes(18),
+        step: Step::Nextest { profile: "default", args },
+    }
+}
+
+impl Suite {
+    /// Runs it with its output on standard error. Whatever goes wrong is at least one failed test.
+    pub(crate) fn run(self) -> Result<Counts> {
+        match self.step {
+            Step::Check(mut program) => {
+                let success = program.status_on_stderr()?.success();
+                Ok(Counts { passed: u64::from(success), failed: u64::from(!success) })
+            }
+            Step::Nextest { profile, args } => {
+                let report = nextest::report(profile)?;
+                if report.exists() {
+                    fs::remove_file(&report).context("the report of the last run could not be removed")?;
+                }
+                let success = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"])
+                    .args(args)
+                    .env("AHOY_CLIPS", clip::folder()?)
+                    .status_on_stderr()?
+                    .success();
+                let counts = fs::read_to_string(&report).ok().and_then(|report| counts::in_junit(&report));
+                Ok(judged(success, counts))
+            }
+            Step::Counted(program) => {
+                let mut found: Option<Counts> = None;
+                let success = program
+                    .watch(|line| {
+                        if let Some(counts) = counts::in_line(line) {
+                            found = Some(found.unwrap_or_default() + counts);
+                        }
+                    })?
+                    .success();
+                Ok(judged(success, found))
+            }
+        }
+    }
+}
+
+/// A program that failed, or reported nothing, must not look passed.
+fn judged(success: bool, counts: Option<Counts>) -> Counts {
+    let mut counts = counts.unwrap_or(Counts { passed: 0, failed: 1 });
+    if !success {
+        counts.failed = counts.failed.max(1);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_or_silent_program_is_never_a_pass() {
+        let two = Counts { passed: 2, failed: 0 };
+        assert_eq!(judged(true, Some(two)), two);
+        assert_eq!(judged(false, Some(two)), Counts { passed: 2, failed: 1 });
+        assert_eq!(judged(false, Some(Counts { passed: 2, failed: 3 })).failed, 3);
+        assert_eq!(judged(true, None).failed, 1);
+    }
+}
