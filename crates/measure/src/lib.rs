@@ -5,4 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod freeze;
+pub mod picture;
+pub mod process;
+pub mod spread;
 pub mod stamp;
