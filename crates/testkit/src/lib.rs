@@ -2,9 +2,14 @@
 //!
 //! - [`clock`]: virtual time for pure machines.
 //! - [`link`]: the pure link model with its packet log.
+//! - [`wire`]: the same model between real sockets.
 
 pub mod clock;
 pub mod link;
+#[cfg(unix)]
+pub mod wire;
 
 pub use clock::{Scheduler, VirtualClock};
 pub use link::{Link, LinkConfig, LinkConfigBuilder, Loss, RateSchedule};
+#[cfg(unix)]
+pub use wire::{Direction, LinkHandle, Side, UdpRelay};
