@@ -8,5 +8,6 @@
 pub mod freeze;
 pub mod picture;
 pub mod process;
+pub mod sound;
 pub mod spread;
 pub mod stamp;
