@@ -10,12 +10,12 @@ mod bench;
 mod clip;
 mod command;
 mod counts;
-mod nextest;
 mod packages;
 mod run;
 mod setup;
 mod suites;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;

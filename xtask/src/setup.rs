@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::command;
 use crate::packages::{self, Package, Purpose};
-use crate::{clip, nextest, workspace};
+use crate::{clip, tools, workspace};
 
-/// The oldest Node.js that the tests and the window's build tools run on.
-const OLDEST_NODE: u32 = 20;
+/// The oldest Node.js that the window's build tools (Vite) and the browser tests run on.
+const OLDEST_NODE: &str = "20.19";
 
 /// Folders with npm packages of their own, and what they are for.
 const NPM_FOLDERS: [(&str, Purpose, &str); 2] = [
@@ -52,7 +52,7 @@ pub(crate) fn prepare(purpose: Purpose, yes: bool) -> Result<()> {
         }
     }
     if purpose >= Purpose::Test {
-        nextest::install()?;
+        tools::install(purpose)?;
         clip::install()?;
     }
     Ok(())
@@ -88,7 +88,7 @@ fn check_node() -> Result<()> {
     let Ok(found) = command::program("node").args(["--version"]).read() else {
         bail!("Node.js is missing: the window's build tools and the browser tests need it. {get}");
     };
-    if parse_version(found.trim().trim_start_matches('v')) < vec![OLDEST_NODE] {
+    if parse_version(found.trim().trim_start_matches('v')) < parse_version(OLDEST_NODE) {
         bail!("Node.js {} is too old. {get}", found.trim());
     }
     if !command::exists("npm") {
@@ -235,9 +235,9 @@ mod tests {
     fn versions_compare_by_number() {
         assert!(parse_version("1.100.0") > parse_version("1.95.0"));
         assert!(parse_version("1.95.0") >= parse_version("1.95"));
-        assert!(parse_version("18.19.1") < vec![OLDEST_NODE]);
-        assert!(parse_version("20.0.0-pre") >= vec![OLDEST_NODE]);
-        assert!(parse_version("") < vec![OLDEST_NODE]);
+        assert!(parse_version("20.9.0") < parse_version(OLDEST_NODE));
+        assert!(parse_version("22.0.0-pre") >= parse_version(OLDEST_NODE));
+        assert!(parse_version("") < parse_version(OLDEST_NODE));
     }
 
     #[test]
