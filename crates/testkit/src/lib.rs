@@ -1,10 +1,13 @@
 //! What Ahoy's tests and benches stand on: virtual time, an emulated network link, and stand-ins for devices.
 //!
 //! - [`clock`]: virtual time for pure machines.
+//! - `lab`: sound devices and cameras (Linux).
 //! - [`link`]: the pure link model with its packet log.
 //! - [`wire`]: the same model between real sockets.
 
 pub mod clock;
+#[cfg(target_os = "linux")]
+pub mod lab;
 pub mod link;
 #[cfg(unix)]
 pub mod wire;
