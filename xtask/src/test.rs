@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn long_suites_run_only_when_asked_for() {
+    fn the_long_suites_run_only_when_asked_for() {
         assert!(!names(&options(false, &[])).contains(&"deny"));
         assert!(names(&options(true, &[])).contains(&"deny"));
         assert_eq!(names(&options(false, &["deny"])), ["deny"]);

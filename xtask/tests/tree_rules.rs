@@ -100,14 +100,15 @@ fn every_direct_dependency_is_explained() {
         }
     }
     let page = read("docs/dependencies.md");
-    let explained: BTreeMap<&str, &str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .filter_map(|row| row.split_once('`'))
-        .map(|(name, rest)| (name, rest.split('|').nth(1).unwrap_or_default().trim()))
-        .collect();
-
     let mut wrong = Vec::new();
+    let mut explained: BTreeMap<&str, &str> = BTreeMap::new();
+    for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let (name, rest) = row.split_once('`').expect("the name ends with a backtick");
+        let pin = rest.split('|').nth(1).unwrap_or_default().trim();
+        if explained.insert(name, pin).is_some() {
+            wrong.push(format!("docs/dependencies.md explains {name} twice"));
+        }
+    }
     for (name, version) in &used {
         match explained.get(name.as_str()) {
             None => wrong.push(format!("docs/dependencies.md does not say why {name} is there")),
