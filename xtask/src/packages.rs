@@ -5,8 +5,10 @@ use crate::command;
 /// What a machine is set up for. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Purpose {
-    /// Building and running Ahoy.
+    /// Building Ahoy and making calls without a window.
     Run,
+    /// Building and opening the window.
+    Window,
     /// Running its tests.
     Test,
     /// Running the long tests as well.
@@ -36,7 +38,7 @@ const fn package(purpose: Purpose, name: &'static str, probe: Probe, why: &'stat
 }
 
 use Probe::{Library, Program, Unknown};
-use Purpose::{Run, Test};
+use Purpose::{Run, Test, Window};
 
 /// Every package, in the order in which they are shown.
 pub(crate) const PACKAGES: &[Package] = &[
@@ -47,12 +49,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Run, "libclang-dev", Unknown, "reads the kernel's camera interface (V4L2) for Rust"),
     package(Run, "libasound2-dev", Library("alsa"), "sound through ALSA"),
     package(Run, "libpulse-dev", Library("libpulse"), "sound through PulseAudio and PipeWire"),
-    package(Run, "libwebkit2gtk-4.1-dev", Library("webkit2gtk-4.1"), "the window's web view"),
-    package(Run, "libayatana-appindicator3-dev", Library("ayatana-appindicator3-0.1"), "the tray icon"),
-    package(Run, "librsvg2-dev", Library("librsvg-2.0"), "icons"),
-    package(Run, "patchelf", Program(&["patchelf"]), "bundles the app"),
-    package(Run, "gstreamer1.0-libav", Unknown, "H.264 pictures inside the window"),
-    package(Run, "gstreamer1.0-plugins-good", Unknown, "sound and pictures inside the window"),
+    package(Window, "libwebkit2gtk-4.1-dev", Library("webkit2gtk-4.1"), "the window's web view"),
+    package(Window, "libayatana-appindicator3-dev", Library("ayatana-appindicator3-0.1"), "the tray icon"),
+    package(Window, "librsvg2-dev", Library("librsvg-2.0"), "icons"),
+    package(Window, "patchelf", Program(&["patchelf"]), "bundles the app"),
+    package(Window, "gstreamer1.0-libav", Unknown, "H.264 pictures inside the window"),
+    package(Window, "gstreamer1.0-plugins-good", Unknown, "sound and pictures inside the window"),
     package(
         Test,
         "pulseaudio",
@@ -77,7 +79,13 @@ pub(crate) const PACKAGES: &[Package] = &[
         "the browser that Ahoy must be able to call",
     ),
     package(Test, "xvfb", Program(&["Xvfb"]), "a display for window tests"),
-    package(Test, "dbus-x11", Program(&["dbus-launch"]), "a session bus for window tests"),
+    package(Test, "dbus-daemon", Program(&["dbus-daemon"]), "a session bus for window tests"),
+    package(
+        Test,
+        "webkit2gtk-driver",
+        Program(&["WebKitWebDriver"]),
+        "presses the window's buttons in tests",
+    ),
     package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
     package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),
     package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),

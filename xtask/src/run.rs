@@ -28,8 +28,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if options.window && !has_display() {
         bail!("there is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set). Leave --window out.");
     }
-    setup::prepare(Purpose::Run, options.yes)?;
-    let package = if options.window { "ahoy" } else { "ahoy-cli" };
+    let (package, purpose) =
+        if options.window { ("ahoy", Purpose::Window) } else { ("ahoy-cli", Purpose::Run) };
+    setup::prepare(purpose, options.yes)?;
     let mut program = command::cargo(["run", "--release", "--package", package, "--"]);
     if !options.window {
         program = program.args(["loopback", "--seconds", LOOPBACK_SECONDS]);

@@ -18,7 +18,7 @@ const OLDEST_NODE: &str = "20.19";
 
 /// Folders with npm packages of their own, and what they are for.
 const NPM_FOLDERS: [(&str, Purpose, &str); 2] = [
-    ("ui", Purpose::Run, "the window's build tools"),
+    ("ui", Purpose::Window, "the window's build tools"),
     ("tests/interop", Purpose::Test, "the driver of the browser that Ahoy calls"),
 ];
 
@@ -44,7 +44,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// Brings this machine to where `purpose` is possible. Quick, and nearly silent, where nothing is missing.
 pub(crate) fn prepare(purpose: Purpose, yes: bool) -> Result<()> {
     check_rust()?;
-    check_node()?;
+    if purpose >= Purpose::Window {
+        check_node()?;
+    }
     system_packages(purpose, yes)?;
     for (folder, since, why) in NPM_FOLDERS {
         if since <= purpose {
