@@ -4,3 +4,6 @@ pub mod audio;
 pub mod capture;
 pub mod codec;
 pub mod playout;
+pub mod scale;
+pub mod slot;
+pub mod y4m;
