@@ -6,8 +6,10 @@
 use std::io;
 use std::process::{Command, Output, Stdio};
 
+mod fake_camera;
 mod pulse;
 
+pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
 
 /// Why a stand-in can't be had.
