@@ -17,7 +17,7 @@ const BUSY: f64 = 0.10;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which bench: `loopback`; `--help` after `--` lists all.
+    /// Which bench; `cargo xtask bench help` lists them.
     name: String,
     /// A shorter run, under a minute once built.
     #[arg(long)]
@@ -39,7 +39,8 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     // Benches have peers and clips that only the tests' set-up brings.
     setup::prepare(Purpose::Test, options.yes)?;
-    command::cargo(["build", "--release", "--package", "ahoy-bench"]).succeed()?;
+    // Benches start the command line program beside them, as users have it.
+    command::cargo(["build", "--release", "--package", "ahoy-bench", "--package", "ahoy-cli"]).succeed()?;
     let busy = busy_share()?;
     if busy > BUSY && !options.force {
         bail!(

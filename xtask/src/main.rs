@@ -10,6 +10,7 @@ mod bench;
 mod clip;
 mod command;
 mod counts;
+mod generate;
 mod packages;
 mod run;
 mod setup;
@@ -38,6 +39,8 @@ enum Task {
     Run(run::Options),
     /// Install what the tests need, then run them all.
     Test(test::Options),
+    /// Write the files that programs of ours generate, such as the schema of the call report.
+    Generate(generate::Options),
     /// Measure Ahoy beside its peers (release build, quiet machine).
     Bench(bench::Options),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::main(&options),
         Task::Run(options) => run::main(&options),
         Task::Test(options) => test::main(&options),
+        Task::Generate(options) => generate::main(&options),
         Task::Bench(options) => bench::main(&options),
     };
     outcome.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, tools, workspace};
+use crate::{clip, generate, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -24,6 +24,8 @@ enum Step {
     Nextest { profile: &'static str, args: Vec<String> },
     /// Tests whose program prints how many passed and failed (see [`counts::in_line`]).
     Counted(Program),
+    /// Files in the repository that programs of ours generate.
+    Generated,
 }
 
 const fn minutes(minutes: u64) -> Duration {
@@ -59,6 +61,12 @@ pub(crate) fn usual() -> Vec<Suite> {
             what: "examples in the documentation run",
             budget: minutes(2),
             step: Step::Counted(command::cargo(["test", "--doc", "--workspace", "--no-fail-fast"])),
+        },
+        Suite {
+            name: "generated",
+            what: "generated files are what would be generated now",
+            budget: minutes(1),
+            step: Step::Generated,
         },
         Suite {
             name: "docs",
@@ -140,6 +148,7 @@ impl Suite {
                     .success();
                 Ok(judged(success, found))
             }
+            Step::Generated => generate::generate(true),
         }
     }
 }
