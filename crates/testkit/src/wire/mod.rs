@@ -1,4 +1,5 @@
-//! The link model between real packets: [`UdpRelay`] stands between two sockets on this machine.
+//! The link model between real packets: [`UdpRelay`] stands between two sockets on this machine, `TunLink` (Linux, root)
+//! between two network namespaces.
 //!
 //! Each runs on a thread of its own that sleeps with microsecond resolution, so a delay is met to about 0.1 ms on a
 //! machine that is not overloaded.
@@ -8,10 +9,14 @@ mod handle;
 mod pump;
 mod relay;
 mod tap;
+#[cfg(target_os = "linux")]
+mod tun;
 
 pub use handle::{LinkHandle, Punctuality};
 pub use relay::{RelayError, UdpRelay};
 pub use tap::{TAP_CAPACITY, TapReport, TappedPacket, WireKind};
+#[cfg(target_os = "linux")]
+pub use tun::{TunError, TunLink, TunUnavailable};
 
 /// One of the two ends that a link connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

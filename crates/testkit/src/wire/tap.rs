@@ -14,7 +14,7 @@ pub struct TappedPacket {
     pub at: MediaTime,
     /// Which way it went.
     pub direction: Direction,
-    /// The UDP payload.
+    /// The UDP payload; between namespaces the whole IP packet.
     pub data: Box<[u8]>,
 }
 

@@ -1,0 +1,288 @@
+//! A link between two network namespaces, for programs that need addresses and interfaces of their own.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use ahoy_media_types::MediaClock;
+use rustix::fs::{Mode, OFlags};
+use rustix::ioctl::{self, Setter, ioctl};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::handle::{LinkHandle, Shared};
+use super::pump::{self, Received, Wire};
+use super::{Carried, Direction, Route, Side};
+use crate::link::LinkConfig;
+
+const DEVICE: &str = "ahoy0";
+/// Packets that the kernel keeps for the link's thread: more than a second at the rates of calls.
+const DEVICE_QUEUE_PACKETS: &str = "10000";
+/// Addresses set aside for testing networks (RFC 2544 appendix C.2.2).
+const PREFIX_LENGTH: u8 = 30;
+
+/// Why no [`TunLink`] can be made on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum TunUnavailable {
+    /// The process may not make namespaces and interfaces.
+    #[error("network namespaces need root: run this as root, for example with sudo")]
+    NotRoot,
+    /// The kernel's TUN interface can't be opened.
+    #[error(
+        "/dev/net/tun can't be opened: {0}; load the kernel module tun, or allow the device in this container"
+    )]
+    NoTun(io::Error),
+    /// The `ip` program is missing.
+    #[error("the program ip is not installed: run `cargo xtask setup`, or install the package iproute2")]
+    NoIp,
+}
+
+/// Why a [`TunLink`] could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TunError {
+    /// This machine can't have any.
+    #[error(transparent)]
+    Unavailable(#[from] TunUnavailable),
+    /// `ip` refused a command.
+    #[error("`ip {arguments}` failed: {output}")]
+    Ip {
+        /// What it was asked.
+        arguments: String,
+        /// What it said.
+        output: String,
+    },
+    /// The operating system refused something.
+    #[error("the link between namespaces could not be made: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Two network namespaces with nothing but an emulated link between them: a TUN device in each, which is the default
+/// route. Dropping the link deletes both.
+#[derive(Debug)]
+pub struct TunLink {
+    handle: LinkHandle,
+    shared: Arc<Shared>,
+    a: Namespace,
+    b: Namespace,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TunLink {
+    /// Whether this machine can have such links.
+    pub fn available() -> Result<(), TunUnavailable> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(TunUnavailable::NotRoot);
+        }
+        open_tun().map_err(TunUnavailable::NoTun)?;
+        let ip = Command::new("ip").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ip.map(|_| ()).map_err(|_| TunUnavailable::NoIp)
+    }
+
+    /// Makes two namespaces with one link for packets from A to B and one for the way back.
+    pub fn start(forward: LinkConfig, backward: LinkConfig) -> Result<TunLink, TunError> {
+        Self::start_with_clock(MediaClock::start(), forward, backward)
+    }
+
+    /// The same with a given clock, so that the packet log and other records share their timeline.
+    pub fn start_with_clock(
+        clock: MediaClock,
+        forward: LinkConfig,
+        backward: LinkConfig,
+    ) -> Result<TunLink, TunError> {
+        Self::available()?;
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let a = Namespace::make(number, Side::A)?;
+        let b = Namespace::make(number, Side::B)?;
+        let shared = Shared::new(clock, forward, backward)?;
+        let wire = TunWire { a: a.open_device(Side::A)?, b: b.open_device(Side::B)? };
+        let thread = pump::start("ahoy-tunlink", Arc::clone(&shared), wire)?;
+        Ok(Self { handle: LinkHandle::new(Arc::clone(&shared)), shared, a, b, thread: Some(thread) })
+    }
+
+    /// Control over the links, to be kept or sent elsewhere.
+    pub fn handle(&self) -> LinkHandle {
+        self.handle.clone()
+    }
+
+    /// The name of a side's namespace, as `ip netns` knows it.
+    pub fn namespace(&self, side: Side) -> &str {
+        &self.at(side).name
+    }
+
+    /// The address of a side's device. Links do not see each other, so all have the same addresses.
+    pub fn address(side: Side) -> IpAddr {
+        match side {
+            Side::A => Ipv4Addr::new(198, 18, 0, 1).into(),
+            Side::B => Ipv4Addr::new(198, 18, 0, 2).into(),
+        }
+    }
+
+    /// A command that runs `program` inside a side's namespace.
+    pub fn command_in(&self, side: Side, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.namespace(side)]).arg(program);
+        command
+    }
+
+    /// Runs `work` on a thread inside a side's namespace. Sockets that it opens stay there.
+    pub fn run_in<T: Send>(&self, side: Side, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        self.at(side).run(work)
+    }
+
+    fn at(&self, side: Side) -> &Namespace {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+}
+
+impl Drop for TunLink {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the link's thread panicked");
+        }
+    }
+}
+
+/// Part of the namespaces' names, beside the process id: a process may have several links.
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+#[derive(Debug)]
+struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    fn make(number: u32, side: Side) -> Result<Self, TunError> {
+        let letter = if side == Side::A { 'a' } else { 'b' };
+        let name = format!("ahoy-{}-{number}-{letter}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        // From here on dropping deletes it.
+        let namespace = Self { name };
+        // Otherwise the kernel's own IPv6 packets would be on the link, and in its log.
+        namespace.run(disable_ipv6)??;
+        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
+        Ok(namespace)
+    }
+
+    /// Makes the TUN device, with its address and as the default route.
+    fn open_device(&self, side: Side) -> Result<OwnedFd, TunError> {
+        let device = self.run(|| open_tun().and_then(|tun| attach(&tun).map(|()| tun)))??;
+        let address = format!("{}/{PREFIX_LENGTH}", TunLink::address(side));
+        let peer = TunLink::address(side.other()).to_string();
+        ip(&["-n", &self.name, "address", "add", &address, "dev", DEVICE])?;
+        ip(&["-n", &self.name, "link", "set", DEVICE, "txqueuelen", DEVICE_QUEUE_PACKETS, "up"])?;
+        ip(&["-n", &self.name, "route", "add", "default", "via", &peer])?;
+        Ok(device)
+    }
+
+    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let path = format!("/run/netns/{}", self.name);
+        // A thread that has moved cannot be used for anything else, so each call has its own.
+        let inside = || {
+            let namespace = File::open(&path)?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(work())
+        };
+        thread::scope(|scope| match scope.spawn(inside).join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if let Err(error) = ip(&["netns", "delete", &self.name]) {
+            tracing::warn!(%error, "a network namespace stays behind");
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), TunError> {
+    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(TunError::Ip {
+            arguments: arguments.join(" "),
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        }),
+    }
+}
+
+/// For all interfaces of the thread's namespace that come after; a kernel without IPv6 has no such file.
+fn disable_ipv6() -> io::Result<()> {
+    match std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written,
+    }
+}
+
+fn open_tun() -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/dev/net/tun", flags, Mode::empty())?)
+}
+
+/// `struct ifreq` of the kernel, as far as it is used here (netdevice(7)).
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; 16],
+    flags: i16,
+    rest: [u8; 22],
+}
+
+/// `TUNSETIFF` of linux/if_tun.h, whose argument is declared as an int but is a pointer to an `ifreq`.
+const SET_INTERFACE: ioctl::Opcode = ioctl::opcode::write::<i32>(b'T', 202);
+/// `IFF_TUN | IFF_NO_PI`: bare IP packets.
+const BARE_IP: i16 = 0x1001;
+
+/// Makes the device [`DEVICE`] in the thread's namespace; it lives as long as `tun`.
+fn attach(tun: &OwnedFd) -> io::Result<()> {
+    let mut name = [0; 16];
+    name[..DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
+    let request = InterfaceRequest { name, flags: BARE_IP, rest: [0; 22] };
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which InterfaceRequest is as long as.
+    unsafe { ioctl(tun, Setter::<SET_INTERFACE, _>::new(request)) }?;
+    Ok(())
+}
+
+struct TunWire {
+    a: OwnedFd,
+    b: OwnedFd,
+}
+
+impl Wire for TunWire {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.a.as_fd(), self.b.as_fd()]
+    }
+
+    fn receive(&mut self, index: usize, buffer: &mut [u8]) -> Received {
+        let (device, direction) = match index {
+            0 => (&self.a, Direction::AToB),
+            _ => (&self.b, Direction::BToA),
+        };
+        match rustix::io::read(device, &mut *buffer) {
+            Ok(0) | Err(_) => Received::Empty,
+            Ok(length) => {
+                let data = buffer[..length].into();
+                Received::Packet(direction, Carried { data, wire_bytes: length, route: Route::default() })
+            }
+        }
+    }
+
+    fn transmit(&mut self, direction: Direction, packet: &Carried) -> io::Result<()> {
+        let device = match direction {
+            Direction::AToB => &self.b,
+            Direction::BToA => &self.a,
+        };
+        rustix::io::write(device, &packet.data)?;
+        Ok(())
+    }
+}
