@@ -1,5 +1,16 @@
-//! Jitter buffers, lip sync, frame sinks.
+//! From packets to pictures on the screen and sound in the ear: jitter buffers, lip sync, frame sinks.
+//!
+//! Jitter buffers and clocks are pure state machines: time is passed in, nothing blocks, nothing reads a clock.
+
+#![forbid(unsafe_code)]
 
 mod frame_sink;
+mod h264_depacketizer;
+mod reception;
+mod video_jitter;
 
-pub use frame_sink::{FrameSink, NullSink, Recorded, SinkError, Y4mSink};
+pub use self::frame_sink::{FrameSink, NullSink, Recorded, SinkError, Y4mSink};
+pub use self::h264_depacketizer::{AccessUnit, DepacketizeError, H264Depacketizer};
+pub use self::video_jitter::{
+    AssembledFrame, VideoJitterBuffer, VideoJitterConfig, VideoJitterStats, VideoOut,
+};
