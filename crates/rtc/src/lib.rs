@@ -1,1 +1,37 @@
-//! PeerConnection.
+//! Ahoy's PeerConnection: the only crate that names the WebRTC library.
+//!
+//! A [`Peer`] is one end of a call. It owns the library's connection in a single task, negotiates by itself (perfect
+//! negotiation, see [`negotiation`]) and speaks to its owner through typed events; the owner only carries
+//! [`Signal`]s across. Encoded frames go in through [`LocalTrack`], RTP packets come out of [`RemoteTrack`] with the
+//! time at which they were taken from the socket, and bytes go both ways through [`Channel`].
+//!
+//! What the library does not do, or does wrongly, is put right in here, so that nobody else has to know:
+//! retransmissions are unwrapped and requested in [`interceptors`], socket buffers are widened in [`socket`], payload
+//! types are looked up when negotiation ends instead of when a track is made, and an answer keeps the DTLS role that
+//! is already established.
+
+#![forbid(unsafe_code)]
+
+mod channels;
+mod config;
+mod error;
+pub(crate) mod interceptors;
+mod log_filter;
+pub mod negotiation;
+mod peer;
+mod signal;
+pub(crate) mod socket;
+mod stats;
+mod tracks;
+
+pub use channels::{Channel, ChannelEvent, ChannelOptions, Message, Reliability};
+pub use config::{PeerConfig, Politeness};
+pub use error::RtcError;
+pub use log_filter::log_directives;
+pub use peer::{ConnectionState, Peer, PeerEvent, PeerEvents, Phase};
+pub use signal::{DescriptionKind, Signal};
+pub use stats::{
+    CandidateKind, InboundStats, LocalTrackStats, OutboundStats, Path, PathEnd, PeerStats, RemoteTrackStats,
+    TransportStats,
+};
+pub use tracks::{LocalTrack, LocalTrackEvent, RemoteTrack, RemoteTrackEvent};

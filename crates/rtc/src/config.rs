@@ -1,0 +1,219 @@
+//! How a peer is set up: the codecs it offers, the timers and ciphers of its transport, the interceptors in between.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ahoy_media_types::Codec;
+use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
+use webrtc::peer_connection::{
+    CipherSuiteId, MediaEngine, Registry, SettingEngine, SettingEngineBuilder, Slot, SrtpProtectionProfile,
+};
+
+use crate::error::LibraryError;
+use crate::interceptors::{MediaTap, NackGenerator, RtxUnwrap, SenderReports};
+
+/// Which side gives way when both offer at once (perfect negotiation, W3C WebRTC section 10.7). The two sides of a
+/// call must differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Politeness {
+    /// Takes back its own offer and answers the other's.
+    Polite,
+    /// Keeps its offer and ignores the other's.
+    Impolite,
+}
+
+/// What a [`crate::Peer`] needs to know before it exists.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// Which side gives way when both offer at once.
+    pub role: Politeness,
+    /// Local UDP addresses to bind. An unspecified address stands for all interfaces of its family except loopback;
+    /// port 0 for any free port.
+    pub bind: Vec<SocketAddr>,
+    /// The longest data channel message accepted and announced, in bytes.
+    pub max_message_size: u32,
+    /// Bytes that a data channel holds for sending before `send` waits.
+    pub channel_send_buffer: usize,
+}
+
+impl PeerConfig {
+    /// Messages of 256 KiB are what Chromium announces, so peers of ours and browsers take the same.
+    pub const DEFAULT_MAX_MESSAGE_SIZE: u32 = 256 * 1024;
+    /// Enough for 100 Mb/s over 160 ms of round trip, and small enough that a closed call gives it back at once.
+    pub const DEFAULT_CHANNEL_SEND_BUFFER: usize = 2 * 1024 * 1024;
+
+    /// A peer that is only reachable from this machine, for calls to oneself and for tests.
+    pub fn loopback(role: Politeness) -> Self {
+        Self { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Self::new(role) }
+    }
+
+    /// A peer on all interfaces and any free ports.
+    pub fn new(role: Politeness) -> Self {
+        Self {
+            role,
+            bind: vec![
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            ],
+            max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
+            channel_send_buffer: Self::DEFAULT_CHANNEL_SEND_BUFFER,
+        }
+    }
+}
+
+impl Default for PeerConfig {
+    /// All interfaces, any free ports, the side that gives way.
+    fn default() -> Self {
+        Self::new(Politeness::Polite)
+    }
+}
+
+/// Payload type offered for H.264 (dynamic range, RFC 3551 section 6); an answer uses the offerer's.
+const H264_PAYLOAD_TYPE: u8 = 102;
+/// Payload type offered for retransmissions of H.264 (RFC 4588).
+const H264_RTX_PAYLOAD_TYPE: u8 = 103;
+/// Payload type offered for Opus: the one that browsers use.
+const OPUS_PAYLOAD_TYPE: u8 = 111;
+
+/// `42e01f` is constrained baseline, level 3.1; the level may differ per direction and openh264 and browsers decode
+/// well above it. Mode 1 allows slices over several packets (RFC 6184 section 8.1).
+const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+/// RFC 7587 section 6.1: 10 ms packets allowed, in-band FEC and discontinuous transmission understood.
+const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;usedtx=1";
+
+/// The library's description of a codec as a track must name it to be matched with the negotiated one.
+pub(crate) fn track_codec(codec: Codec) -> RTCRtpCodec {
+    let (mime_type, channels, fmtp) = match codec {
+        Codec::H264 => (MIME_TYPE_H264, 0, H264_FMTP),
+        Codec::Opus => (MIME_TYPE_OPUS, 2, OPUS_FMTP),
+    };
+    RTCRtpCodec {
+        mime_type: mime_type.to_owned(),
+        clock_rate: codec.clock_rate(),
+        channels,
+        sdp_fmtp_line: fmtp.to_owned(),
+        rtcp_feedback: vec![],
+    }
+}
+
+/// Our codec for a MIME type such as `video/H264`.
+pub(crate) fn codec_of_mime(mime_type: &str) -> Option<Codec> {
+    if mime_type.eq_ignore_ascii_case(MIME_TYPE_H264) {
+        Some(Codec::H264)
+    } else if mime_type.eq_ignore_ascii_case(MIME_TYPE_OPUS) {
+        Some(Codec::Opus)
+    } else {
+        None
+    }
+}
+
+/// The library's word for the kind of medium that a codec carries.
+pub(crate) fn kind_of(codec: Codec) -> RtpCodecKind {
+    match codec {
+        Codec::H264 => RtpCodecKind::Video,
+        Codec::Opus => RtpCodecKind::Audio,
+    }
+}
+
+pub(crate) fn media_engine() -> Result<MediaEngine, LibraryError> {
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
+    let mut engine = MediaEngine::default();
+
+    let mut h264 = track_codec(Codec::H264);
+    h264.rtcp_feedback = vec![
+        feedback("transport-cc", ""),
+        feedback("ccm", "fir"),
+        feedback("nack", ""),
+        feedback("nack", "pli"),
+    ];
+    let rtx = RTCRtpCodec {
+        mime_type: "video/rtx".to_owned(),
+        clock_rate: Codec::H264.clock_rate(),
+        channels: 0,
+        sdp_fmtp_line: format!("apt={H264_PAYLOAD_TYPE}"),
+        rtcp_feedback: vec![],
+    };
+    let mut opus = track_codec(Codec::Opus);
+    opus.rtcp_feedback = vec![feedback("transport-cc", "")];
+
+    for (rtp_codec, payload_type, kind) in [
+        (h264, H264_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (rtx, H264_RTX_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (opus, OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
+    ] {
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
+    }
+    for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+        for uri in [TRANSPORT_CC_URI, MID_URI] {
+            let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+            engine.register_header_extension(extension, kind, None)?;
+        }
+    }
+    Ok(engine)
+}
+
+/// Transport-wide sequence numbers: what congestion control at the other end reports on.
+const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/// The media section that a packet belongs to (RFC 9143 section 15.1).
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+
+/// Sent video packets kept for retransmission: over two seconds at 3 Mb/s, far beyond the time a frame is useful.
+const RETRANSMISSION_BUFFER: u16 = 1024;
+
+/// Where [`RtxUnwrap`] sits: before loss detection, which must see repaired packets as arrivals.
+const RTX_UNWRAP_SLOT: usize = 6_500;
+/// Where [`MediaTap`] sits: nearest to the application, behind everything that measures arrivals.
+const MEDIA_TAP_SLOT: usize = 14_000;
+
+pub(crate) fn interceptors(tap: MediaTap, nack: NackGenerator, reports: SenderReports) -> Registry {
+    Registry::new()
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_BUFFER).build())
+        .with(Slot::from(RTX_UNWRAP_SLOT), RtxUnwrap::default())
+        .with(Slot::NackGenerator, nack)
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::SenderReport, reports)
+        .with(Slot::from(MEDIA_TAP_SLOT), tap)
+}
+
+/// Connectivity checks go out this often until one succeeds. The library's 200 ms would be most of a call's set-up.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks without an answer before a pair is given up: 250 of them make the same five seconds that other
+/// implementations allow.
+const ICE_MAX_CHECKS: u16 = 250;
+/// Silence after which the path counts as interrupted.
+const ICE_DISCONNECTED_AFTER: Duration = Duration::from_secs(3);
+/// Silence, on top of that, after which it counts as lost.
+const ICE_FAILED_AFTER: Duration = Duration::from_secs(12);
+/// How often consent is renewed (RFC 7675 section 5.1 says about every five seconds; two find a dead path sooner).
+const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+
+pub(crate) fn setting_engine(config: &PeerConfig) -> SettingEngine {
+    use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
+    let at_once = Some(Duration::ZERO);
+    SettingEngineBuilder::default()
+        // Waiting in case a better pair turns up costs up to two seconds; the controlling side switches pairs later.
+        .with_host_acceptance_min_wait(at_once)
+        .with_srflx_acceptance_min_wait(at_once)
+        .with_prflx_acceptance_min_wait(at_once)
+        .with_relay_acceptance_min_wait(at_once)
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        .with_ice_timeouts(Some(ICE_DISCONNECTED_AFTER), Some(ICE_FAILED_AFTER), Some(ICE_KEEPALIVE))
+        .with_include_loopback_candidate(true)
+        // Neither side hides its addresses from the other, and asking costs a multicast socket per call.
+        .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
+        .with_srtp_protection_profiles(vec![
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+        ])
+        // The certificates made here are ECDSA; an RSA suite picked by the other side would stall the handshake.
+        .with_dtls_cipher_suites(vec![CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256])
+        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(config.max_message_size))
+        .build()
+}

@@ -1,0 +1,275 @@
+//! Asking again for packets that did not arrive (RFC 4585 section 6.2.1).
+//!
+//! The library's generator looks for gaps ten times a second and repeats every request each time. This one asks as soon
+//! as a gap shows, repeats no sooner than an answer can have come, and gives up on packets that would come too late.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use rtc::interceptor::{Attribute, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
+    TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
+
+use super::{Outbox, Stage};
+
+/// Requests for one packet. Ten reach back a second at 100 ms round trip, and bound what a hostile path can cost.
+const MAX_REQUESTS: u8 = 10;
+/// A packet missing for longer is given up: its frame is either skipped by then or a key frame is on its way.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+/// A jump ahead by more packets than this is a new start and not a loss that could be repaired.
+const MAX_GAP: u64 = 512;
+/// Round trip assumed before one was measured: short, because a needless repetition costs one packet and a late one
+/// a freeze.
+const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(60);
+/// Requests are never repeated faster than this, whatever was measured.
+const MIN_REPEAT: Duration = Duration::from_millis(10);
+/// The longest that a gap is watched for packets which come out of order before it counts as a loss.
+const MAX_REORDER_WAIT: Duration = Duration::from_millis(20);
+
+/// Watches the sequence numbers of the streams bound to it and requests what is missing.
+pub(crate) struct NackStage {
+    own_ssrc: u32,
+    streams: HashMap<u32, LossDetector>,
+    retransmission_sources: HashSet<u32>,
+}
+
+impl NackStage {
+    /// `own_ssrc` names this side in the requests.
+    pub(crate) fn new(own_ssrc: u32) -> Self {
+        Self { own_ssrc, streams: HashMap::new(), retransmission_sources: HashSet::new() }
+    }
+
+    fn request_due(&mut self, now: Instant, own: &mut Outbox) {
+        for (&media_ssrc, detector) in &mut self.streams {
+            let due = detector.take_due(now);
+            if !due.is_empty() {
+                let nacks = nack_pairs_from_sequence_numbers(&due);
+                own.send(now, Box::new(TransportLayerNack { sender_ssrc: self.own_ssrc, media_ssrc, nacks }));
+            }
+        }
+    }
+}
+
+impl Stage for NackStage {
+    fn inbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
+        if let Packet::Rtp(rtp) = &packet.message.packet
+            && let Some(detector) = self.streams.get_mut(&rtp.header.ssrc)
+        {
+            let repeated = packet.message.has(&Attribute::Retransmission);
+            detector.arrived(rtp.header.sequence_number, repeated, packet.now);
+            self.request_due(packet.now, own);
+        }
+        Some(packet)
+    }
+
+    fn timeout(&mut self, now: Instant, own: &mut Outbox) {
+        self.request_due(now, own);
+    }
+
+    fn wakeup(&self) -> Option<Instant> {
+        self.streams.values().filter_map(LossDetector::next_due).min()
+    }
+
+    fn bind_remote(&mut self, stream: &StreamInfo) {
+        self.retransmission_sources.extend(stream.ssrc_rtx);
+        let wanted = stream.rtcp_feedback.iter().any(|f| f.typ == "nack" && f.parameter.is_empty());
+        if wanted && !self.retransmission_sources.contains(&stream.ssrc) {
+            self.streams.entry(stream.ssrc).or_default();
+        }
+    }
+
+    fn unbind_remote(&mut self, stream: &StreamInfo) {
+        self.streams.remove(&stream.ssrc);
+        self.retransmission_sources.remove(&stream.ssrc);
+    }
+}
+
+/// One missing packet.
+#[derive(Debug)]
+struct Missing {
+    noticed: Instant,
+    /// When it is to be asked for next.
+    due: Instant,
+    requested: Option<Instant>,
+    requests: u8,
+}
+
+/// Which packets of one stream are missing, and when to ask for each.
+#[derive(Debug)]
+struct LossDetector {
+    /// Highest sequence number so far, counted on across its wraps.
+    highest: Option<u64>,
+    missing: BTreeMap<u64, Missing>,
+    round_trip: Duration,
+    reorder_wait: Duration,
+}
+
+impl Default for LossDetector {
+    fn default() -> Self {
+        Self {
+            highest: None,
+            missing: BTreeMap::new(),
+            round_trip: INITIAL_ROUND_TRIP,
+            reorder_wait: Duration::ZERO,
+        }
+    }
+}
+
+impl LossDetector {
+    fn arrived(&mut self, sequence: u16, repeated: bool, now: Instant) {
+        let Some(highest) = self.highest else {
+            // Away from zero, so that packets before the first one have numbers too.
+            self.highest = Some(u64::from(sequence) + (1 << 16));
+            return;
+        };
+        let ahead = sequence.wrapping_sub(highest as u16) as i16;
+        let number = highest.saturating_add_signed(i64::from(ahead));
+        if number <= highest {
+            if let Some(missing) = self.missing.remove(&number) {
+                self.learn(&missing, repeated, now);
+            } else if highest - number > MAX_GAP {
+                // Far back and not waited for: the sender started over.
+                self.missing.clear();
+                self.highest = Some(number);
+            }
+            return;
+        }
+        if number - highest > MAX_GAP {
+            self.missing.clear();
+        } else {
+            let due = now + self.reorder_wait;
+            for lost in highest + 1..number {
+                self.missing.insert(lost, Missing { noticed: now, due, requested: None, requests: 0 });
+            }
+        }
+        self.highest = Some(number);
+    }
+
+    fn learn(&mut self, missing: &Missing, repeated: bool, now: Instant) {
+        match missing.requested {
+            // Karn: only an unrepeated request tells which one was answered.
+            Some(at) if repeated && missing.requests == 1 => {
+                self.round_trip = (self.round_trip * 7 + now.saturating_duration_since(at)) / 8;
+                self.reorder_wait = self.reorder_wait * 7 / 8;
+            }
+            _ if !repeated => {
+                let late = now.saturating_duration_since(missing.noticed);
+                self.reorder_wait = self.reorder_wait.max(late.min(MAX_REORDER_WAIT));
+            }
+            _ => {}
+        }
+    }
+
+    /// The packets to ask for now, in order.
+    fn take_due(&mut self, now: Instant) -> Vec<u16> {
+        self.missing.retain(|_, m| {
+            now.saturating_duration_since(m.noticed) < GIVE_UP_AFTER
+                && (m.requests < MAX_REQUESTS || m.due > now)
+        });
+        let repeat = (self.round_trip * 5 / 4).max(MIN_REPEAT);
+        let due = self.missing.iter_mut().filter(|(_, m)| m.due <= now);
+        due.map(|(&number, m)| {
+            m.requested = Some(now);
+            m.requests += 1;
+            m.due = now + repeat;
+            number as u16
+        })
+        .collect()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.missing.values().map(|m| m.due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn a_gap_is_requested_at_once_and_not_again_before_an_answer_can_have_come() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        detector.arrived(65_534, false, t);
+        detector.arrived(1, false, t + ms(1));
+        assert_eq!(detector.take_due(t + ms(1)), [65_535, 0]);
+        assert!(detector.take_due(t + ms(20)).is_empty());
+        assert_eq!(detector.next_due(), Some(t + ms(1) + INITIAL_ROUND_TRIP * 5 / 4));
+        assert_eq!(detector.take_due(t + ms(80)), [65_535, 0]);
+    }
+
+    #[test]
+    fn a_repaired_packet_is_not_requested_again_and_teaches_the_round_trip() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        let mut now = t;
+        for base in (0..400u16).step_by(2) {
+            detector.arrived(base, false, now);
+            assert_eq!(detector.take_due(now).len(), usize::from(base > 0));
+            now += ms(10);
+            if base > 0 {
+                detector.arrived(base - 1, true, now);
+            }
+        }
+        assert!(detector.missing.is_empty());
+        assert!(detector.round_trip < ms(12), "{:?}", detector.round_trip);
+    }
+
+    #[test]
+    fn requests_for_one_packet_are_bounded_in_number_and_time() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        detector.arrived(10, false, t);
+        detector.arrived(12, false, t);
+        detector.round_trip = ms(1);
+        let asked: usize = (0..3000).map(|n| detector.take_due(t + ms(n)).len()).sum();
+        assert_eq!(asked, usize::from(MAX_REQUESTS));
+        assert_eq!(detector.next_due(), None);
+    }
+
+    #[test]
+    fn packets_that_come_out_of_order_make_later_gaps_wait() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        detector.arrived(1, false, t);
+        detector.arrived(3, false, t);
+        detector.take_due(t);
+        detector.arrived(2, false, t + ms(4));
+        detector.arrived(5, false, t + ms(10));
+        assert!(detector.take_due(t + ms(13)).is_empty());
+        assert_eq!(detector.take_due(t + ms(14)), [4]);
+    }
+
+    #[test]
+    fn a_restarted_stream_is_not_taken_for_a_loss() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        for restart in [100, 20_000, 50, 51] {
+            detector.arrived(restart, false, t);
+            assert!(detector.take_due(t).is_empty());
+        }
+        detector.arrived(53, false, t);
+        assert_eq!(detector.take_due(t), [52]);
+    }
+
+    #[test]
+    fn retransmissions_and_streams_without_nack_are_not_watched() {
+        let feedback =
+            |typ: &str| rtc::interceptor::RTCPFeedback { typ: typ.into(), parameter: String::new() };
+        let mut stage = NackStage::new(1);
+        let nack = vec![feedback("nack")];
+        stage.bind_remote(&StreamInfo {
+            ssrc: 5,
+            ssrc_rtx: Some(6),
+            rtcp_feedback: nack.clone(),
+            ..Default::default()
+        });
+        stage.bind_remote(&StreamInfo { ssrc: 6, rtcp_feedback: nack, ..Default::default() });
+        stage.bind_remote(&StreamInfo {
+            ssrc: 7,
+            rtcp_feedback: vec![feedback("transport-cc")],
+            ..Default::default()
+        });
+        assert_eq!(stage.streams.keys().collect::<Vec<_>>(), [&5]);
+    }
+}

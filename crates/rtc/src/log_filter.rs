@@ -1,0 +1,11 @@
+//! Keeping the library's log output useful.
+
+/// Filter directives for `tracing` (or `env_logger`), comma-separated, to be put before the user's own.
+///
+/// The library logs every signaling state change at `info`, a line per undeliverable packet *with its payload* at
+/// `error`, and addresses throughout. Nothing of it may reach a log file by default: what matters is reported by this
+/// crate, redacted.
+pub fn log_directives() -> &'static str {
+    "webrtc=off,rtc=off,rtc_dtls=off,rtc_ice=off,rtc_interceptor=off,rtc_sctp=off,rtc_srtp=off,rtc_stun=off,\
+     rtc_turn=off,rtc_mdns=off,rtc_datachannel=off,rtc_rtp=off,rtc_rtcp=off,rtc_sdp=off,rtc_shared=off"
+}

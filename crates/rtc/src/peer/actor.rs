@@ -1,0 +1,461 @@
+//! The task that owns the library's connection: the only place that calls into it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ahoy_media_types::{Codec, MediaClock, MediaTime, Ssrc};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCOfferOptions;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters};
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverId};
+use rtc::statistics::StatsSelector;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tracing::{debug, error, info, warn};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription,
+};
+use webrtc::rtp_transceiver::RtpSender;
+use webrtc::runtime::TokioRuntime;
+
+use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
+use super::{Command, ConnectionState, PeerEvent, Phase};
+use crate::channels::{Channel, ChannelOptions, MAX_LABEL};
+use crate::config::{self, PeerConfig};
+use crate::error::{LibraryError, RtcError};
+use crate::interceptors::{
+    LocalStreams, MediaTap, NackGenerator, NackStage, RemoteStream, RemoteStreams, SenderReportStage,
+    SenderReports, TapStage,
+};
+use crate::negotiation::{Action, Input, Negotiation, attribute};
+use crate::signal::Signal;
+use crate::socket::{WideSockets, bind_failure};
+use crate::stats::{Path, PeerStats, from_report};
+use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
+
+/// How often the selected path is looked at. The library does not tell when it changes.
+const PATH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A local track and what negotiation must tell it.
+struct Sending {
+    codec: Codec,
+    sender: Arc<dyn RtpSender>,
+    binding: Arc<Binding>,
+}
+
+pub(super) struct Actor {
+    config: PeerConfig,
+    clock: MediaClock,
+    connection: Arc<dyn PeerConnection>,
+    library: mpsc::Receiver<LibraryEvent>,
+    events: mpsc::Sender<PeerEvent>,
+    negotiation: Negotiation,
+    local_streams: Arc<LocalStreams>,
+    remote_streams: Arc<RemoteStreams>,
+    sending: Vec<Sending>,
+    /// Streams whose packets have come but whose track the library has not announced yet.
+    arrived: HashMap<u32, RemoteStream>,
+    /// ICE generation of our description, for the candidates that belong to it.
+    local_generation: Option<String>,
+    first_section: Option<String>,
+    phases: Vec<(Phase, MediaTime)>,
+    state: ConnectionState,
+    path: Option<Path>,
+    overrun: bool,
+}
+
+impl Actor {
+    pub(super) async fn start(
+        config: PeerConfig,
+        clock: MediaClock,
+        events: mpsc::Sender<PeerEvent>,
+    ) -> Result<Self, RtcError> {
+        let (to_actor, library) = mpsc::channel(LIBRARY_QUEUE);
+        let bridge = Bridge(to_actor);
+        let local_streams = Arc::new(LocalStreams::default());
+        let remote_streams = Arc::new(RemoteStreams::default());
+        let announce = bridge.clone();
+        let tap =
+            TapStage::new(clock, Arc::clone(&local_streams), Arc::clone(&remote_streams), move |stream| {
+                announce.pass(LibraryEvent::Stream(stream));
+            });
+        let registry = config::interceptors(
+            MediaTap::new(tap),
+            NackGenerator::new(NackStage::new(rand::random())),
+            SenderReports::new(SenderReportStage::new(Arc::clone(&local_streams))),
+        );
+        let built = PeerConnectionBuilder::new()
+            .with_configuration(RTCConfigurationBuilder::default().build())
+            .with_media_engine(config::media_engine().map_err(RtcError::Setup)?)
+            .with_interceptor_registry(registry)
+            .with_setting_engine(config::setting_engine(&config))
+            .with_runtime(Arc::new(WideSockets(TokioRuntime)))
+            .with_handler(Arc::new(bridge))
+            .with_udp_addrs(config.bind.clone())
+            .with_data_channel_send_buffer_limit(config.channel_send_buffer)
+            .build()
+            .await;
+        let connection: Arc<dyn PeerConnection> = match built {
+            Ok(connection) => Arc::new(connection),
+            Err(error) => return Err(bind_failure(&config.bind).unwrap_or(RtcError::Setup(error))),
+        };
+        Ok(Self {
+            negotiation: Negotiation::new(config.role),
+            config,
+            clock,
+            connection,
+            library,
+            events,
+            local_streams,
+            remote_streams,
+            sending: Vec::new(),
+            arrived: HashMap::new(),
+            local_generation: None,
+            first_section: None,
+            phases: Vec::new(),
+            state: ConnectionState::New,
+            path: None,
+            overrun: false,
+        })
+    }
+
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut path_check = interval(PATH_CHECK_INTERVAL);
+        path_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.overrun {
+            let wakeup = self.negotiation.next_wakeup().map(|at| self.clock.instant(at));
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Close) | None => break,
+                    Some(command) => self.on_command(command).await,
+                },
+                event = self.library.recv() => match event {
+                    Some(event) => self.on_library(event).await,
+                    None => break,
+                },
+                () = sleep_until(wakeup.unwrap_or_else(Instant::now).into()), if wakeup.is_some() => {
+                    let _ = self.negotiate(Input::Timeout).await;
+                }
+                _ = path_check.tick(), if self.state == ConnectionState::Connected => self.check_path().await,
+            }
+            self.overrun |= self.library.len() == LIBRARY_QUEUE;
+        }
+        self.close().await;
+        // Until here, so that whoever waits for the end of the commands finds everything given back.
+        drop(commands);
+    }
+
+    async fn close(mut self) {
+        for sending in &self.sending {
+            sending.binding.close();
+        }
+        self.local_streams.clear();
+        self.remote_streams.clear();
+        if let Err(error) = self.connection.close().await {
+            debug!(%error, "the library complained when the connection was closed");
+        }
+        self.set_state(ConnectionState::Closed);
+    }
+
+    fn now(&self) -> MediaTime {
+        self.clock.now()
+    }
+
+    fn emit(&mut self, event: PeerEvent) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            error!("the call is closed because its owner does not listen to it");
+            self.overrun = true;
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        // A caller that has gone away does not need its answer.
+        match command {
+            Command::AddTrack(codec, reply) => {
+                let _ = reply.send(self.add_track(codec).await);
+            }
+            Command::OpenChannel(label, options, reply) => {
+                let _ = reply.send(self.open_channel(label, options).await);
+            }
+            Command::Signal(signal, reply) => {
+                let _ = reply.send(self.negotiate(Input::Remote(signal)).await);
+            }
+            Command::RestartIce => {
+                let _ = self.negotiate(Input::RestartIce).await;
+            }
+            Command::Stats(reply) => {
+                let _ = reply.send(self.stats().await);
+            }
+            Command::Close => {}
+        }
+    }
+
+    async fn add_track(&mut self, codec: Codec) -> Result<LocalTrack, RtcError> {
+        let ssrc: u32 = rand::random();
+        let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() };
+        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            "ahoy".to_owned(),
+            format!("{codec}-{ssrc:08x}").replace('.', ""),
+            String::new(),
+            config::kind_of(codec),
+            vec![RTCRtpEncodingParameters {
+                rtp_coding_parameters: coding,
+                codec: config::track_codec(codec),
+                ..Default::default()
+            }],
+        )));
+        let added = self.connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await;
+        let sender = added.map_err(RtcError::LocalDescription)?;
+        // The library notices that negotiation is needed but sleeps on it until something wakes its task. An empty
+        // packet does, and goes nowhere.
+        let _ = track.write_rtcp(Vec::new()).await;
+        let (stream, events) = self.local_streams.add(ssrc);
+        let (local, binding) = LocalTrack::new(LocalTrackParts {
+            codec,
+            ssrc: Ssrc(ssrc),
+            clock: self.clock,
+            first_sequence: rand::random(),
+            track,
+            stream,
+            events,
+        });
+        binding.connected(self.state == ConnectionState::Connected);
+        self.sending.push(Sending { codec, sender, binding });
+        Ok(local)
+    }
+
+    async fn open_channel(&mut self, label: String, options: ChannelOptions) -> Result<Channel, RtcError> {
+        if label.len() > MAX_LABEL {
+            return Err(RtcError::ChannelOptions("its name is longer than 256 bytes"));
+        }
+        let init = options.init()?;
+        let made = self.connection.create_data_channel(&label, Some(init)).await;
+        let inner = made.map_err(RtcError::Channel)?;
+        Ok(Channel::new(inner, label, Some(options), self.config.max_message_size as usize))
+    }
+
+    async fn on_library(&mut self, event: LibraryEvent) {
+        match event {
+            LibraryEvent::NegotiationNeeded => {
+                let _ = self.negotiate(Input::Changed).await;
+            }
+            LibraryEvent::Candidate(candidate) => self.emit(PeerEvent::Signal(Signal::Candidate {
+                candidate,
+                sdp_mid: self.first_section.clone(),
+                sdp_mline_index: Some(0),
+                ufrag: self.local_generation.clone(),
+            })),
+            LibraryEvent::Gathered => self.reach(Phase::Gathered),
+            LibraryEvent::Ice(RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) => {
+                self.reach(Phase::IceConnected);
+            }
+            LibraryEvent::Ice(_) => {}
+            LibraryEvent::Connection(state) => self.on_connection_state(state).await,
+            LibraryEvent::Stream(stream) => {
+                self.arrived.insert(stream.ssrc.0, stream);
+            }
+            LibraryEvent::Track(track) => self.on_track(track).await,
+            LibraryEvent::Channel(inner) => {
+                // Channels that this side opened are not announced.
+                let label = inner.label().await.unwrap_or_default();
+                let limit = self.config.max_message_size as usize;
+                self.emit(PeerEvent::Channel(Channel::new(inner, label, None, limit)));
+            }
+        }
+    }
+
+    async fn on_track(&mut self, track: Arc<dyn TrackRemote>) {
+        for ssrc in track.ssrcs().await {
+            let Some(stream) = self.arrived.remove(&ssrc) else { continue };
+            match config::codec_of_mime(&stream.mime_type) {
+                Some(codec) => {
+                    self.emit(PeerEvent::Track(RemoteTrack::new(codec, stream, Arc::clone(&track))));
+                }
+                None => warn!(codec = stream.mime_type, "a track in a codec that was not offered is ignored"),
+            }
+        }
+    }
+
+    async fn on_connection_state(&mut self, state: RTCPeerConnectionState) {
+        let state = match state {
+            RTCPeerConnectionState::Connecting => ConnectionState::Connecting,
+            RTCPeerConnectionState::Connected => ConnectionState::Connected,
+            RTCPeerConnectionState::Disconnected => ConnectionState::Disconnected,
+            RTCPeerConnectionState::Failed => ConnectionState::Failed,
+            RTCPeerConnectionState::Closed => ConnectionState::Closed,
+            _ => ConnectionState::New,
+        };
+        self.set_state(state);
+        match state {
+            ConnectionState::Connected => {
+                self.reach(Phase::IceConnected);
+                self.reach(Phase::DtlsConnected);
+                self.sending.iter().for_each(|s| s.binding.connected(true));
+                self.check_path().await;
+            }
+            ConnectionState::Failed => self.sending.iter().for_each(|s| s.binding.connected(false)),
+            // An interrupted path may come back, and a restart goes through "connecting": media keeps trying.
+            ConnectionState::New
+            | ConnectionState::Connecting
+            | ConnectionState::Disconnected
+            | ConnectionState::Closed => {}
+        }
+    }
+
+    fn set_state(&mut self, state: ConnectionState) {
+        if state != self.state {
+            info!(?state, "connection");
+            self.state = state;
+            self.emit(PeerEvent::State(state));
+        }
+    }
+
+    fn reach(&mut self, phase: Phase) {
+        if self.phases.iter().all(|(reached, _)| *reached != phase) {
+            let now = self.now();
+            self.phases.push((phase, now));
+            self.emit(PeerEvent::PhaseReached(phase, now));
+        }
+    }
+
+    async fn stats(&self) -> PeerStats {
+        let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        from_report(&report, self.phases.clone())
+    }
+
+    async fn check_path(&mut self) {
+        let path = self.stats().await.path;
+        if path.is_some() && path != self.path {
+            info!(?path, "selected path");
+            self.path.clone_from(&path);
+            path.into_iter().for_each(|path| self.emit(PeerEvent::SelectedPath(path)));
+        }
+    }
+
+    /// Gives `input` to the negotiation and does what it says. The error is that of the first action that failed; all are
+    /// logged.
+    async fn negotiate(&mut self, input: Input) -> Result<(), RtcError> {
+        self.negotiation.handle(input, self.clock.now());
+        let mut outcome = Ok(());
+        while let Some(action) = self.negotiation.poll() {
+            let done = self.carry_out(action).await;
+            if let Err(error) = &done {
+                warn!(%error, "negotiation");
+            }
+            outcome = outcome.and(done);
+        }
+        outcome
+    }
+
+    async fn carry_out(&mut self, action: Action) -> Result<(), RtcError> {
+        let (input, outcome) = match action {
+            Action::Offer { restart_ice } => match self.offer(restart_ice).await {
+                Ok(sdp) => (Input::Offered { sdp }, Ok(())),
+                Err(error) => (Input::OfferFailed, Err(RtcError::LocalDescription(error))),
+            },
+            Action::Answer { sdp } => match self.answer(sdp).await {
+                Ok(sdp) => (Input::Answered { sdp }, Ok(())),
+                Err(error) => {
+                    self.forget_remote_offer().await;
+                    (Input::OfferRefused, Err(RtcError::RemoteDescription(error)))
+                }
+            },
+            Action::Accept { sdp } => match self.accept(sdp.clone()).await {
+                Ok(()) => (Input::Accepted { sdp }, Ok(())),
+                Err(error) => (Input::OfferFailed, Err(RtcError::RemoteDescription(error))),
+            },
+            Action::Rollback => {
+                return self.rollback().await.map_err(RtcError::LocalDescription);
+            }
+            Action::AddCandidate(signal) => return self.add_candidate(signal).await,
+            Action::Send(signal) => {
+                self.emit(PeerEvent::Signal(signal));
+                return Ok(());
+            }
+            Action::Settled => {
+                self.bind_tracks().await;
+                return Ok(());
+            }
+        };
+        self.negotiation.handle(input, self.clock.now());
+        outcome
+    }
+
+    async fn offer(&mut self, ice_restart: bool) -> Result<String, LibraryError> {
+        let options = RTCOfferOptions { ice_restart };
+        let offer = self.connection.create_offer(Some(options)).await?;
+        self.describe(offer).await
+    }
+
+    async fn answer(&mut self, offer: String) -> Result<String, LibraryError> {
+        self.connection.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
+        let answer = self.connection.create_answer(None).await?;
+        self.describe(answer).await
+    }
+
+    async fn accept(&mut self, answer: String) -> Result<(), LibraryError> {
+        self.connection.set_remote_description(RTCSessionDescription::answer(answer)?).await
+    }
+
+    /// Sets our description and returns its text.
+    async fn describe(&mut self, description: RTCSessionDescription) -> Result<String, LibraryError> {
+        let sdp = description.sdp.clone();
+        // Candidates come as soon as the description is set and must carry its generation.
+        self.local_generation = attribute(&sdp, "ice-ufrag").map(str::to_owned);
+        self.first_section = attribute(&sdp, "mid").map(str::to_owned);
+        self.connection.set_local_description(description).await?;
+        Ok(sdp)
+    }
+
+    async fn rollback(&self) -> Result<(), LibraryError> {
+        self.connection.set_local_description(RTCSessionDescription::rollback(None)?).await
+    }
+
+    /// Leaves the state in which a remote offer that can't be answered has put the library.
+    async fn forget_remote_offer(&self) {
+        if let Ok(rollback) = RTCSessionDescription::rollback(None)
+            && let Err(error) = self.connection.set_remote_description(rollback).await
+        {
+            debug!(%error, "nothing to roll back");
+        }
+    }
+
+    async fn add_candidate(&self, signal: Signal) -> Result<(), RtcError> {
+        let Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } = signal else { return Ok(()) };
+        // Browsers hide addresses from pages without permissions behind names of the local network. They reach us
+        // with checks of their own, whose address counts.
+        if candidate.contains(".local ") {
+            return Ok(());
+        }
+        let init =
+            RTCIceCandidateInit { candidate, sdp_mid, sdp_mline_index, username_fragment: ufrag, url: None };
+        self.connection.add_ice_candidate(init).await.map_err(RtcError::RemoteCandidate)
+    }
+
+    /// Tells each track the payload type that was agreed on. The other side's offer may name another one than ours, so
+    /// it is known only now.
+    async fn bind_tracks(&self) {
+        let transceivers = self.connection.get_transceivers().await;
+        for sending in &self.sending {
+            let id: RTCRtpTransceiverId = sending.sender.id().into();
+            let Some(transceiver) = transceivers.iter().find(|t| t.id() == id) else { continue };
+            let sends = matches!(
+                transceiver.current_direction().await,
+                Ok(RTCRtpTransceiverDirection::Sendrecv | RTCRtpTransceiverDirection::Sendonly)
+            );
+            if !sends {
+                continue;
+            }
+            let Ok(parameters) = sending.sender.get_parameters().await else { continue };
+            let codecs = parameters.rtp_parameters.codecs;
+            let agreed =
+                codecs.iter().find(|c| config::codec_of_mime(&c.rtp_codec.mime_type) == Some(sending.codec));
+            sending.binding.negotiated(agreed.map(|codec| codec.payload_type));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Where RTP packets come out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ahoy_media_types::{Codec, RtpPacket, SenderReport, Ssrc};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use webrtc::media_stream::track_remote::TrackRemote;
+
+use crate::error::RtcError;
+use crate::interceptors::{RemoteStream, StreamEvent};
+use crate::stats::RemoteTrackStats;
+
+/// What comes from the other side on a track.
+#[derive(Clone, Debug)]
+pub enum RemoteTrackEvent {
+    /// A packet in the order of arrival: repaired losses come late, and some come twice.
+    Packet(RtpPacket),
+    /// The sender's pairing of wall clock and RTP time.
+    SenderReport(SenderReport),
+    /// The track or the connection has ended; nothing follows.
+    Ended,
+}
+
+/// A stream from the other side.
+pub struct RemoteTrack {
+    codec: Codec,
+    stream: RemoteStream,
+    track: Arc<dyn TrackRemote>,
+    ended: bool,
+}
+
+impl RemoteTrack {
+    pub(crate) fn new(codec: Codec, stream: RemoteStream, track: Arc<dyn TrackRemote>) -> Self {
+        Self { codec, stream, track, ended: false }
+    }
+
+    /// The codec of the packets' payloads.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// The source of its packets.
+    pub fn ssrc(&self) -> Ssrc {
+        self.stream.ssrc
+    }
+
+    /// The next packet or report; `None` after [`RemoteTrackEvent::Ended`].
+    pub async fn next_event(&mut self) -> Option<RemoteTrackEvent> {
+        if self.ended {
+            return None;
+        }
+        Some(match self.stream.events.recv().await {
+            Some(StreamEvent::Packet(packet)) => RemoteTrackEvent::Packet(packet),
+            Some(StreamEvent::SenderReport(report)) => RemoteTrackEvent::SenderReport(report),
+            None => {
+                self.ended = true;
+                RemoteTrackEvent::Ended
+            }
+        })
+    }
+
+    /// Asks the sender for a key frame (picture loss indication, RFC 4585 section 6.3.1).
+    pub async fn request_keyframe(&self) -> Result<(), RtcError> {
+        let request = PictureLossIndication { sender_ssrc: 0, media_ssrc: self.stream.ssrc.0 };
+        self.track.write_rtcp(vec![Box::new(request)]).await.map_err(|_| RtcError::Closed)
+    }
+
+    /// What has come in so far.
+    pub fn stats(&self) -> RemoteTrackStats {
+        let counters = &self.stream.counters;
+        RemoteTrackStats {
+            ssrc: self.stream.ssrc,
+            codec: self.codec,
+            packets_received: counters.packets.load(Relaxed),
+            payload_bytes_received: counters.bytes.load(Relaxed),
+            packets_repaired: counters.retransmitted.load(Relaxed),
+            packets_overflowed: counters.overflowed.load(Relaxed),
+        }
+    }
+}
+
+impl std::fmt::Debug for RemoteTrack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteTrack").field("codec", &self.codec).field("ssrc", &self.stream.ssrc).finish()
+    }
+}
