@@ -8,9 +8,11 @@ use std::process::{Command, Output, Stdio};
 
 mod fake_camera;
 mod pulse;
+mod vm;
 
 pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
+pub use vm::{CameraVm, VmCommand, VmReport};
 
 /// Why a stand-in can't be had.
 #[derive(Debug, thiserror::Error)]
