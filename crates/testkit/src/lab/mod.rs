@@ -4,12 +4,15 @@
 //! gone when the value is dropped.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+mod clip;
 mod fake_camera;
 mod pulse;
 mod vm;
 
+pub use clip::{Clip, speak};
 pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
 pub use vm::{CameraVm, VmCommand, VmReport};
@@ -44,6 +47,12 @@ pub enum LabError {
         seconds: u64,
         /// The end of what it wrote.
         output: String,
+    },
+    /// The real clip has not been fetched.
+    #[error("the test clip {} is missing: run `cargo xtask setup --for test`, which fetches it", path.display())]
+    MissingClip {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// Files of the stand-in could not be written or read.
     #[error("the files of the lab could not be used: {0}; is the temporary directory full?")]
