@@ -8,7 +8,9 @@ use ahoy_media_types::{
 };
 
 pub use self::h264::{H264Decoder, H264Encoder, MAX_ACCESS_UNIT};
-pub use self::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFrameDuration, opus_packet_samples};
+pub use self::opus::{
+    OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFrameDuration, opus_packet_has_fec, opus_packet_samples,
+};
 
 /// Why a codec refused to start or to take what it was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,8 +137,8 @@ pub trait AudioDecoder: Send {
     /// # Errors
     /// [`CodecError::Opus`] where the packet is damaged; `out` is left as it was.
     fn decode(&mut self, payload: &[u8], out: &mut Vec<f32>) -> Result<(), CodecError>;
-    /// Decodes the copy of the previous packet that `next_payload` may carry: `samples` of sound, made up where it
-    /// carries none. Decode `next_payload` itself afterwards.
+    /// Decodes the copy of the previous packet that `next_payload` may carry, and gives `samples` of sound in any case: made
+    /// up where it carries none, which gives `false`. Decode `next_payload` itself afterwards.
     ///
     /// # Errors
     /// [`CodecError::Opus`] where the packet is damaged; `out` is left as it was.
@@ -145,7 +147,7 @@ pub trait AudioDecoder: Send {
         next_payload: &[u8],
         samples: usize,
         out: &mut Vec<f32>,
-    ) -> Result<(), CodecError>;
+    ) -> Result<bool, CodecError>;
     /// Makes up `samples` of sound from what came before.
     ///
     /// # Errors

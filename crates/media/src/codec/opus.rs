@@ -206,11 +206,12 @@ impl AudioDecoder for OpusDecoder {
         next_payload: &[u8],
         samples: usize,
         out: &mut Vec<f32>,
-    ) -> Result<(), CodecError> {
+    ) -> Result<bool, CodecError> {
         if next_payload.is_empty() {
-            return self.conceal(samples, out);
+            return self.conceal(samples, out).map(|()| false);
         }
-        self.run(next_payload, whole_frames(samples), true, out)
+        self.run(next_payload, whole_frames(samples), true, out)?;
+        Ok(opus_packet_has_fec(next_payload))
     }
 
     fn conceal(&mut self, samples: usize, out: &mut Vec<f32>) -> Result<(), CodecError> {
@@ -230,6 +231,21 @@ pub fn opus_packet_samples(payload: &[u8]) -> Option<usize> {
         return None;
     }
     opus::packet::get_nb_samples(payload, SAMPLE_RATE).ok().filter(|n| (1..=MAX_PACKET_SAMPLES).contains(n))
+}
+
+/// Whether a packet carries a copy of the one before it: the LBRR flag of its first SILK frame (RFC 6716 section 4.2.3).
+pub fn opus_packet_has_fec(payload: &[u8]) -> bool {
+    /// Configurations from here on are CELT alone, which has no such copies (RFC 6716 table 2).
+    const FIRST_CELT_CONFIG: u8 = 16;
+    if payload.first().is_none_or(|toc| toc >> 3 >= FIRST_CELT_CONFIG) {
+        return false;
+    }
+    let Ok(packet) = opus::packet::parse(payload) else { return false };
+    let Some(&flags) = packet.frames.first().and_then(|frame| frame.first()) else { return false };
+    // One voice activity flag for each 20 ms comes before the flag asked for.
+    let per_frame = opus::packet::get_samples_per_frame(payload, SAMPLE_RATE).unwrap_or(0);
+    let activity_flags = (per_frame / 960).clamp(1, 3);
+    flags >> (7 - activity_flags) & 1 == 1
 }
 
 #[cfg(test)]
@@ -317,6 +333,16 @@ mod tests {
         assert_eq!((whole.len(), guessed.len()), (restored.len(), restored.len()));
         let (by_guess, by_fec) = (difference(&whole, &guessed), difference(&whole, &restored));
         assert!(by_fec < by_guess / 2.0, "FEC {by_fec}, PLC {by_guess}");
+    }
+
+    #[test]
+    fn whether_a_packet_carries_a_copy_of_the_one_before_can_be_told() {
+        let with = packets(ALWAYS, 20, 100).iter().filter(|p| opus_packet_has_fec(&p.data)).count();
+        assert!(with > 25, "{with} of 50: in pauses none is made");
+        assert!(!packets(ALWAYS, 0, 100).iter().any(|p| opus_packet_has_fec(&p.data)));
+        assert!(
+            !opus_packet_has_fec(&[]) && !opus_packet_has_fec(&[0x08]) && !opus_packet_has_fec(&[0x0b, 0xff])
+        );
     }
 
     #[test]

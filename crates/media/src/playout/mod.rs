@@ -4,11 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+mod audio_jitter;
 mod frame_sink;
 mod h264_depacketizer;
 mod reception;
 mod video_jitter;
 
+pub use self::audio_jitter::{
+    AudioJitterBuffer, AudioJitterConfig, AudioJitterStats, PlayedBlock, PlayedKind,
+};
 pub use self::frame_sink::{FrameSink, NullSink, Recorded, SinkError, Y4mSink};
 pub use self::h264_depacketizer::{AccessUnit, DepacketizeError, H264Depacketizer};
 pub use self::video_jitter::{

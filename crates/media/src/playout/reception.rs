@@ -2,11 +2,54 @@
 
 use std::time::Duration;
 
-use ahoy_media_types::{MediaTime, RtpPacket, SequenceNumber};
+use ahoy_media_types::{MediaTime, RtpPacket, SequenceNumber, Ssrc};
 
 /// A sequence number further than this from the newest one is not reordering: the sender has started afresh, or the
 /// packet is not genuine. RFC 3550 appendix A.1 takes 3000.
 const MAX_JUMP: i64 = 3000;
+
+/// Packets in a row from a source given up before, after which it is taken up again.
+const RETURN_AFTER: u32 = 10;
+
+/// What a packet's SSRC says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The source that is being received.
+    Same,
+    /// Another one, which takes its place.
+    New,
+    /// The one before, of which packets may still be under way. Drop it.
+    Straggler,
+}
+
+/// Follows a stream from one SSRC to another: to a new one at once, back to a former one only after several packets.
+#[derive(Debug, Default)]
+pub(super) struct SourceFilter {
+    current: Option<Ssrc>,
+    /// The source before, and how many packets it has sent since the current one's last.
+    former: Option<(Ssrc, u32)>,
+}
+
+impl SourceFilter {
+    pub(super) fn admit(&mut self, ssrc: Ssrc) -> Origin {
+        if self.current == Some(ssrc) {
+            if let Some((_, count)) = &mut self.former {
+                *count = 0;
+            }
+            return Origin::Same;
+        }
+        if let Some((former, count)) = &mut self.former
+            && *former == ssrc
+        {
+            *count += 1;
+            if *count < RETURN_AFTER {
+                return Origin::Straggler;
+            }
+        }
+        self.former = self.current.replace(ssrc).map(|former| (former, 0));
+        Origin::New
+    }
+}
 
 /// What a packet's sequence number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,20 +7,18 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use ahoy_media_types::{Codec, MediaTime, RtpPacket, Ssrc};
+use ahoy_media_types::{Codec, MediaTime, RtpPacket};
 use bytes::Bytes;
 
 pub use self::config::{VideoJitterConfig, VideoJitterStats};
 use super::h264_depacketizer::{AccessUnit, H264Depacketizer, starts_keyframe};
-use super::reception::{InterarrivalJitter, Place, Sequencer};
+use super::reception::{InterarrivalJitter, Origin, Place, Sequencer, SourceFilter};
 
 /// Most packets held, and most that are waited for. At 20 Mbit/s this is two seconds; beyond it everything is dropped and a
 /// key frame asked for.
 const MAX_PACKETS: usize = 4096;
 /// Most payload bytes held, for the same reason and with the same consequence.
 const MAX_BYTES: usize = 8 << 20;
-/// Packets in a row from a source given up before, after which it is taken up again.
-const RETURN_AFTER: u32 = 10;
 /// How many packets may come before the first one and still be put in front of it.
 const START_REORDER: i64 = 64;
 
@@ -73,9 +71,7 @@ enum Head {
 #[derive(Debug)]
 pub struct VideoJitterBuffer {
     config: VideoJitterConfig,
-    source: Option<Ssrc>,
-    /// A source that was given up for another one, and how many packets it has sent since.
-    former: Option<(Ssrc, u32)>,
+    source: SourceFilter,
     stream: Stream,
     depacketizer: H264Depacketizer,
     keyframe: KeyframeNeed,
@@ -195,8 +191,7 @@ impl VideoJitterBuffer {
     pub fn new(config: VideoJitterConfig) -> Self {
         Self {
             config,
-            source: None,
-            former: None,
+            source: SourceFilter::default(),
             stream: Stream::new(),
             depacketizer: H264Depacketizer::new(),
             keyframe: KeyframeNeed { waiting: true, ..KeyframeNeed::default() },
@@ -222,8 +217,17 @@ impl VideoJitterBuffer {
 
     /// Takes a packet. Call [`Self::poll`] afterwards until it gives nothing more.
     pub fn push(&mut self, packet: RtpPacket, now: MediaTime) {
-        if !self.is_current_source(packet.ssrc) {
-            return;
+        match self.source.admit(packet.ssrc) {
+            Origin::Same => {}
+            Origin::New => {
+                self.stats.frames_dropped += self.stream.drop_before(i64::MAX);
+                self.stream = Stream::new();
+                self.keyframe = KeyframeNeed { waiting: true, ..KeyframeNeed::default() };
+            }
+            Origin::Straggler => {
+                self.stats.packets_discarded += 1;
+                return;
+            }
         }
         let stream = &mut self.stream;
         let position = match stream.sequencer.place(packet.sequence) {
@@ -247,31 +251,6 @@ impl VideoJitterBuffer {
             let end = self.stream.newest + 1;
             self.give_up_to(end);
         }
-    }
-
-    /// Follows the source to another SSRC at once, but back to a former one only after several packets: stragglers of it
-    /// may still be under way.
-    fn is_current_source(&mut self, ssrc: Ssrc) -> bool {
-        if self.source == Some(ssrc) {
-            if let Some((_, count)) = &mut self.former {
-                *count = 0;
-            }
-            return true;
-        }
-        if let Some((former, count)) = &mut self.former
-            && *former == ssrc
-        {
-            *count += 1;
-            if *count < RETURN_AFTER {
-                self.stats.packets_discarded += 1;
-                return false;
-            }
-        }
-        self.former = self.source.replace(ssrc).map(|former| (former, 0));
-        self.stats.frames_dropped += self.stream.drop_before(i64::MAX);
-        self.stream = Stream::new();
-        self.keyframe = KeyframeNeed { waiting: true, ..KeyframeNeed::default() };
-        true
     }
 
     fn place(&mut self, position: i64, packet: RtpPacket, now: MediaTime) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ahoy_media_types::{PayloadType, SequenceNumber};
+use ahoy_media_types::{PayloadType, SequenceNumber, Ssrc};
 use proptest::prelude::*;
 
 use super::*;
