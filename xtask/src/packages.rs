@@ -100,6 +100,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Test, "cpio", Program(&["cpio"]), "packs its initial file system"),
     package(Test, "kmod", Program(&["modprobe"]), "finds the kernel modules it needs"),
     package(Test, "zstd", Program(&["zstd"]), "unpacks kernel modules"),
+    package(Test, "xz-utils", Program(&["xz"]), "unpacks kernel modules"),
 ];
 
 impl Package {

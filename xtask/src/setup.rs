@@ -56,6 +56,7 @@ pub(crate) fn prepare(purpose: Purpose, yes: bool) -> Result<()> {
     if purpose >= Purpose::Test {
         tools::install(purpose)?;
         clip::install()?;
+        kernel()?;
     }
     Ok(())
 }
@@ -122,6 +123,12 @@ fn system_packages(purpose: Purpose, yes: bool) -> Result<()> {
     if !yes && !confirmed()? {
         bail!("nothing was installed. To do it yourself: sudo apt-get install {}", names.join(" "));
     }
+    if !is_root()? && !command::exists("sudo") {
+        bail!(
+            "installing packages needs root, and there is no sudo here. As root: apt-get install {}",
+            names.join(" ")
+        );
+    }
     apt_install(&names)
 }
 
@@ -173,21 +180,6 @@ fn confirmed() -> Result<bool> {
 }
 
 fn apt_install(names: &[&str]) -> Result<()> {
-    let is_root = command::program("id").args(["-u"]).read()?.trim() == "0";
-    if !is_root && !command::exists("sudo") {
-        bail!(
-            "installing packages needs root, and there is no sudo here. As root: apt-get install {}",
-            names.join(" ")
-        );
-    }
-    let apt_get = |args: &[&str]| {
-        let program = if is_root {
-            command::program("env")
-        } else {
-            command::program("sudo").args(["env"]).with_input()
-        };
-        program.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(APT_OPTIONS).args(args).succeed()
-    };
     let install = || apt_get(&[&["install", "--yes", "--no-install-recommends"], names].concat());
     let started = Instant::now();
     if !package_lists_exist() {
@@ -203,10 +195,35 @@ fn apt_install(names: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Runs apt-get as root.
+fn apt_get(args: &[&str]) -> Result<()> {
+    let program = if is_root()? {
+        command::program("env")
+    } else {
+        command::program("sudo").args(["env"]).with_input()
+    };
+    program.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(APT_OPTIONS).args(args).succeed()
+}
+
+fn is_root() -> Result<bool> {
+    Ok(command::program("id").args(["-u"]).read()?.trim() == "0")
+}
+
 fn package_lists_exist() -> bool {
     fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
     })
+}
+
+/// The kernel of the small machine that has a camera and a sound card. It is unpacked into the cache, not installed.
+fn kernel() -> Result<()> {
+    if workspace::cache()?.join("vm/kernel/complete").is_file() {
+        return Ok(());
+    }
+    if command::exists("apt-get") && !package_lists_exist() {
+        apt_get(&["update"])?;
+    }
+    command::program("bash").args(["crates/testkit/lab/vm-camera.sh", "fetch"]).succeed()
 }
 
 /// `npm ci` where the folder's lock file is newer than what is installed.
