@@ -68,6 +68,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("nokhwa", &["ahoy-media"]),
     ("openh264", &["ahoy-media"]),
     ("opus", &["ahoy-media"]),
+    ("v4l", &["ahoy-media"]),
 ];
 
 /// Foreign crates that do input and output or keep threads.

@@ -5,6 +5,7 @@
 //! beginning is its error; what happens later arrives as [`CaptureEvent`]s while the call goes on.
 
 mod blank;
+mod camera;
 mod error;
 mod file;
 mod paced;
@@ -19,6 +20,7 @@ use std::sync::mpsc::SyncSender;
 
 use ahoy_media_types::{FrameRate, FrameSize, MediaClock, VideoFrame};
 
+pub use camera::{CameraInfo, CameraMode, PixelLayout, list_cameras};
 pub use error::CaptureError;
 pub use spec::{CameraId, Stamping, VideoFormat, VideoSourceSpec};
 
@@ -95,7 +97,7 @@ pub fn start_video(
             let clip = file::Clip::open(path, format, outlet.clone())?;
             paced::start(move || clip, pace, outlet)?
         }
-        VideoSourceSpec::Camera(_) => return Err(CaptureError::NoCamera),
+        VideoSourceSpec::Camera(id) => camera::start(id.as_ref(), format, clock, outlet)?,
     };
     Ok(VideoCapture { counters, _thread: thread })
 }
