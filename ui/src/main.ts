@@ -1,0 +1,17 @@
+import './styles/fonts.css';
+import './styles/tokens.css';
+import './styles/base.css';
+
+import { mount } from 'svelte';
+
+import App from './App.svelte';
+import { connectBackend } from './backend';
+import { chooseMessages } from './messages';
+
+const target = document.getElementById('app');
+if (!target) throw new Error('index.html has no #app element');
+
+const { language, messages } = chooseMessages(navigator.languages);
+document.documentElement.lang = language;
+
+mount(App, { target, props: { backend: connectBackend(), messages } });

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+
+import { chooseMessages } from '.';
+import { en } from './en';
+import { zh } from './zh';
+
+/** The paths of all texts, with functions called so that their texts count too. */
+function texts(value: unknown, path = ''): Map<string, string> {
+  if (typeof value === 'string') return new Map([[path, value]]);
+  if (typeof value === 'function') return new Map([[path, String(value('1.2.3'))]]);
+  return new Map(
+    Object.entries(value as object).flatMap(([key, part]) => [...texts(part, `${path}/${key}`)]),
+  );
+}
+
+describe('messages', () => {
+  it('are chosen by the first language that Ahoy speaks', () => {
+    expect(chooseMessages(['fr-FR', 'zh-CN', 'en-GB']).messages).toBe(zh);
+    expect(chooseMessages(['EN_us', 'zh']).messages).toBe(en);
+  });
+
+  it('are English for everybody else', () => {
+    expect(chooseMessages(['fr']).language).toBe('en');
+    expect(chooseMessages([]).language).toBe('en');
+  });
+
+  it('mark the document as simplified Chinese, so that the right glyphs are drawn', () => {
+    expect(chooseMessages(['zh-TW']).language).toBe('zh-Hans');
+  });
+
+  it('say the same things in every language', () => {
+    expect([...texts(zh).keys()]).toEqual([...texts(en).keys()]);
+  });
+
+  it('leave nothing untranslated and nothing empty', () => {
+    const english = texts(en);
+    for (const [path, text] of texts(zh)) {
+      expect(text.trim(), path).not.toBe('');
+      expect(text, path).not.toBe(english.get(path));
+    }
+  });
+});
