@@ -116,9 +116,8 @@ impl DelayEstimator {
         delay
     }
 
-    /// Sounds that were captured, and not recognised in what was played within [`MAX_DELAY`]: lost, damaged too much, or
-    /// too late. A sound that is not on its way any more when the sound card starts, before the call is connected,
-    /// counts too.
+    /// Sounds that were captured but not recognised in what was played within [`MAX_DELAY`]: lost, damaged too much, or
+    /// too late. Those captured before the call was connected count too.
     pub fn missed(&self) -> u64 {
         self.missed
     }
