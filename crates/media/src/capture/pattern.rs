@@ -17,6 +17,8 @@ const SURFACE: i32 = 256;
 const TURN: usize = 1024;
 /// Sines are stored times this.
 const ONE: i32 = 1 << 12;
+/// Bits after the point of numbers that are multiplied with squares of distances.
+const FRACTION: u32 = 20;
 /// Balls that move about, each with its Cb, Cr and its speeds along both axes in table steps per frame.
 const BALLS: [(u8, u8, u32, u32); 3] = [(90, 210, 5, 8), (200, 100, 8, 3), (60, 90, 3, 7)];
 
@@ -72,14 +74,15 @@ impl Pattern {
         let [luma, cb, cr] = picture.planes_mut();
         let height = luma.height;
         for (row, line) in luma.data.chunks_exact_mut(luma.width).enumerate() {
-            let light = 24 - (row * 40 / height) as i16;
+            // Added modulo 256, which goes down as well as up.
+            let light = (24 - (row * 40 / height) as i32) as u8;
             let source = tile_row(&self.tile, TILE, row + 2 * y);
             let mut start = 2 * x % TILE;
             let mut rest = line;
             while !rest.is_empty() {
                 let (part, after) = rest.split_at_mut((TILE - start).min(rest.len()));
                 for (sample, from) in part.iter_mut().zip(&source[start..]) {
-                    *sample = (i16::from(*from) + light) as u8;
+                    *sample = from.wrapping_add(light);
                 }
                 (start, rest) = (0, after);
             }
@@ -129,7 +132,9 @@ impl Pattern {
             let angle = self.wheel[(row * side + column) as usize];
             u32::from(angle) * (TURN as u32 / 256) + id * 6
         };
-        let luma = |dx: i32, dy: i32| (150 - (dx * dx + dy * dy) * 60 / (radius * radius).max(1)) as u8;
+        // Darker by 60 at the rim. Divided once and not for each pixel.
+        let fall = (60 << FRACTION) / (radius * radius).max(1);
+        let luma = |dx: i32, dy: i32| (150 - (((dx * dx + dy * dy) * fall) >> FRACTION)) as u8;
         fill(picture, disc, luma, |dx, dy| {
             let hue = turned(dx, dy);
             ((128 + self.swing(hue, 90)) as u8, (128 + self.swing(hue + TURN as u32 / 4, 90)) as u8)
@@ -148,9 +153,10 @@ impl Pattern {
                 radius,
             };
             // Lit from the upper left.
+            let fall = (70 << FRACTION) / (radius * radius).max(1);
             let light = |dx: i32, dy: i32| {
                 let (x, y) = (dx + radius / 3, dy + radius / 3);
-                (220 - (x * x + y * y) * 140 / (2 * radius * radius).max(1)).clamp(40, 220) as u8
+                (220 - (((x * x + y * y) * fall) >> FRACTION)).clamp(40, 220) as u8
             };
             fill(picture, disc, light, |_, _| (cb, cr));
         }
@@ -162,13 +168,20 @@ impl Pattern {
         let cell = (size.height() as usize / 120).max(1) * 2;
         let top = size.height() as usize * 7 / 8;
         let [luma, cb, cr] = picture.planes_mut();
-        for (row, line) in luma.data.chunks_exact_mut(luma.width).skip(top).take(5 * cell).enumerate() {
-            for (column, sample) in line.iter_mut().enumerate() {
-                let x = (column + 2 * id as usize) / cell;
+        let width = luma.width;
+        let band = luma.data[top * width..].chunks_mut(cell * width).take(5);
+        for (row, lines) in band.enumerate() {
+            let (first, others) = lines.split_at_mut(width);
+            let mut start = 0;
+            while start < width {
+                let along = start + 2 * id as usize;
+                let (x, end) = (along / cell, start + cell - along % cell);
                 // Marks of four columns by five rows with a gap after each.
-                let ink = x % 5 != 4 && hash((x / 5) as u32, (x % 5 * 8 + row / cell) as u32, 5) & 1 == 1;
-                *sample = if ink { 225 } else { 30 };
+                let ink = x % 5 != 4 && hash((x / 5) as u32, (x % 5 * 8 + row) as u32, 5) & 1 == 1;
+                first[start..end.min(width)].fill(if ink { 225 } else { 30 });
+                start = end;
             }
+            others.chunks_exact_mut(width).for_each(|line| line.copy_from_slice(first));
         }
         for plane in [cb, cr] {
             for line in plane.data.chunks_exact_mut(plane.width).skip(top / 2).take(5 * cell / 2) {
