@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::ErrorKind,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     time::SystemTime,
 };
 
@@ -32,7 +32,19 @@ const PERMISSIONS: &str = "src-tauri/permissions/**/*";
 /// The oldest Node that Vite runs on.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
-fn main() -> BuildResult<()> {
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                println!("cargo::error={line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> BuildResult<()> {
     let rights = ["src-tauri/capabilities", "src-tauri/permissions"];
     for path in SOURCES.iter().chain([&BUILT]).chain(&rights) {
         println!("cargo::rerun-if-changed={path}");

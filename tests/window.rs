@@ -31,16 +31,25 @@ mod needs_display {
 
     #[test]
     fn the_window_follows_a_dark_desktop() {
-        let window = Window::open(Preferences { dark: true });
+        let window = Window::open(Preferences { dark: true, ..Preferences::default() });
         window.find("footer li");
         assert_eq!(window.find("body").css("background-color"), "rgb(10, 22, 29)");
         window.screenshot("welcome-dark.png");
     }
 
     #[test]
+    fn the_window_moves_only_where_the_desktop_does() {
+        for (animations, duration) in [(true, "1.8s"), (false, "0s")] {
+            let window = Window::open(Preferences { animations, ..Preferences::default() });
+            let wave = window.find("header path.far");
+            assert_eq!(wave.css("animation-duration"), duration, "animations: {animations}");
+        }
+    }
+
+    #[test]
     fn nobody_is_kept_out_by_what_the_window_shows() {
         for dark in [false, true] {
-            let window = Window::open(Preferences { dark });
+            let window = Window::open(Preferences { dark, ..Preferences::default() });
             window.find("footer li");
             let violations = accessibility_violations(&window);
             assert_eq!(violations, json!([]), "dark: {dark}");
@@ -51,8 +60,6 @@ mod needs_display {
     fn the_keyboard_reaches_the_copy_button_and_shows_where_it_is() {
         let window = Window::open(Preferences::default());
         window.find("footer li");
-        // The command comes first: it can be scrolled.
-        window.press(TAB);
         window.press(TAB);
         let button = window.focused();
         assert_eq!(button.text(), "Copy");
@@ -83,7 +90,7 @@ mod needs_display {
         assert!(listener.accept().is_err(), "nothing may leave the window");
 
         let command = window.run(
-            "return window.__TAURI_INTERNALS__.invoke('plugin:window|close').then(() => 'done', (error) => String(error))",
+            "return window.__TAURI_INTERNALS__.invoke('plugin:app|version').then(() => 'done', (error) => String(error))",
         );
         let refusal = command.as_str().expect("a text");
         assert!(refusal.contains("not allowed"), "only its own commands are the window's right: {refusal}");

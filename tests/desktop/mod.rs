@@ -68,6 +68,16 @@ impl Drop for Ended {
 pub(crate) struct Preferences {
     /// A dark desktop theme.
     pub(crate) dark: bool,
+    /// Animations, which most desktops have. Without them the first picture is the last.
+    pub(crate) animations: bool,
+}
+
+impl Preferences {
+    /// As GTK reads them from `settings.ini`.
+    fn settings(self) -> String {
+        let Self { dark, animations } = self;
+        format!("[Settings]\ngtk-application-prefer-dark-theme={dark}\ngtk-enable-animations={animations}\n")
+    }
 }
 
 /// The application's open window.
@@ -86,6 +96,9 @@ impl Window {
     /// Starts a desktop and opens the application in it.
     pub(crate) fn open(preferences: Preferences) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
+        let settings = home.path().join(".config/gtk-3.0");
+        std::fs::create_dir_all(&settings).expect("a folder in it");
+        std::fs::write(settings.join("settings.ini"), preferences.settings()).expect("a file in it");
 
         // The server chooses a free display number and prints it once it accepts connections.
         let mut display = Running::start(
@@ -104,7 +117,6 @@ impl Window {
             ("HOME", home.path().as_os_str()),
             ("XDG_RUNTIME_DIR", home.path().as_os_str()),
             ("LANG", OsStr::new("C.UTF-8")),
-            ("GTK_THEME", OsStr::new(if preferences.dark { "Adwaita:dark" } else { "Adwaita" })),
             ("TAURI_WEBVIEW_AUTOMATION", OsStr::new("true")),
         ];
         let removed = [
@@ -113,7 +125,8 @@ impl Window {
             "XDG_DATA_HOME",
             "XDG_CACHE_HOME",
             "LC_ALL",
-            "LC_MESSAGES",
+            "LC_CTYPE",
+            "GTK_THEME",
         ];
         let prepare = |program: &str| {
             let mut command = Command::new(program);
