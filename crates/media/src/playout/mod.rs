@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod audio_jitter;
+mod clock;
+mod delay;
 mod frame_sink;
 mod h264_depacketizer;
 mod reception;
@@ -13,6 +15,7 @@ mod video_jitter;
 pub use self::audio_jitter::{
     AudioJitterBuffer, AudioJitterConfig, AudioJitterStats, PlayedBlock, PlayedKind,
 };
+pub use self::clock::{PlayoutClock, PlayoutClockConfig, StreamKind};
 pub use self::frame_sink::{FrameSink, NullSink, Recorded, SinkError, Y4mSink};
 pub use self::h264_depacketizer::{AccessUnit, DepacketizeError, H264Depacketizer};
 pub use self::video_jitter::{

@@ -95,6 +95,31 @@ impl Sequencer {
     }
 }
 
+/// Makes positions that do not wrap out of RTP timestamps.
+#[derive(Debug, Default)]
+pub(super) struct TimestampUnwrapper {
+    /// The newest timestamp with its position.
+    newest: Option<(u32, i64)>,
+}
+
+impl TimestampUnwrapper {
+    pub(super) fn unwrap(&mut self, timestamp: u32) -> i64 {
+        let position = self.peek(timestamp);
+        if self.newest.is_none_or(|(_, newest)| position > newest) {
+            self.newest = Some((timestamp, position));
+        }
+        position
+    }
+
+    /// As [`Self::unwrap`], without taking the timestamp for the newest.
+    pub(super) fn peek(&self, timestamp: u32) -> i64 {
+        match self.newest {
+            None => i64::from(timestamp),
+            Some((newest, position)) => position + i64::from(timestamp.wrapping_sub(newest) as i32),
+        }
+    }
+}
+
 /// Interarrival jitter as RFC 3550 section 6.4.1 and appendix A.8 define it.
 #[derive(Debug)]
 pub(super) struct InterarrivalJitter {
@@ -133,6 +158,15 @@ mod tests {
             [65_534, 65_535, 1, 0, 65_533].map(|n| sequencer.place(SequenceNumber(n))).to_vec();
         let base = (1 << 16) + 65_534;
         assert_eq!(placed, [base, base + 1, base + 3, base + 2, base - 1].map(Place::At));
+    }
+
+    #[test]
+    fn timestamps_are_unwrapped_both_ways() {
+        let mut unwrapper = TimestampUnwrapper::default();
+        let base = i64::from(u32::MAX) - 10;
+        let positions = [u32::MAX - 10, 20, u32::MAX, 30].map(|timestamp| unwrapper.unwrap(timestamp));
+        assert_eq!(positions, [base, base + 31, base + 10, base + 41]);
+        assert_eq!(unwrapper.peek(u32::MAX - 11), base - 1);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The audio jitter buffer: packets in, an unbroken stream of 10 ms blocks out.
 
 mod config;
-mod delay;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -13,12 +12,14 @@ use ahoy_media_types::{BLOCK_SAMPLES, Codec, MediaTime, RtpPacket, SAMPLE_RATE};
 use bytes::Bytes;
 
 pub use self::config::{AudioJitterConfig, AudioJitterStats};
-use self::delay::DelayEstimator;
-use super::reception::{InterarrivalJitter, Origin, Place, Sequencer, SourceFilter};
+use super::delay::{DelayEstimator, DelayGoal};
+use super::reception::{InterarrivalJitter, Origin, Place, Sequencer, SourceFilter, TimestampUnwrapper};
 use crate::codec::{AudioDecoder, opus_packet_has_fec, opus_packet_samples};
 
 /// Most packets held: 3 s. Beyond it the oldest are dropped.
 const MAX_PACKETS: usize = 150;
+/// Share of packets that must be there in time. What is later is concealed, so this bounds the concealed share.
+const IN_TIME: f64 = 0.995;
 /// A packet whose timestamp is further than this from what its arrival says comes from a sender that has set its clock
 /// anew, not from a slow network.
 const CLOCK_JUMP: Duration = Duration::from_secs(2);
@@ -122,8 +123,7 @@ pub struct AudioJitterBuffer {
     source: SourceFilter,
     sequencer: Sequencer,
     tally: Tally,
-    /// The newest timestamp with its unwrapped value.
-    newest_timestamp: Option<(u32, i64)>,
+    timestamps: TimestampUnwrapper,
     packets: BTreeMap<i64, Held>,
     estimator: DelayEstimator,
     jitter: InterarrivalJitter,
@@ -153,9 +153,14 @@ impl AudioJitterBuffer {
             source: SourceFilter::default(),
             sequencer: Sequencer::default(),
             tally: Tally::default(),
-            newest_timestamp: None,
+            timestamps: TimestampUnwrapper::default(),
             packets: BTreeMap::new(),
-            estimator: DelayEstimator::new(config.least_delay, config.most_delay.max(config.least_delay)),
+            estimator: DelayEstimator::new(DelayGoal {
+                clock_rate: SAMPLE_RATE,
+                quantile: IN_TIME,
+                least: config.least_delay,
+                most: config.most_delay.max(config.least_delay),
+            }),
             jitter: InterarrivalJitter::new(Codec::Opus.clock_rate()),
             next: None,
             last_sequence: 0,
@@ -204,10 +209,10 @@ impl AudioJitterBuffer {
             self.stats.packets_damaged += 1;
             return;
         };
-        let mut position = self.unwrap(packet.timestamp);
+        let mut position = self.timestamps.unwrap(packet.timestamp);
         if self.estimator.distance(position, now).is_some_and(|off| off > CLOCK_JUMP) {
             self.start_over();
-            position = self.unwrap(packet.timestamp);
+            position = self.timestamps.unwrap(packet.timestamp);
         }
         self.estimator.on_packet(position, now);
         // A copy of a lost packet is of use only if the place of that packet has not been played by then.
@@ -241,26 +246,12 @@ impl AudioJitterBuffer {
     /// Forgets the timeline. Sound already decoded is still played.
     fn start_over(&mut self) {
         self.packets.clear();
-        self.newest_timestamp = None;
+        self.timestamps = TimestampUnwrapper::default();
         self.tally.start_over();
         self.estimator.forget_clock();
         self.next = None;
         self.slack.clear();
         self.settle(StoodFor::Sound);
-    }
-
-    /// A timestamp as a position that does not wrap.
-    fn unwrap(&mut self, timestamp: u32) -> i64 {
-        let Some((newest, position)) = self.newest_timestamp else {
-            self.newest_timestamp = Some((timestamp, i64::from(timestamp)));
-            return i64::from(timestamp);
-        };
-        let distance = timestamp.wrapping_sub(newest) as i32;
-        let unwrapped = position + i64::from(distance);
-        if distance > 0 {
-            self.newest_timestamp = Some((timestamp, unwrapped));
-        }
-        unwrapped
     }
 
     /// The next 10 ms. Call it when the sink fetches a block, with the present time: not with the time when the block will

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ahoy_media_types::{MediaTime, SAMPLE_RATE};
+use ahoy_media_types::MediaTime;
 
 /// Width of a histogram bin. Finer than a block, so that a clean link is not made to wait a block for nothing.
 const BIN: i64 = 2_500;
@@ -11,25 +11,29 @@ const BIN: i64 = 2_500;
 const BINS: usize = 200;
 /// What is left of an observation's weight when the next one comes: with 20 ms packets, half is gone after 5 s.
 const FORGET: f64 = 0.997;
-/// Share of packets that must be there in time. What is later is concealed, so this bounds the concealed share.
-const QUANTILE: f64 = 0.995;
 /// The fastest packet of this time is what the others are compared with. Long enough to see one that did not queue, short
 /// enough to follow a route that has become longer, and clocks that drift (50 ppm are 0.2 ms in it).
 const BASE_WINDOW: Duration = Duration::from_secs(4);
 /// The window slides in steps of this.
 const BASE_STEP: Duration = Duration::from_millis(250);
 
-/// Microseconds of `samples` at 48 kHz.
-pub(super) const fn micros_of(samples: i64) -> i64 {
-    samples * 1_000_000 / SAMPLE_RATE as i64
+/// What a [`DelayEstimator`] is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DelayGoal {
+    /// Ticks per second of the RTP clock.
+    pub(super) clock_rate: u32,
+    /// Share of packets that must be there in time, 0.0 to 1.0.
+    pub(super) quantile: f64,
+    /// Limits of the answer.
+    pub(super) least: Duration,
+    pub(super) most: Duration,
 }
 
-/// Watches when packets arrive and says how long the first sample of a packet must be held back after the moment when it
-/// would have been there had the packet been as fast as the fastest.
+/// Watches when packets (or whole pictures) arrive and says how long each must be held back after the moment when it would
+/// have been there had it been as fast as the fastest.
 #[derive(Debug)]
 pub(super) struct DelayEstimator {
-    least: Duration,
-    most: Duration,
+    goal: DelayGoal,
     /// The least transit time in each step of the window, with the end of the step. Transit is arrival less timestamp, in
     /// microseconds, with an unknown constant.
     steps: VecDeque<(MediaTime, i64)>,
@@ -38,13 +42,13 @@ pub(super) struct DelayEstimator {
 }
 
 impl DelayEstimator {
-    pub(super) fn new(least: Duration, most: Duration) -> Self {
-        Self { least, most, steps: VecDeque::new(), histogram: vec![0.0; BINS], observations: 0 }
+    pub(super) fn new(goal: DelayGoal) -> Self {
+        Self { goal, steps: VecDeque::new(), histogram: vec![0.0; BINS], observations: 0 }
     }
 
-    /// Takes the arrival of a packet whose first sample is number `position` (48 kHz, not wrapping).
+    /// Takes the arrival of a packet with the RTP timestamp `position` (not wrapping).
     pub(super) fn on_packet(&mut self, position: i64, arrived_at: MediaTime) {
-        let transit = Self::transit(position, arrived_at);
+        let transit = self.transit(position, arrived_at);
         match self.steps.back_mut() {
             Some((end, least)) if arrived_at < *end => *least = transit.min(*least),
             _ => self.steps.push_back((arrived_at + BASE_STEP, transit)),
@@ -66,23 +70,32 @@ impl DelayEstimator {
         self.histogram[bin] += 1.0 - forget;
     }
 
-    fn transit(position: i64, at: MediaTime) -> i64 {
-        at.as_micros() as i64 - micros_of(position)
+    fn transit(&self, position: i64, at: MediaTime) -> i64 {
+        at.as_micros() as i64 - self.micros_of(position)
+    }
+
+    fn micros_of(&self, position: i64) -> i64 {
+        position * 1_000_000 / i64::from(self.goal.clock_rate)
     }
 
     fn base(&self) -> Option<i64> {
         self.steps.iter().map(|(_, least)| *least).min()
     }
 
-    /// How long after its earliest possible arrival the sample at `position` would be played if it were played at `now`,
-    /// in microseconds. `None` before the first packet.
+    /// How long after its earliest possible arrival `position` would be played if it were played at `now`, in microseconds. `None` before the first packet.
     pub(super) fn slack(&self, position: i64, now: MediaTime) -> Option<i64> {
-        Some(Self::transit(position, now) - self.base()?)
+        Some(self.transit(position, now) - self.base()?)
+    }
+
+    /// When the packet with the timestamp `position` would have arrived had it been as fast as the fastest.
+    pub(super) fn earliest(&self, position: i64) -> Option<MediaTime> {
+        let micros = self.micros_of(position) + self.base()?;
+        Some(MediaTime::from_micros(u64::try_from(micros).unwrap_or(0)))
     }
 
     /// How far the packet's transit is from what was seen lately; a sender that has restarted its clock is far off.
     pub(super) fn distance(&self, position: i64, arrived_at: MediaTime) -> Option<Duration> {
-        let off = Self::transit(position, arrived_at) - self.base()?;
+        let off = self.transit(position, arrived_at) - self.base()?;
         Some(Duration::from_micros(off.unsigned_abs()))
     }
 
@@ -97,10 +110,11 @@ impl DelayEstimator {
         let total: f64 = self.histogram.iter().sum();
         let bin = self.histogram.iter().position(|weight| {
             sum += weight;
-            sum >= QUANTILE * total
+            sum >= self.goal.quantile * total
         });
-        let upper = (bin.unwrap_or(0) as u64 + 1) * BIN as u64;
-        Duration::from_micros(upper).clamp(self.least, self.most)
+        // What is in the first bin is as fast as can be.
+        let upper = bin.filter(|&bin| bin > 0).map_or(0, |bin| (bin as u64 + 1) * BIN as u64);
+        Duration::from_micros(upper).clamp(self.goal.least, self.goal.most)
     }
 }
 
@@ -109,7 +123,8 @@ mod tests {
     use super::*;
 
     fn estimator() -> DelayEstimator {
-        DelayEstimator::new(Duration::from_millis(5), Duration::from_millis(300))
+        let (least, most) = (Duration::from_millis(5), Duration::from_millis(300));
+        DelayEstimator::new(DelayGoal { clock_rate: 48_000, quantile: 0.995, least, most })
     }
 
     fn feed(estimator: &mut DelayEstimator, packets: std::ops::Range<u64>, delay_ms: impl Fn(u64) -> u64) {

@@ -1,0 +1,405 @@
+//! When to show each picture: smoothly, and with the sound that belongs to it.
+
+use std::time::Duration;
+
+use ahoy_media_types::{Codec, MediaTime, SenderReport};
+
+use super::delay::{DelayEstimator, DelayGoal};
+use super::reception::TimestampUnwrapper;
+
+/// Share of pictures that should be complete in time to be shown evenly. The others are shown late, which is seen less than
+/// the delay it would cost to wait for them all.
+const IN_TIME: f64 = 0.95;
+/// How fast the delay of video may change, in seconds per second: below what is seen as slow motion.
+const SLEW: f64 = 0.1;
+/// Pictures at the start whose delay is set at once, as there is nothing yet that could jump.
+const SETTLING: u32 = 15;
+/// Sound and picture closer to each other than this are together (ITU-R BT.1359 finds 45 ms early and 125 ms late
+/// noticeable).
+const TOGETHER: i64 = 5_000;
+/// Sender reports that put sound and picture further apart than this are not about the same clock.
+const IMPLAUSIBLE: i64 = 2_000_000;
+/// How much each played block moves the average of when sound is heard: blocks come on a 10 ms grid.
+const AUDIO_WEIGHT: f64 = 0.05;
+/// Sound that is heard so much sooner or later than before has been interrupted, so averaging starts afresh.
+const AUDIO_JUMP: f64 = 200_000.0;
+/// A picture whose timestamp is further than this from what its arrival says comes from a clock that was set anew.
+const CLOCK_JUMP: Duration = Duration::from_secs(2);
+
+/// The two streams that are kept together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// The sound, which sets the pace: ears notice stretching sooner than eyes.
+    Audio,
+    /// The pictures, which wait for it.
+    Video,
+}
+
+/// How long pictures may be held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayoutClockConfig {
+    /// Most delay so that pictures come evenly.
+    pub most_smoothing: Duration,
+    /// Most delay altogether, so that pictures wait for their sound.
+    pub most_delay: Duration,
+}
+
+impl Default for PlayoutClockConfig {
+    /// 100 ms and 250 ms: beyond that a conversation suffers more from the delay than from what it is for.
+    fn default() -> Self {
+        Self { most_smoothing: Duration::from_millis(100), most_delay: Duration::from_millis(250) }
+    }
+}
+
+/// The sender's wall clock at an RTP timestamp.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    micros: i64,
+    rtp_timestamp: u32,
+    clock_rate: u32,
+}
+
+impl Anchor {
+    fn new(report: &SenderReport, clock_rate: u32) -> Self {
+        let micros = (u128::from(report.ntp) * 1_000_000) >> 32;
+        Self { micros: micros as i64, rtp_timestamp: report.rtp_timestamp, clock_rate }
+    }
+
+    /// Wall clock of the sender, in microseconds, when it captured what has this timestamp.
+    fn captured(&self, rtp_timestamp: u32) -> i64 {
+        let ticks = i64::from(rtp_timestamp.wrapping_sub(self.rtp_timestamp) as i32);
+        self.micros + ticks * 1_000_000 / i64::from(self.clock_rate)
+    }
+}
+
+/// Maps the sender's timestamps to times here: pictures are shown as soon as they are complete where the network is steady,
+/// with just enough delay to come evenly where it is not, and no sooner than the sound that was captured with them is heard.
+///
+/// Sound is the master: it is never delayed for the sake of the picture.
+#[derive(Debug)]
+pub struct PlayoutClock {
+    config: PlayoutClockConfig,
+    timestamps: TimestampUnwrapper,
+    video: DelayEstimator,
+    video_anchor: Option<Anchor>,
+    audio_anchor: Option<Anchor>,
+    /// How much later than captured by the sender's clock sound is heard by ours, in microseconds. The two clocks have
+    /// nothing in common, so only the difference from the same figure for video means anything.
+    heard_after: Option<f64>,
+    last_frame: Option<MediaTime>,
+    frames: u32,
+    /// Microseconds by which pictures are held back after their earliest arrival.
+    delay: f64,
+    shown_after: Option<i64>,
+}
+
+impl PlayoutClock {
+    /// A clock that knows nothing yet.
+    pub fn new(config: PlayoutClockConfig) -> Self {
+        let goal = DelayGoal {
+            clock_rate: Codec::H264.clock_rate(),
+            quantile: IN_TIME,
+            least: Duration::ZERO,
+            most: config.most_smoothing.min(config.most_delay),
+        };
+        Self {
+            config,
+            timestamps: TimestampUnwrapper::default(),
+            video: DelayEstimator::new(goal),
+            video_anchor: None,
+            audio_anchor: None,
+            heard_after: None,
+            last_frame: None,
+            frames: 0,
+            delay: 0.0,
+            shown_after: None,
+        }
+    }
+
+    /// Takes a sender report, which says when by the sender's wall clock a timestamp was (RFC 3550 section 6.4.1).
+    pub fn on_sender_report(&mut self, kind: StreamKind, report: &SenderReport) {
+        match kind {
+            StreamKind::Audio => {
+                let anchor = Anchor::new(report, Codec::Opus.clock_rate());
+                if let (Some(before), Some(heard)) = (self.audio_anchor, &mut self.heard_after) {
+                    // The same sound has got another capture time.
+                    *heard -= (anchor.captured(report.rtp_timestamp) - before.captured(report.rtp_timestamp))
+                        as f64;
+                }
+                self.audio_anchor = Some(anchor);
+            }
+            StreamKind::Video => self.video_anchor = Some(Anchor::new(report, Codec::H264.clock_rate())),
+        }
+    }
+
+    /// Tells that the sound with this timestamp is heard at `heard_at`, the delay of the sound device included.
+    pub fn on_audio_played(&mut self, rtp_timestamp: u32, heard_at: MediaTime) {
+        let Some(anchor) = self.audio_anchor else { return };
+        let after = (heard_at.as_micros() as i64 - anchor.captured(rtp_timestamp)) as f64;
+        self.heard_after = Some(match self.heard_after {
+            Some(average) if (after - average).abs() < AUDIO_JUMP => {
+                average + AUDIO_WEIGHT * (after - average)
+            }
+            _ => after,
+        });
+    }
+
+    /// Takes a picture that became complete (its last packet arrived) at `complete_at`. Call it for each, in order.
+    pub fn on_video_frame(&mut self, rtp_timestamp: u32, complete_at: MediaTime) {
+        let mut position = self.timestamps.unwrap(rtp_timestamp);
+        if self.video.distance(position, complete_at).is_some_and(|off| off > CLOCK_JUMP) {
+            self.timestamps = TimestampUnwrapper::default();
+            self.video.forget_clock();
+            self.frames = 0;
+            position = self.timestamps.unwrap(rtp_timestamp);
+        }
+        self.video.on_packet(position, complete_at);
+        let passed =
+            self.last_frame.replace(complete_at).map_or(Duration::ZERO, |last| complete_at.since(last));
+        self.frames = self.frames.saturating_add(1);
+        self.move_delay(self.wanted_delay(rtp_timestamp, position), passed);
+    }
+
+    /// Microseconds that pictures should be held back for.
+    fn wanted_delay(&self, rtp_timestamp: u32, position: i64) -> f64 {
+        let smoothing = self.video.target().as_micros() as f64;
+        let sync = self.behind_video(rtp_timestamp, position).unwrap_or(0) as f64;
+        smoothing.max(sync).clamp(0.0, self.config.most_delay.as_micros() as f64)
+    }
+
+    /// How much later than a picture could be shown its sound is heard, in microseconds.
+    fn behind_video(&self, rtp_timestamp: u32, position: i64) -> Option<i64> {
+        let captured = self.video_anchor?.captured(rtp_timestamp);
+        let possible = self.video.earliest(position)?.as_micros() as i64 - captured;
+        let behind = self.heard_after? as i64 - possible;
+        (behind.abs() < IMPLAUSIBLE).then_some(behind)
+    }
+
+    /// Goes towards the wanted delay, slowly enough not to be seen.
+    fn move_delay(&mut self, wanted: f64, passed: Duration) {
+        let change = wanted - self.delay;
+        if self.frames <= SETTLING {
+            self.delay = wanted;
+        } else if change.abs() > TOGETHER as f64 || wanted == 0.0 {
+            let most = passed.as_micros() as f64 * SLEW;
+            self.delay += change.clamp(-most, most);
+        }
+    }
+
+    /// When to show the picture with this timestamp: in the past where it came too late. `None` before the first picture.
+    pub fn present_at(&self, rtp_timestamp: u32) -> Option<MediaTime> {
+        let earliest = self.video.earliest(self.timestamps.peek(rtp_timestamp))?;
+        Some(earliest + self.video_delay())
+    }
+
+    /// How long pictures are held back after the moment when the fastest of them would have been complete.
+    pub fn video_delay(&self) -> Duration {
+        Duration::from_micros(self.delay as u64)
+    }
+
+    /// Tells when a picture was really shown.
+    pub fn on_video_shown(&mut self, rtp_timestamp: u32, at: MediaTime) {
+        self.shown_after =
+            self.video_anchor.map(|anchor| at.as_micros() as i64 - anchor.captured(rtp_timestamp));
+    }
+
+    /// By how many milliseconds the picture last shown came after its sound; negative where it came before. `None` until
+    /// both have been played and reported on by the sender.
+    pub fn av_offset(&self) -> Option<f64> {
+        let offset = self.shown_after? as f64 - self.heard_after?;
+        (offset.abs() < IMPLAUSIBLE as f64).then_some(offset / 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ahoy_media_types::Ssrc;
+
+    use super::*;
+
+    /// What the sender's wall clock says at time zero here, in microseconds since 1900.
+    const WALL: u64 = 3_900_000_000_000_000;
+
+    /// A call in which everything has a known delay.
+    struct Call {
+        clock: PlayoutClock,
+        /// Offsets that RTP timestamps start with, near the wrap.
+        video_start: u32,
+        audio_start: u32,
+        shown: Vec<(u64, MediaTime)>,
+    }
+
+    impl Call {
+        fn new() -> Self {
+            Self {
+                clock: PlayoutClock::new(PlayoutClockConfig::default()),
+                video_start: u32::MAX - 400_000,
+                audio_start: u32::MAX - 100_000,
+                shown: Vec::new(),
+            }
+        }
+
+        fn video_timestamp(&self, micros: u64) -> u32 {
+            self.video_start.wrapping_add((micros * 90 / 1000) as u32)
+        }
+
+        fn audio_timestamp(&self, micros: u64) -> u32 {
+            self.audio_start.wrapping_add((micros * 48 / 1000) as u32)
+        }
+
+        fn report(&mut self, kind: StreamKind, micros: u64) {
+            let rtp_timestamp = match kind {
+                StreamKind::Audio => self.audio_timestamp(micros),
+                StreamKind::Video => self.video_timestamp(micros),
+            };
+            let ntp = ((u128::from(WALL + micros) << 32) / 1_000_000) as u64;
+            let arrived_at = MediaTime::from_micros(micros);
+            self.clock
+                .on_sender_report(kind, &SenderReport { ssrc: Ssrc(1), ntp, rtp_timestamp, arrived_at });
+        }
+
+        /// Runs from one second to another with pictures under way for `video` microseconds and sound heard `audio`
+        /// microseconds after it was captured.
+        fn run(&mut self, seconds: std::ops::Range<u64>, video: impl Fn(u64) -> u64, audio: Option<u64>) {
+            for tick in seconds.start * 100..seconds.end * 100 {
+                let micros = tick * 10_000;
+                if tick % 500 == 0 && audio.is_some() {
+                    self.report(StreamKind::Audio, micros);
+                    self.report(StreamKind::Video, micros);
+                }
+                if let Some(audio) = audio {
+                    self.clock.on_audio_played(
+                        self.audio_timestamp(micros),
+                        MediaTime::from_micros(micros + audio),
+                    );
+                }
+                if tick % 3 == 0 {
+                    let complete = MediaTime::from_micros(micros + video(tick / 3));
+                    let timestamp = self.video_timestamp(micros);
+                    self.clock.on_video_frame(timestamp, complete);
+                    let at = self.clock.present_at(timestamp).unwrap().max(complete);
+                    self.clock.on_video_shown(timestamp, at);
+                    self.shown.push((micros, at));
+                }
+            }
+        }
+
+        /// Milliseconds from capture to show of the pictures since `second`.
+        fn latencies(&self, second: u64) -> Vec<f64> {
+            let recent = self.shown.iter().filter(|(captured, _)| *captured >= second * 1_000_000);
+            recent.map(|(captured, at)| at.as_micros() as f64 / 1e3 - *captured as f64 / 1e3).collect()
+        }
+    }
+
+    fn spread(values: &[f64]) -> (f64, f64) {
+        values.iter().fold((f64::MAX, f64::MIN), |(min, max), v| (min.min(*v), max.max(*v)))
+    }
+
+    #[test]
+    fn on_a_steady_link_pictures_are_shown_the_moment_they_are_complete() {
+        let mut call = Call::new();
+        call.run(0..20, |i| 9_000 + i * 7919 % 1500, None);
+        let (least, most) = spread(&call.latencies(0));
+        assert!(least >= 9.0 && most < 10.6, "{least} to {most}");
+        assert_eq!(call.clock.video_delay(), Duration::ZERO);
+        assert_eq!(call.clock.av_offset(), None);
+    }
+
+    #[test]
+    fn on_an_unsteady_link_pictures_come_evenly_all_the_same() {
+        let mut call = Call::new();
+        call.run(0..30, |i| 20_000 + i * 7919 % 30_000, None);
+        let (least, most) = spread(&call.latencies(10));
+        assert!(most - least < 4.0 && most < 56.0, "{least} to {most}");
+    }
+
+    #[test]
+    fn pictures_wait_for_their_sound() {
+        let mut call = Call::new();
+        call.run(0..20, |_| 10_000, Some(90_000));
+        let offset = call.clock.av_offset().unwrap();
+        assert!(offset.abs() < 6.0, "{offset}");
+        let (least, most) = spread(&call.latencies(10));
+        assert!(least > 84.0 && most < 96.0, "{least} to {most}");
+    }
+
+    #[test]
+    fn a_change_of_delay_is_too_slow_to_be_seen() {
+        let mut call = Call::new();
+        call.run(0..10, |_| 10_000, Some(30_000));
+        call.run(10..20, |_| 10_000, Some(180_000));
+        call.run(20..30, |_| 10_000, Some(30_000));
+        for pair in call.shown[30..].windows(2) {
+            let interval = pair[1].1.millis_after(pair[0].1);
+            assert!((26.0..34.0).contains(&interval), "{interval}");
+        }
+        let offset = call.clock.av_offset().unwrap();
+        assert!(offset.abs() < 8.0, "{offset}");
+    }
+
+    #[test]
+    fn pictures_never_wait_longer_than_allowed_and_the_rest_is_told() {
+        let mut call = Call::new();
+        call.run(0..20, |_| 10_000, Some(400_000));
+        assert_eq!(call.clock.video_delay(), Duration::from_millis(250));
+        let offset = call.clock.av_offset().unwrap();
+        assert!((offset + 140.0).abs() < 3.0, "{offset}");
+    }
+
+    #[test]
+    fn pictures_that_are_late_anyway_are_not_delayed_more() {
+        let mut call = Call::new();
+        call.run(0..20, |_| 120_000, Some(50_000));
+        assert_eq!(call.clock.video_delay(), Duration::ZERO);
+        let offset = call.clock.av_offset().unwrap();
+        assert!((offset - 70.0).abs() < 2.0, "{offset}");
+    }
+
+    #[test]
+    fn reports_that_make_no_sense_do_not_hold_pictures_back() {
+        let mut call = Call::new();
+        call.run(0..10, |_| 10_000, Some(30_000));
+        let report = SenderReport {
+            ssrc: Ssrc(1),
+            ntp: 1 << 63,
+            rtp_timestamp: 0,
+            arrived_at: MediaTime::from_millis(10_000),
+        };
+        call.clock.on_sender_report(StreamKind::Video, &report);
+        for i in 0..30 {
+            let micros = 10_000_000 + i * 33_333;
+            call.clock.on_video_frame(call.video_timestamp(micros), MediaTime::from_micros(micros + 10_000));
+        }
+        assert!(call.clock.video_delay() <= Duration::from_millis(20));
+        call.clock.on_sender_report(StreamKind::Audio, &SenderReport { ntp: u64::MAX, ..report });
+        call.clock.on_audio_played(7, MediaTime::from_millis(11_000));
+        assert_eq!(call.clock.av_offset(), None);
+    }
+
+    #[test]
+    fn clocks_that_drift_apart_are_followed() {
+        let mut call = Call::new();
+        // The sender's clock is 100 ppm slow: seen from here everything takes longer and longer.
+        call.run(0..300, |i| 10_000 + i * 3, None);
+        let (least, most) = spread(&call.latencies(290));
+        assert!(most - least < 3.0, "{least} to {most}");
+        assert!(call.clock.video_delay() < Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_anew_is_followed_at_once() {
+        let mut call = Call::new();
+        call.run(0..5, |_| 10_000, None);
+        call.video_start = call.video_start.wrapping_add(90_000 * 1000);
+        call.run(5..10, |_| 10_000, None);
+        let (_, most) = spread(&call.latencies(5));
+        assert!(most < 11.0, "{most}");
+    }
+
+    #[test]
+    fn before_the_first_picture_nothing_is_known() {
+        let mut clock = PlayoutClock::new(PlayoutClockConfig::default());
+        clock.on_audio_played(5, MediaTime::ZERO);
+        assert_eq!((clock.present_at(5), clock.av_offset()), (None, None));
+    }
+}
