@@ -4,6 +4,7 @@
 //! wait, lock and allocate. Whatever happens to a device, blocks keep coming and going every 10 ms, so that the call
 //! goes on; what happened is told by [`AudioEvent`]s.
 
+mod device;
 mod error;
 mod pace;
 mod resample;
@@ -15,8 +16,10 @@ mod wav;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use ahoy_measure::sound::Chirps;
 use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, MediaClock, MediaTime};
 
+pub use device::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub use error::AudioError;
 pub use resample::{MAX_RATE, MIN_RATE, Resampler};
 pub use spec::{AudioSinkSpec, AudioSourceSpec, AudioSpecError, DeviceId};
@@ -96,7 +99,11 @@ pub fn start_audio_source(
     let generator: Box<dyn synthetic::Generator> = match spec {
         AudioSourceSpec::Tone => Box::new(synthetic::Tone::default()),
         AudioSourceSpec::File(path) => Box::new(synthetic::WavLoop::open(path)?),
-        AudioSourceSpec::Chirps | AudioSourceSpec::Microphone(_) => return Err(AudioError::NoMicrophone),
+        AudioSourceSpec::Chirps => Box::new(Chirps::new()),
+        AudioSourceSpec::Microphone(id) => {
+            let worker = device::start_microphone(id.clone(), clock, on_block, events)?;
+            return Ok(AudioCapture { _worker: worker });
+        }
     };
     let worker = synthetic::start(spec.to_string(), generator, clock, on_block, events)?;
     Ok(AudioCapture { _worker: worker })
@@ -116,7 +123,10 @@ pub fn start_audio_sink(
     let recording = match spec {
         AudioSinkSpec::Null => None,
         AudioSinkSpec::File(path) => Some(sinks::Recording::create(path)?),
-        AudioSinkSpec::Speaker(_) => return Err(AudioError::NoSpeaker),
+        AudioSinkSpec::Speaker(id) => {
+            let worker = device::start_speaker(id.clone(), clock, provider, events)?;
+            return Ok(AudioPlayback { _worker: worker });
+        }
     };
     let worker = sinks::start(spec.to_string(), recording, clock, provider, events)?;
     Ok(AudioPlayback { _worker: worker })

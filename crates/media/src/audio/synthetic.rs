@@ -1,4 +1,4 @@
-//! Sources that need no device: a tone and files. Their blocks come at the pace of a microphone.
+//! Sources that need no device: a tone, chirps and files. Their blocks come at the pace of a microphone.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
+use ahoy_measure::sound::Chirps;
 use ahoy_media_types::{AudioBlock, BLOCK_DURATION, BLOCK_SAMPLES, MediaClock, SAMPLE_RATE};
 
 use super::pace::{Pace, Pacer, Worker};
@@ -38,6 +39,13 @@ impl Generator for Tone {
             *sample = TONE_AMPLITUDE * (std::f32::consts::TAU * turn).sin();
             self.phase = (self.phase + TONE_HERTZ) % SAMPLE_RATE;
         }
+        Ok(())
+    }
+}
+
+impl Generator for Chirps {
+    fn fill(&mut self, samples: &mut [f32; BLOCK_SAMPLES]) -> Result<(), AudioError> {
+        Chirps::fill(self, samples);
         Ok(())
     }
 }
