@@ -36,6 +36,8 @@ const INSIDE: i64 = 2_000;
 const FADED_OUT: u64 = SAMPLE_RATE as u64 / 2;
 /// Packets over which the least delay counts, since sinks may fetch two blocks at a time.
 const SLACK_WINDOW: usize = 4;
+/// By how much the delay is too short where a packet has come in time but was handed over too late, at least.
+const HANDOVER: i64 = 5_000;
 /// Sound that squeezing works on: two periods of the deepest voice.
 const STRETCH_SAMPLES: usize = 1500;
 
@@ -134,6 +136,8 @@ pub struct AudioJitterBuffer {
     /// Decoded, not yet played.
     sound: Vec<f32>,
     pending: Pending,
+    /// When the block before was fetched.
+    last_pull: MediaTime,
     /// Whether the newest sound was made up, so that more of it belongs to the same gap.
     in_gap: bool,
     /// How long before it was needed each of the last packets was there or could have been, in microseconds.
@@ -166,6 +170,7 @@ impl AudioJitterBuffer {
             last_sequence: 0,
             sound: Vec::with_capacity(4 * BLOCK_SAMPLES),
             pending: Pending::default(),
+            last_pull: MediaTime::ZERO,
             in_gap: false,
             slack: VecDeque::with_capacity(SLACK_WINDOW),
             rest: 0,
@@ -181,8 +186,10 @@ impl AudioJitterBuffer {
         AudioJitterStats { target_delay, jitter, packets_lost, ..self.stats }
     }
 
-    /// Takes a packet. `now` is the present time, which may be a little later than when the packet came from the socket.
+    /// Takes a packet. `now` is the present time; packets may be handed over any time before the block is fetched that needs
+    /// them, since it is their arrival at the socket that counts.
     pub fn push(&mut self, packet: RtpPacket, now: MediaTime) {
+        let arrived_at = packet.arrived_at.min(now);
         match self.source.admit(packet.ssrc) {
             Origin::Same => {}
             Origin::New => {
@@ -210,16 +217,16 @@ impl AudioJitterBuffer {
             return;
         };
         let mut position = self.timestamps.unwrap(packet.timestamp);
-        if self.estimator.distance(position, now).is_some_and(|off| off > CLOCK_JUMP) {
+        if self.estimator.distance(position, arrived_at).is_some_and(|off| off > CLOCK_JUMP) {
             self.start_over();
             position = self.timestamps.unwrap(packet.timestamp);
         }
-        self.estimator.on_packet(position, now);
+        self.estimator.on_packet(position, arrived_at);
         // A copy of a lost packet is of use only if the place of that packet has not been played by then.
         let previous = position - samples as i64;
         if self.tally.newest().is_some_and(|newest| sequence == newest + 2)
             && opus_packet_has_fec(&packet.payload)
-            && let Some(needed) = self.estimator.slack(previous, now)
+            && let Some(needed) = self.estimator.slack(previous, arrived_at)
         {
             self.estimator.observe(needed);
         }
@@ -235,7 +242,7 @@ impl AudioJitterBuffer {
             return;
         }
         self.stats.packets_received += 1;
-        let held = Held { sequence, samples, payload: packet.payload, arrived_at: packet.arrived_at };
+        let held = Held { sequence, samples, payload: packet.payload, arrived_at };
         self.packets.insert(position, held);
         if self.packets.len() > MAX_PACKETS {
             self.packets.pop_first();
@@ -281,6 +288,7 @@ impl AudioJitterBuffer {
         let mut samples = [0.0; BLOCK_SAMPLES];
         samples.copy_from_slice(&self.sound[..BLOCK_SAMPLES]);
         self.sound.drain(..BLOCK_SAMPLES);
+        self.last_pull = now;
         PlayedBlock { samples, rtp_timestamp: position.map(|position| position as u32), kind }
     }
 
@@ -319,6 +327,11 @@ impl AudioJitterBuffer {
         };
         let gap = usize::try_from(position - next).unwrap_or(0);
         if gap == 0 {
+            if self.pending.samples > 0 && held.arrived_at <= self.last_pull {
+                // It was at the socket in time, but not here: that delay has to be reckoned with too.
+                let needed = self.estimator.slack(position, self.last_pull).unwrap_or(0);
+                self.estimator.observe(needed + HANDOVER);
+            }
             self.settle(StoodFor::Sound);
             self.play_packet(position, slack, now);
             return true;

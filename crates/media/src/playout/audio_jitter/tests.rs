@@ -76,16 +76,27 @@ fn new_buffer() -> AudioJitterBuffer {
 }
 
 /// Plays everything, fetching a block each 10 ms from `phase` microseconds on.
-fn play(buffer: &mut AudioJitterBuffer, mut arrivals: Vec<Arrival>, phase: u64) -> Vec<PlayedBlock> {
+fn play(buffer: &mut AudioJitterBuffer, arrivals: Vec<Arrival>, phase: u64) -> Vec<PlayedBlock> {
+    play_with_handover(buffer, arrivals, phase, 0)
+}
+
+/// As [`play`], with packets that take `handover` microseconds from the socket to the buffer.
+fn play_with_handover(
+    buffer: &mut AudioJitterBuffer,
+    mut arrivals: Vec<Arrival>,
+    phase: u64,
+    handover: u64,
+) -> Vec<PlayedBlock> {
     arrivals.retain(|(_, at)| at.is_some());
     arrivals.sort_by_key(|(_, at)| *at);
     let end = arrivals.last().and_then(|(_, at)| *at).unwrap_or(0);
     let mut arrivals = arrivals.into_iter().peekable();
     let mut played = Vec::new();
     for now in (phase..end + 10_000).step_by(10_000) {
-        while let Some((packet, Some(at))) = arrivals.next_if(|(_, at)| at.is_some_and(|at| at <= now)) {
-            let at = MediaTime::from_micros(at);
-            buffer.push(RtpPacket { arrived_at: at, ..packet }, at);
+        let is_here = |(_, at): &Arrival| at.is_some_and(|at| at + handover <= now);
+        while let Some((packet, Some(at))) = arrivals.next_if(is_here) {
+            let arrived_at = MediaTime::from_micros(at);
+            buffer.push(RtpPacket { arrived_at, ..packet }, MediaTime::from_micros(now));
         }
         played.push(buffer.pull(MediaTime::from_micros(now)));
         assert!(buffer.sound.len() < 8 * BLOCK_SAMPLES);
@@ -117,6 +128,16 @@ fn on_a_clean_link_nothing_is_made_up_and_little_delay_added() {
     }
 }
 
+#[test]
+fn packets_that_dawdle_between_socket_and_buffer_are_reckoned_with() {
+    let mut buffer = new_buffer();
+    let arrivals = send(&voice(30), |_| Some(40_000));
+    play_with_handover(&mut buffer, arrivals, 1_000, 18_000);
+    let stats = buffer.stats();
+    assert!(stats.concealed_ratio() < 0.005, "{stats:?}");
+    assert!(millis(stats.mean_delay()) < 50.0, "{stats:?}");
+}
+
 /// A normally distributed number with a standard deviation of 1.
 fn normal(rng: &mut Pcg64Mcg) -> f64 {
     (0..12).map(|_| rng.random_range(0.0..1.0)).sum::<f64>() - 6.0
@@ -124,7 +145,7 @@ fn normal(rng: &mut Pcg64Mcg) -> f64 {
 
 #[test]
 fn thirty_milliseconds_of_jitter_cost_little_sound_and_little_delay() {
-    let frames = voice(60);
+    let frames = voice(40);
     type Jitter = fn(&mut Pcg64Mcg) -> f64;
     let shapes: [(&str, Jitter); 4] = [
         ("uniform 0 to 30 ms", |rng| rng.random_range(0.0..30.0)),
@@ -133,7 +154,7 @@ fn thirty_milliseconds_of_jitter_cost_little_sound_and_little_delay() {
         ("1 in 20 packets 30 ms late", |rng| if rng.random_range(0..20) == 0 { 30.0 } else { 0.0 }),
     ];
     for (name, jitter) in shapes {
-        for seed in 0..3 {
+        for seed in 0..2 {
             let mut rng = Pcg64Mcg::seed_from_u64(seed);
             let mut buffer = new_buffer();
             play(&mut buffer, send(&frames, |_| Some(40_000 + (jitter(&mut rng) * 1e3) as u64)), 1234);
@@ -198,16 +219,16 @@ fn rms(samples: &[f32]) -> f32 {
 
 #[test]
 fn silence_that_was_not_sent_is_comfort_not_concealment() {
-    let frames = encode(Sound::Talk, 40, OpusFrameDuration::Ms20, true, 0);
-    assert!(frames.len() < 1400, "{} packets of 2000 were sent", frames.len());
+    let frames = encode(Sound::Talk, 20, OpusFrameDuration::Ms20, true, 0);
+    assert!(frames.len() < 700, "{} packets of 1000 were sent", frames.len());
     let mut rng = Pcg64Mcg::seed_from_u64(3);
     let mut buffer = new_buffer();
     let played = play(&mut buffer, send(&frames, |_| Some(40_000 + rng.random_range(0..5_000))), 4_000);
     let stats = buffer.stats();
-    assert!(stats.comfort_samples > 48_000 * 10, "{stats:?}");
+    assert!(stats.comfort_samples > 48_000 * 5, "{stats:?}");
     assert_eq!(stats.concealed_samples, 0, "{stats:?}");
     let loud = played.iter().filter(|b| rms(&b.samples) > 0.02).count();
-    assert!((1950..=2080).contains(&loud), "20 s of talk came out as {loud} blocks");
+    assert!((970..=1050).contains(&loud), "10 s of talk came out as {loud} blocks");
     assert!(millis(stats.mean_delay()) < 35.0, "{stats:?}");
 }
 
@@ -250,7 +271,7 @@ fn delay_goes_down_again_by_squeezing_when_the_network_calms_down() {
 
 #[test]
 fn stretching_makes_no_clicks() {
-    let frames = encode(Sound::Tone, 90, OpusFrameDuration::Ms20, false, 0);
+    let frames = encode(Sound::Tone, 70, OpusFrameDuration::Ms20, false, 0);
     let mut rng = Pcg64Mcg::seed_from_u64(1);
     let arrivals = send(&frames, |i| Some(40_000 + if i < 600 { rng.random_range(0..60_000) } else { 0 }));
     let mut buffer = new_buffer();
@@ -258,7 +279,7 @@ fn stretching_makes_no_clicks() {
     let stats = buffer.stats();
     assert!(stats.removed_for_acceleration > 1500 && stats.inserted_for_deceleration > 500, "{stats:?}");
     // Left out are the first 14 s, where packets come too late and sound is made up, and the end.
-    let stretched: Vec<f32> = played[1400..8990].iter().flat_map(|b| b.samples).collect();
+    let stretched: Vec<f32> = played[1400..6990].iter().flat_map(|b| b.samples).collect();
     let (mut decoder, mut plain) = (OpusDecoder::new().unwrap(), Vec::new());
     for frame in &frames {
         decoder.decode(&frame.data, &mut plain).unwrap();
@@ -288,7 +309,7 @@ fn an_outage_of_a_second_is_bridged_and_caught_up_with() {
 
 #[test]
 fn clocks_that_drift_apart_are_followed() {
-    let frames = voice(120);
+    let frames = voice(60);
     for (name, drift) in [("sender fast", -0.0002), ("sender slow", 0.0002)] {
         let mut buffer = new_buffer();
         let arrivals = send(&frames, |i| Some((100_000.0 + i as f64 * 20_000.0 * drift) as u64));
