@@ -47,6 +47,8 @@ impl Bitrate {
     pub const MIN: Bitrate = Bitrate(6_000);
     /// Above this no codec of a call gains anything: 1080p60 at visually lossless quality needs less.
     pub const MAX: Bitrate = Bitrate(50_000_000);
+    /// 1500 kbit/s: what video services commonly give 720p calls.
+    pub const HD_VIDEO: Bitrate = Bitrate(1_500_000);
 
     /// A bitrate in bits per second, refused outside [`Self::MIN`]..=[`Self::MAX`].
     pub fn from_bps(bps: u64) -> Result<Self, UnitError> {

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ahoy_media_types::{Codec, MediaTime, Ssrc};
-use rtc::peer_connection::transport::RTCIceCandidateType;
-use rtc::statistics::stats::RTCStatsType;
+use rtc::peer_connection::transport::{RTCIceCandidate, RTCIceCandidatePair, RTCIceCandidateType};
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use serde::{Deserialize, Serialize};
-use webrtc::peer_connection::{RTCStatsReport, RTCStatsReportEntry};
+use webrtc::peer_connection::RTCStatsReport;
 
 /// What kind of address a candidate is (RFC 8445 section 5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +163,12 @@ pub struct RemoteTrackStats {
     pub packets_overflowed: u64,
 }
 
-pub(crate) fn from_report(report: &RTCStatsReport, phases: Vec<(crate::Phase, MediaTime)>) -> PeerStats {
-    let mut stats = PeerStats { phases, ..PeerStats::default() };
+pub(crate) fn from_report(
+    report: &RTCStatsReport,
+    path: Option<Path>,
+    phases: Vec<(crate::Phase, MediaTime)>,
+) -> PeerStats {
+    let mut stats = PeerStats { path, phases, ..PeerStats::default() };
     if let Some(transport) = report.transport() {
         stats.transport = TransportStats {
             packets_sent: transport.packets_sent,
@@ -179,7 +183,6 @@ pub(crate) fn from_report(report: &RTCStatsReport, phases: Vec<(crate::Phase, Me
         if let Some(pair) = report.candidate_pairs().find(|pair| pair.stats.id == *selected) {
             let measured = pair.current_round_trip_time;
             stats.transport.round_trip = (measured > 0.0).then(|| Duration::from_secs_f64(measured));
-            stats.path = path(report, &pair.local_candidate_id, &pair.remote_candidate_id);
         }
     }
     stats.outbound = report
@@ -199,7 +202,8 @@ pub(crate) fn from_report(report: &RTCStatsReport, phases: Vec<(crate::Phase, Me
         .map(|s| InboundStats {
             ssrc: Ssrc(s.received_rtp_stream_stats.rtp_stream_stats.ssrc),
             packets_lost: s.received_rtp_stream_stats.packets_lost,
-            jitter_seconds: s.received_rtp_stream_stats.jitter,
+            jitter_seconds: s.received_rtp_stream_stats.jitter
+                / clock_rate(s.received_rtp_stream_stats.rtp_stream_stats.kind),
             nack_count: s.nack_count,
             keyframe_requests: s.pli_count + s.fir_count,
             packets_retransmitted: s.retransmitted_packets_received,
@@ -208,30 +212,30 @@ pub(crate) fn from_report(report: &RTCStatsReport, phases: Vec<(crate::Phase, Me
     stats
 }
 
-fn path(report: &RTCStatsReport, local: &str, remote: &str) -> Option<Path> {
-    let find = |kind: RTCStatsType, id: &str| {
-        report.iter_by_type(kind).find_map(|entry| match entry {
-            RTCStatsReportEntry::LocalCandidate(c) | RTCStatsReportEntry::RemoteCandidate(c) => {
-                (c.stats.id == id).then_some(c)
-            }
-            _ => None,
-        })
-    };
-    let local = find(RTCStatsType::LocalCandidate, local)?;
-    let remote = find(RTCStatsType::RemoteCandidate, remote)?;
-    let end = |address: &Option<String>, port: u16, kind: RTCIceCandidateType| {
-        let ip: IpAddr = address.as_deref()?.parse().ok()?;
-        let kind = match kind {
-            RTCIceCandidateType::Srflx => CandidateKind::ServerReflexive,
-            RTCIceCandidateType::Prflx => CandidateKind::PeerReflexive,
-            RTCIceCandidateType::Relay => CandidateKind::Relay,
-            _ => CandidateKind::Host,
-        };
-        Some(PathEnd { kind, address: SocketAddr::new(ip, port) })
-    };
+/// The library leaves jitter in units of the stream's clock, where W3C webrtc-stats wants seconds.
+fn clock_rate(kind: RtpCodecKind) -> f64 {
+    match kind {
+        RtpCodecKind::Video => f64::from(Codec::H264.clock_rate()),
+        _ => f64::from(Codec::Opus.clock_rate()),
+    }
+}
+
+/// The path of a selected candidate pair; `None` where the library names an address by something else than numbers.
+pub(crate) fn path_of(pair: &RTCIceCandidatePair) -> Option<Path> {
     Some(Path {
-        local: end(&local.address, local.port, local.candidate_type)?,
-        remote: end(&remote.address, remote.port, remote.candidate_type)?,
-        protocol: local.protocol.clone(),
+        local: end_of(pair.local())?,
+        remote: end_of(pair.remote())?,
+        protocol: pair.local().protocol.to_string(),
     })
+}
+
+fn end_of(candidate: &RTCIceCandidate) -> Option<PathEnd> {
+    let ip: IpAddr = candidate.address.parse().ok()?;
+    let kind = match candidate.typ {
+        RTCIceCandidateType::Srflx => CandidateKind::ServerReflexive,
+        RTCIceCandidateType::Prflx => CandidateKind::PeerReflexive,
+        RTCIceCandidateType::Relay => CandidateKind::Relay,
+        _ => CandidateKind::Host,
+    };
+    Some(PathEnd { kind, address: SocketAddr::new(ip, candidate.port) })
 }

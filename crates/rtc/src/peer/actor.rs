@@ -35,7 +35,7 @@ use crate::interceptors::{
 use crate::negotiation::{Action, Input, Negotiation, attribute};
 use crate::signal::Signal;
 use crate::socket::{WideSockets, bind_failure};
-use crate::stats::{Path, PeerStats, from_report};
+use crate::stats::{Path, PeerStats, from_report, path_of};
 use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
 
 /// How often the selected path is looked at. The library does not tell when it changes.
@@ -325,11 +325,29 @@ impl Actor {
 
     async fn stats(&self) -> PeerStats {
         let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
-        from_report(&report, self.phases.clone())
+        from_report(&report, self.selected_path().await, self.phases.clone())
+    }
+
+    /// The path in use. The library tells it to whoever comes by way of a track or a channel.
+    async fn selected_path(&self) -> Option<Path> {
+        let mut transport = None;
+        if let Some(sending) = self.sending.first() {
+            transport = sending.sender.transport().await.ok().flatten();
+        }
+        if transport.is_none()
+            && let Some(receiver) = self.connection.get_receivers().await.first()
+        {
+            transport = receiver.transport().await.ok().flatten();
+        }
+        if transport.is_none() {
+            transport = self.connection.sctp().await.map(|sctp| sctp.transport());
+        }
+        let pair = transport?.ice_transport().get_selected_candidate_pair().await.ok()??;
+        path_of(&pair)
     }
 
     async fn check_path(&mut self) {
-        let path = self.stats().await.path;
+        let path = self.selected_path().await;
         if path.is_some() && path != self.path {
             info!(?path, "selected path");
             self.path.clone_from(&path);
