@@ -1,1 +1,14 @@
-//! Client.
+//! What the window and the command line share: devices, test calls, diagnostics.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod devices;
+pub mod diagnostics;
+pub mod loopback;
+pub mod pipeline;
+
+pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
+pub use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
+pub use ahoy_media::codec::OpusFrameDuration;
+pub use loopback::Thresholds;

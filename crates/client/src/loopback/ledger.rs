@@ -1,0 +1,148 @@
+//! When each frame passed each stage, joined by its RTP timestamp.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ahoy_measure::freeze::FreezeDetector;
+use ahoy_measure::spread::Spread;
+use ahoy_media_types::MediaTime;
+
+use super::report::StageReport;
+use crate::pipeline::{EncodeTiming, FrameTiming};
+
+/// Frames between encoder and screen that are remembered. Four seconds at 30 fps: longer than any frame lives.
+const KEPT: usize = 120;
+
+/// Collects frame timings from the encoder's thread and the playout thread. Cloning shares the ledger.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    on_the_way: VecDeque<EncodeTiming>,
+    totals: Totals,
+}
+
+/// What the ledger adds up to.
+#[derive(Default)]
+pub(super) struct Totals {
+    wait: Spread,
+    encode: Spread,
+    transport: Spread,
+    jitter_buffer: Spread,
+    decode: Spread,
+    present: Spread,
+    pub(super) decoded_latency: Spread,
+    pub(super) freezes: FreezeDetector,
+    pub(super) first_decoded: Option<MediaTime>,
+    pub(super) first_rendered: Option<MediaTime>,
+    pub(super) last_rendered: Option<MediaTime>,
+    pub(super) rendered: u64,
+}
+
+impl Ledger {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn encoded(&self, timing: EncodeTiming) {
+        let mut entries = self.lock();
+        entries.totals.wait.record(timing.started_at.millis_after(timing.captured_at));
+        entries.totals.encode.record(timing.ended_at.millis_after(timing.started_at));
+        if entries.on_the_way.len() == KEPT {
+            entries.on_the_way.pop_front();
+        }
+        entries.on_the_way.push_back(timing);
+    }
+
+    pub(super) fn rendered(&self, timing: &FrameTiming) {
+        let mut guard = self.lock();
+        let Entries { on_the_way, totals } = &mut *guard;
+        totals.freezes.on_frame_rendered(timing.presented_at);
+        totals.first_decoded.get_or_insert(timing.decoded_at);
+        totals.first_rendered.get_or_insert(timing.presented_at);
+        totals.last_rendered = Some(timing.presented_at);
+        totals.rendered += 1;
+        totals.jitter_buffer.record(timing.decode_started_at.millis_after(timing.last_packet_at));
+        totals.decode.record(timing.decoded_at.millis_after(timing.decode_started_at));
+        totals.present.record(timing.presented_at.millis_after(timing.decoded_at));
+        // Frames come out in the order they went in; what is older than this one was lost on the way.
+        while let Some(sent) = on_the_way.pop_front() {
+            if sent.rtp_timestamp == timing.rtp_timestamp {
+                totals.transport.record(timing.last_packet_at.millis_after(sent.ended_at));
+                totals.decoded_latency.record(timing.decoded_at.millis_after(sent.captured_at));
+                break;
+            }
+        }
+    }
+
+    pub(super) fn rendered_frames(&self) -> u64 {
+        self.lock().totals.rendered
+    }
+
+    /// Takes what was collected, leaving the ledger empty.
+    pub(super) fn take(&self) -> Totals {
+        std::mem::take(&mut self.lock().totals)
+    }
+}
+
+impl Totals {
+    pub(super) fn stages(&self) -> StageReport {
+        StageReport {
+            wait: self.wait.summary().into(),
+            encode: self.encode.summary().into(),
+            transport: self.transport.summary().into(),
+            jitter_buffer: self.jitter_buffer.summary().into(),
+            decode: self.decode.summary().into(),
+            present: self.present.summary().into(),
+        }
+    }
+
+    /// Rendered frames per second between the first and the last.
+    pub(super) fn fps(&self) -> f64 {
+        match (self.first_rendered, self.last_rendered) {
+            (Some(first), Some(last)) if last > first => {
+                (self.rendered - 1) as f64 / last.since(first).as_secs_f64()
+            }
+            (_, _) => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(rtp_timestamp: u32, captured_ms: u64) -> EncodeTiming {
+        let at = |ms| MediaTime::from_millis(captured_ms + ms);
+        EncodeTiming { rtp_timestamp, captured_at: at(0), started_at: at(1), ended_at: at(5) }
+    }
+
+    fn show(rtp_timestamp: u32, captured_ms: u64) -> FrameTiming {
+        let at = |ms| MediaTime::from_millis(captured_ms + ms);
+        FrameTiming {
+            rtp_timestamp,
+            last_packet_at: at(7),
+            decode_started_at: at(8),
+            decoded_at: at(10),
+            presented_at: at(12),
+        }
+    }
+
+    #[test]
+    fn stages_are_joined_by_timestamp_even_when_a_frame_is_lost() {
+        let ledger = Ledger::default();
+        for (ts, ms) in [(0, 0), (3000, 33), (6000, 66)] {
+            ledger.encoded(encode(ts, ms));
+        }
+        ledger.rendered(&show(0, 0));
+        ledger.rendered(&show(6000, 66));
+        assert_eq!(ledger.rendered_frames(), 2);
+        let totals = ledger.take();
+        let stages = totals.stages();
+        assert_eq!((stages.transport.count, stages.transport.p50), (2, Some(2.0)));
+        assert_eq!(totals.decoded_latency.summary().unwrap().max, 10.0);
+        assert_eq!(stages.wait.count, 3);
+        assert!((totals.fps() - 1000.0 / 66.0).abs() < 1e-9);
+    }
+}

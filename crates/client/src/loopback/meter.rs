@@ -1,0 +1,218 @@
+//! Measures the content of a loopback call on a thread of its own: pictures by their stamps, sound by correlation.
+//!
+//! The call's threads hand over references to frames and copies of sound blocks and go on; comparing happens here, and
+//! this thread's CPU time is reported apart from the call's.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use ahoy_measure::sound::{DelayEstimator, DelaySample};
+use ahoy_measure::spread::{Spread, Summary};
+use ahoy_measure::{picture, process, stamp};
+use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, FrameId, I420Buffer, MediaTime};
+
+/// Samples waiting for the meter: about a second of video and audio together. When it is full the sample is left out
+/// and counted; the call is never held up by its own measurement.
+const QUEUE: usize = 256;
+/// Captured frames kept until they are seen again at the other end. A frame that is not rendered within this many is
+/// taken as lost; at 30 fps this covers 0.8 s of latency and at 720p 33 MB.
+const KEPT_FRAMES: usize = 24;
+/// SSIM is worked out for every so many frames: it costs ten times what PSNR does and changes as slowly.
+const SSIM_EVERY: u64 = 6;
+
+/// Frames whose latency is remembered: sounds are recognised up to two and a half seconds after they were captured.
+const KEPT_LATENCIES: usize = 192;
+/// Frames captured within this many milliseconds of a sound belong to it: half the time from one chirp to the next.
+const SAME_MOMENT_MS: f64 = 250.0;
+
+/// What the call hands to the meter.
+pub(super) enum Sample {
+    /// A stamped frame on its way into the encoder.
+    Captured { id: FrameId, buffer: Arc<I420Buffer> },
+    /// A frame that is shown at this moment.
+    Rendered { buffer: Arc<I420Buffer>, at: MediaTime },
+    /// Sound as captured.
+    Spoken(AudioBlock),
+    /// Sound with the time at which it is heard.
+    Heard { samples: [f32; BLOCK_SAMPLES], at: MediaTime },
+}
+
+/// Where samples go in. Cloning shares the meter.
+#[derive(Clone)]
+pub(super) struct MeterInput {
+    queue: SyncSender<Sample>,
+    skipped: Arc<AtomicU64>,
+}
+
+impl MeterInput {
+    pub(super) fn give(&self, sample: Sample) {
+        match self.queue.try_send(sample) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_)) => {
+                self.skipped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// What the meter found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings {
+    pub(super) psnr_y: Option<f64>,
+    pub(super) ssim: Option<f64>,
+    pub(super) compared: u64,
+    pub(super) video_latency: Option<Summary>,
+    pub(super) audio_delay: Option<Summary>,
+    pub(super) audio_confidence: Option<f64>,
+    pub(super) av_offset: Option<Summary>,
+    pub(super) cpu: Duration,
+    pub(super) skipped: u64,
+}
+
+/// A running meter.
+pub(super) struct Meter {
+    input: MeterInput,
+    thread: thread::JoinHandle<Findings>,
+}
+
+impl Meter {
+    /// Starts the meter's thread.
+    pub(super) fn start() -> std::io::Result<Self> {
+        let (queue, samples) = sync_channel(QUEUE);
+        let work = Work::default();
+        let thread = thread::Builder::new().name("ahoy-meter".into()).spawn(move || work.run(samples))?;
+        Ok(Self { input: MeterInput { queue, skipped: Arc::default() }, thread })
+    }
+
+    pub(super) fn input(&self) -> MeterInput {
+        self.input.clone()
+    }
+
+    /// Ends the meter once every other input is gone, and returns what it found.
+    pub(super) fn finish(self) -> Findings {
+        let skipped = Arc::clone(&self.input.skipped);
+        drop(self.input);
+        let mut findings = self.thread.join().unwrap_or_else(|_| {
+            tracing::error!("the meter had panicked; its figures are missing");
+            Findings::default()
+        });
+        findings.skipped = skipped.load(Ordering::Relaxed);
+        findings
+    }
+}
+
+#[derive(Default)]
+struct Work {
+    captured: VecDeque<(FrameId, Arc<I420Buffer>)>,
+    mse: Mean,
+    ssim: Mean,
+    latency: Spread,
+    /// Capture times and latencies of the frames rendered last, for the lip sync of sounds captured with them.
+    recent: VecDeque<(MediaTime, f64)>,
+    delays: DelayEstimator,
+    audio_delay: Spread,
+    confidence: Mean,
+    av_offset: Spread,
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn get(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+impl Work {
+    fn run(mut self, samples: Receiver<Sample>) -> Findings {
+        for sample in samples {
+            match sample {
+                Sample::Captured { id, buffer } => self.on_captured(id, buffer),
+                Sample::Rendered { buffer, at } => self.on_rendered(&buffer, at),
+                Sample::Spoken(block) => self.delays.on_captured(&block),
+                Sample::Heard { samples, at } => {
+                    if let Some(delay) = self.delays.on_played(&samples, at) {
+                        self.on_delay(&delay);
+                    }
+                }
+            }
+        }
+        for delay in self.delays.finish() {
+            self.on_delay(&delay);
+        }
+        Findings {
+            psnr_y: self.mse.get().map(picture::psnr_of_mse),
+            ssim: self.ssim.get(),
+            compared: self.mse.count,
+            video_latency: self.latency.summary(),
+            audio_delay: self.audio_delay.summary(),
+            audio_confidence: self.confidence.get(),
+            av_offset: self.av_offset.summary(),
+            cpu: process::thread_cpu_time().unwrap_or_default(),
+            skipped: 0,
+        }
+    }
+
+    fn on_captured(&mut self, id: FrameId, buffer: Arc<I420Buffer>) {
+        if self.captured.len() == KEPT_FRAMES {
+            self.captured.pop_front();
+        }
+        self.captured.push_back((id, buffer));
+    }
+
+    fn on_rendered(&mut self, buffer: &I420Buffer, at: MediaTime) {
+        let Some(stamp) = stamp::read(buffer) else { return };
+        let latency = at.millis_after(stamp.at);
+        self.latency.record(latency);
+        if self.recent.len() == KEPT_LATENCIES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((stamp.at, latency));
+        // Frames are shown in the order of their ids; older ones that are still here were lost.
+        while let Some((id, original)) = self.captured.pop_front() {
+            if id == stamp.id {
+                self.compare(&original, buffer);
+                break;
+            }
+            if id > stamp.id {
+                self.captured.push_front((id, original));
+                break;
+            }
+        }
+    }
+
+    fn compare(&mut self, original: &I420Buffer, shown: &I420Buffer) {
+        if let Some(mse) = picture::mse_y(original, shown) {
+            self.mse.add(mse);
+        }
+        if self.mse.count.is_multiple_of(SSIM_EVERY)
+            && let Some(ssim) = picture::ssim_y(original, shown)
+        {
+            self.ssim.add(ssim);
+        }
+    }
+
+    /// Compares the sound's delay with those of the frames that were captured about when it was.
+    fn on_delay(&mut self, delay: &DelaySample) {
+        self.audio_delay.record(delay.delay_ms);
+        self.confidence.add(delay.confidence);
+        for (captured_at, latency) in &self.recent {
+            if captured_at.millis_after(delay.captured_at).abs() <= SAME_MOMENT_MS {
+                self.av_offset.record((latency - delay.delay_ms).abs());
+            }
+        }
+    }
+}

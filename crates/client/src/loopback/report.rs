@@ -1,0 +1,352 @@
+//! The report of a loopback call: its fields, units and verdict.
+
+use ahoy_measure::spread::Summary;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::config::{LoopbackConfig, Thresholds};
+
+/// Version of the JSON form; raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a loopback call was worth.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LoopbackReport {
+    /// Version of this form.
+    pub schema: u32,
+    /// Whether the call was good: it connected, everything asked for took part, and no threshold was missed.
+    pub ok: bool,
+    /// What went wrong or fell short, in the order noticed; empty for a good call.
+    pub problems: Vec<Problem>,
+    /// Whether the call was ended before its time.
+    pub cancelled: bool,
+    /// How long the call lasted, in seconds.
+    pub duration_s: f64,
+    /// The route the packets took; null if the peers never connected.
+    pub path: Option<PathReport>,
+    /// How long each phase of call set-up took to be reached.
+    pub setup_ms: SetupReport,
+    /// The video leg; null in a call without video.
+    pub video: Option<VideoReport>,
+    /// The audio leg; null in a call without audio.
+    pub audio: Option<AudioReport>,
+    /// Delay of video minus delay of audio at each rendered frame, absolute, in milliseconds.
+    pub av_offset_ms: SpreadReport,
+    /// CPU that the whole process used, both ends together, without the metrics: 1.0 is one core.
+    pub cpu_cores: f64,
+    /// CPU that comparing pictures and correlating sound used, counted apart.
+    pub metrics_cpu_cores: f64,
+    /// Largest resident memory of the process in MB (10^6 bytes), metrics included.
+    pub peak_rss_mb: f64,
+    /// Threads of the process at the end of the call.
+    pub threads: u64,
+    /// Samples that the metrics could not keep up with; figures rest on the others.
+    pub metrics_skipped: u64,
+}
+
+/// Something that went wrong or fell short.
+#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable name for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// The selected route between the two ends.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PathReport {
+    /// Transport protocol: `udp` or `tcp`.
+    pub protocol: String,
+    /// Caller's candidate type: `host`, `srflx`, `prflx` or `relay`.
+    pub local_type: String,
+    /// Caller's address and port.
+    pub local: String,
+    /// Callee's candidate type.
+    pub remote_type: String,
+    /// Callee's address and port.
+    pub remote: String,
+    /// DTLS-SRTP protection profile.
+    pub srtp: Option<String>,
+    /// Last measured round-trip time in milliseconds.
+    pub rtt_ms: Option<f64>,
+}
+
+/// Milliseconds from the start of the call to each phase; null for one that was not reached.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct SetupReport {
+    /// The offer is made and handed over.
+    pub offer: Option<f64>,
+    /// The answer is applied.
+    pub answer: Option<f64>,
+    /// Both ends know all their own addresses.
+    pub gathered: Option<f64>,
+    /// Both ends have found a path to each other.
+    pub ice: Option<f64>,
+    /// Both ends have agreed on keys.
+    pub dtls: Option<f64>,
+    /// Both ends are connected: ICE and DTLS done.
+    pub connected: Option<f64>,
+    /// The first media packet has arrived.
+    pub first_packet: Option<f64>,
+    /// The first video frame is decoded.
+    pub first_frame: Option<f64>,
+    /// The call is up: the first frame is decoded or, without video, the first audio packet has arrived.
+    pub total: Option<f64>,
+}
+
+/// The video leg.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct VideoReport {
+    /// The source that was used, by name.
+    pub source: String,
+    /// Width of the sent pictures in pixels.
+    pub width: u32,
+    /// Height of the sent pictures in pixels.
+    pub height: u32,
+    /// Frames that the source gave.
+    pub frames_captured: u64,
+    /// Frames that the encoder turned into pictures.
+    pub frames_encoded: u64,
+    /// Frames that the encoder's rate control left out.
+    pub frames_skipped: u64,
+    /// Frames handed to the network.
+    pub frames_sent: u64,
+    /// Frames of which all packets arrived.
+    pub frames_received: u64,
+    /// Frames that were decoded.
+    pub frames_decoded: u64,
+    /// Frames that were shown.
+    pub frames_rendered: u64,
+    /// Rendered frames per second, from the first to the last.
+    pub fps: f64,
+    /// Interruptions as W3C webrtc-stats `freezeCount` counts them.
+    pub freezes: u64,
+    /// Their total length in milliseconds (`totalFreezesDuration`).
+    pub freeze_ms: f64,
+    /// PSNR of rendered against captured luma in dB (of the mean squared error over all frames, as FFmpeg averages; at most
+    /// 100), frame stamps left out.
+    pub psnr_y_db: Option<f64>,
+    /// SSIM of rendered against captured luma (mean, 1 is equal), frame stamps left out.
+    pub ssim: Option<f64>,
+    /// Frames that the picture quality rests on.
+    pub frames_compared: u64,
+    /// Bits of video payload sent per second, in kbit/s.
+    pub bitrate_kbps: f64,
+    /// Capture to rendering as read from the pixels, in milliseconds.
+    pub latency_ms: SpreadReport,
+    /// Capture to decoded, in milliseconds.
+    pub decoded_latency_ms: SpreadReport,
+    /// Key frames sent.
+    pub key_frames: u64,
+    /// Key frames that the receiver asked for.
+    pub key_frame_requests: u64,
+    /// RTP packets sent, without retransmissions.
+    pub packets_sent: u64,
+    /// RTP packets received, each counted once.
+    pub packets_received: u64,
+    /// Packets that never came, not even by retransmission.
+    pub packets_lost: u64,
+    /// Packets sent again on request.
+    pub packets_retransmitted: u64,
+    /// Time in each stage.
+    pub stages_ms: StageReport,
+}
+
+/// Time that frames spent in each stage, in milliseconds.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct StageReport {
+    /// From capture until the encoder takes the frame.
+    pub wait: SpreadReport,
+    /// In the encoder.
+    pub encode: SpreadReport,
+    /// From the encoder's end to the arrival of the last packet.
+    pub transport: SpreadReport,
+    /// From the last packet's arrival until the decoder takes the frame.
+    pub jitter_buffer: SpreadReport,
+    /// In the decoder.
+    pub decode: SpreadReport,
+    /// From decoded to shown: the wait for lip sync and smoothness.
+    pub present: SpreadReport,
+}
+
+/// The audio leg.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AudioReport {
+    /// The source that was used, by name.
+    pub source: String,
+    /// Where the sound went.
+    pub sink: String,
+    /// Capture to heard, by correlating the two, in milliseconds.
+    pub delay_ms: SpreadReport,
+    /// Mean similarity of heard and captured sound at that delay, 0 to 1.
+    pub correlation: Option<f64>,
+    /// Concealed samples per heard sample (webrtc-stats `concealedSamples` over `totalSamplesReceived`).
+    pub concealed_ratio: f64,
+    /// Interruptions that had to be concealed.
+    pub concealment_events: u64,
+    /// Bits of audio payload sent per second, in kbit/s.
+    pub bitrate_kbps: f64,
+    /// Opus packets sent.
+    pub packets_sent: u64,
+    /// Opus packets that found the queue to the network full.
+    pub packets_dropped: u64,
+    /// Opus packets received.
+    pub packets_received: u64,
+    /// Packets that never came.
+    pub packets_lost: u64,
+    /// Mean delay that the jitter buffer held, in milliseconds.
+    pub jitter_buffer_ms: f64,
+    /// Times the speaker ran dry.
+    pub underruns: u64,
+}
+
+/// How a quantity was spread; all null when it was never measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct SpreadReport {
+    /// Median.
+    pub p50: Option<f64>,
+    /// 95th percentile.
+    pub p95: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+    /// Largest.
+    pub max: Option<f64>,
+    /// Mean.
+    pub mean: Option<f64>,
+    /// How many were measured.
+    pub count: u64,
+}
+
+impl From<Option<Summary>> for SpreadReport {
+    fn from(summary: Option<Summary>) -> Self {
+        let Some(s) = summary else { return Self::default() };
+        let (p50, p95, p99) = (Some(round(s.p50)), Some(round(s.p95)), Some(round(s.p99)));
+        Self { p50, p95, p99, max: Some(round(s.max)), mean: Some(round(s.mean)), count: s.count }
+    }
+}
+
+/// Reports carry milliseconds and ratios; more digits than microseconds would only pretend to be known.
+pub(super) fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+impl LoopbackReport {
+    /// The JSON Schema (2020-12) of the report.
+    pub fn json_schema() -> String {
+        let schema = schemars::schema_for!(LoopbackReport);
+        serde_json::to_string_pretty(&schema).expect("a schema is plain JSON") + "\n"
+    }
+
+    /// Adds a problem for each threshold that was missed, and decides whether the call was good.
+    pub(super) fn judge(&mut self, config: &LoopbackConfig) {
+        let mut found = Vec::new();
+        if self.setup_ms.connected.is_none() {
+            found.push(problem("not_connected", "The two ends never connected to each other.".to_owned()));
+        }
+        self.judge_setup(&config.thresholds, &mut found);
+        if let Some(video) = &self.video {
+            judge_video(video, config, &mut found);
+        }
+        if let Some(audio) = &self.audio {
+            judge_audio(audio, &config.thresholds, &mut found);
+        }
+        if let Some(p95) = self.av_offset_ms.p95.filter(|v| *v > config.thresholds.max_av_offset_p95_ms) {
+            found.push(problem(
+                "lip_sync",
+                format!(
+                    "Sound and picture were up to {p95:.0} ms apart; {:.0} ms is allowed.",
+                    config.thresholds.max_av_offset_p95_ms
+                ),
+            ));
+        }
+        self.problems.append(&mut found);
+        self.ok = self.problems.is_empty();
+    }
+
+    fn judge_setup(&self, limits: &Thresholds, found: &mut Vec<Problem>) {
+        match self.setup_ms.total {
+            Some(total) if total > limits.max_setup_ms => found.push(problem(
+                "slow_setup",
+                format!("The call took {total:.0} ms to come up; {:.0} ms is allowed.", limits.max_setup_ms),
+            )),
+            Some(_) => {}
+            None if self.setup_ms.connected.is_some() => {
+                found.push(problem("no_media", "The ends connected, but no media arrived.".to_owned()));
+            }
+            None => {}
+        }
+    }
+}
+
+pub(super) fn problem(code: &'static str, message: String) -> Problem {
+    Problem { code, message }
+}
+
+fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Problem>) {
+    let limits = &config.thresholds;
+    if video.frames_captured == 0 {
+        found.push(problem("no_pictures", format!("No picture came from {}.", video.source)));
+        return;
+    }
+    let delivered = video.frames_rendered as f64 / video.frames_sent.max(1) as f64;
+    if delivered < limits.min_delivered_ratio {
+        found.push(problem(
+            "frames_lost",
+            format!(
+                "{} of {} frames were shown ({:.1} %); at least {:.1} % is expected.",
+                video.frames_rendered,
+                video.frames_sent,
+                delivered * 100.0,
+                limits.min_delivered_ratio * 100.0
+            ),
+        ));
+    }
+    let wanted = config.format.rate.as_f64() * limits.min_fps_ratio;
+    if video.fps < wanted {
+        found.push(problem(
+            "low_frame_rate",
+            format!("{:.1} frames per second were shown; at least {wanted:.1} is expected.", video.fps),
+        ));
+    }
+    if video.freezes > limits.max_freezes {
+        found.push(problem(
+            "freezes",
+            format!(
+                "The picture froze {} times, {:.0} ms in all; {} is allowed.",
+                video.freezes, video.freeze_ms, limits.max_freezes
+            ),
+        ));
+    }
+    if let Some(psnr) = video.psnr_y_db.filter(|v| *v < limits.min_psnr_db) {
+        found.push(problem(
+            "poor_picture",
+            format!("The picture's PSNR is {psnr:.1} dB; at least {:.1} dB is expected.", limits.min_psnr_db),
+        ));
+    }
+    if let Some(p95) = video.latency_ms.p95.filter(|v| *v > limits.max_latency_p95_ms) {
+        found.push(problem(
+            "high_latency",
+            format!(
+                "Pictures took up to {p95:.0} ms from camera to screen; {:.0} ms is allowed.",
+                limits.max_latency_p95_ms
+            ),
+        ));
+    }
+}
+
+fn judge_audio(audio: &AudioReport, limits: &Thresholds, found: &mut Vec<Problem>) {
+    if audio.packets_sent == 0 {
+        found.push(problem("no_sound", format!("No sound came from {}.", audio.source)));
+    }
+    if audio.concealed_ratio > limits.max_concealed_ratio {
+        found.push(problem(
+            "sound_gaps",
+            format!(
+                "{:.2} % of the sound had to be made up for missing packets; {:.2} % is allowed.",
+                audio.concealed_ratio * 100.0,
+                limits.max_concealed_ratio * 100.0
+            ),
+        ));
+    }
+}

@@ -1,0 +1,323 @@
+//! The two ends of a loopback call, their legs, and what happens to them.
+
+use std::time::Duration;
+
+use ahoy_measure::process;
+use ahoy_media_types::{Codec, MediaClock, MediaTime};
+use ahoy_rtc::{
+    CandidateKind, ConnectionState, Path, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase,
+    Politeness, RemoteTrack, Signal,
+};
+
+use super::audio_leg::AudioLeg;
+use super::config::LoopbackConfig;
+use super::meter::Meter;
+use super::report::{LoopbackReport, PathReport, Problem, SetupReport, problem, round};
+use super::video_leg::VideoLeg;
+use super::{DRAIN, LoopbackError};
+use crate::pipeline::LipSync;
+
+/// One end of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Captures and sends.
+    Caller,
+    /// Receives and renders.
+    Callee,
+}
+
+impl Side {
+    fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+}
+
+/// Carries signaling between the two ends.
+pub trait SignalPath {
+    /// Passes on what `from` says, changed or not; `None` swallows it.
+    fn carry(&mut self, from: Side, signal: Signal) -> Option<Signal>;
+}
+
+/// Hands signals over as they are.
+#[derive(Debug)]
+pub struct DirectPath;
+
+impl SignalPath for DirectPath {
+    fn carry(&mut self, _from: Side, signal: Signal) -> Option<Signal> {
+        Some(signal)
+    }
+}
+
+/// The two ends and all that hangs on them.
+pub(super) struct Session {
+    clock: MediaClock,
+    caller: End,
+    callee: End,
+    video: Option<VideoLeg>,
+    audio: Option<AudioLeg>,
+    meter: Meter,
+    setup: SetupReport,
+    connected_at: Option<MediaTime>,
+    path: Option<Path>,
+    problems: Vec<Problem>,
+}
+
+struct End {
+    peer: Peer,
+    events: PeerEvents,
+    connected: bool,
+}
+
+impl End {
+    async fn new(role: Politeness, clock: MediaClock) -> Result<Self, LoopbackError> {
+        let (peer, events) = Peer::new(PeerConfig::loopback(role), clock).await?;
+        Ok(Self { peer, events, connected: false })
+    }
+}
+
+/// What happened at which end; `None` when an end has no more to say.
+pub(super) type SessionEvent = (Side, Option<PeerEvent>);
+
+impl Session {
+    /// Makes both ends and begins to open the devices and to connect, all at the same time.
+    pub(super) async fn start(config: &LoopbackConfig, clock: MediaClock) -> Result<Self, LoopbackError> {
+        let meter = Meter::start()?;
+        let caller = End::new(Politeness::Impolite, clock).await?;
+        let callee = End::new(Politeness::Polite, clock).await?;
+        let sync = LipSync::default();
+        let video = match &config.video {
+            Some(source) => {
+                let track = caller.peer.add_track(Codec::H264).await?;
+                Some(VideoLeg::start(source, config, clock, track, meter.input(), sync.clone())?)
+            }
+            None => None,
+        };
+        let audio = match &config.audio {
+            Some(source) => {
+                let track = caller.peer.add_track(Codec::Opus).await?;
+                Some(AudioLeg::start(source, config, clock, track, meter.input(), sync)?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            clock,
+            caller,
+            callee,
+            video,
+            audio,
+            meter,
+            setup: SetupReport::default(),
+            connected_at: None,
+            path: None,
+            problems: Vec::new(),
+        })
+    }
+}
+
+impl Session {
+    /// Waits for whatever happens next at either end. Cancel-safe.
+    pub(super) async fn next_event(&mut self) -> SessionEvent {
+        tokio::select! {
+            event = self.caller.events.recv() => (Side::Caller, event),
+            event = self.callee.events.recv() => (Side::Callee, event),
+        }
+    }
+
+    fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
+    /// Reacts to what happened at one end.
+    pub(super) async fn on_event(
+        &mut self,
+        (side, event): SessionEvent,
+        path: &mut (dyn SignalPath + Send),
+    ) -> Result<(), LoopbackError> {
+        match event {
+            Some(PeerEvent::Signal(signal)) => self.carry(side, signal, path).await,
+            Some(PeerEvent::State(state)) => self.on_state(side, state),
+            Some(PeerEvent::Track(track)) => self.on_track(track)?,
+            Some(PeerEvent::SelectedPath(selected)) => {
+                if side == Side::Caller {
+                    self.path = Some(selected);
+                }
+            }
+            Some(PeerEvent::PhaseReached(phase, at)) => self.on_phase(phase, at),
+            Some(PeerEvent::Channel(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    async fn carry(&mut self, from: Side, signal: Signal, path: &mut (dyn SignalPath + Send)) {
+        let is_description = matches!(signal, Signal::Description { .. });
+        if is_description && from == Side::Caller {
+            self.setup.offer.get_or_insert(self.clock.now().as_millis_f64());
+        }
+        let Some(signal) = path.carry(from, signal) else { return };
+        if let Err(error) = self.end(from.other()).peer.handle_signal(signal).await {
+            self.problems.push(problem("signaling", error.to_string()));
+        }
+        if is_description && from == Side::Callee {
+            self.setup.answer.get_or_insert(self.clock.now().as_millis_f64());
+        }
+    }
+
+    /// The call is as far as the slower end.
+    fn on_phase(&mut self, phase: Phase, at: MediaTime) {
+        let reached = match phase {
+            Phase::Gathered => &mut self.setup.gathered,
+            Phase::IceConnected => &mut self.setup.ice,
+            Phase::DtlsConnected => &mut self.setup.dtls,
+        };
+        *reached = Some(reached.map_or(at.as_millis_f64(), |other| other.max(at.as_millis_f64())));
+    }
+
+    fn on_state(&mut self, side: Side, state: ConnectionState) {
+        let now = self.clock.now();
+        match state {
+            ConnectionState::Connected => {
+                self.end(side).connected = true;
+                if self.caller.connected && self.callee.connected && self.connected_at.is_none() {
+                    self.connected_at = Some(now);
+                    self.setup.connected = Some(now.as_millis_f64());
+                }
+            }
+            ConnectionState::Failed | ConnectionState::Disconnected => {
+                let who = match side {
+                    Side::Caller => "caller",
+                    Side::Callee => "callee",
+                };
+                let message =
+                    format!("The {who} lost the connection {:.1} s into the call.", now.as_secs_f64());
+                self.problems.push(problem("connection_lost", message));
+            }
+            ConnectionState::New | ConnectionState::Connecting | ConnectionState::Closed => {}
+        }
+    }
+
+    fn on_track(&mut self, track: RemoteTrack) -> Result<(), LoopbackError> {
+        match (track.codec(), &mut self.video, &mut self.audio) {
+            (Codec::H264, Some(video), _) => video.attach(track),
+            (Codec::Opus, _, Some(audio)) => {
+                audio.attach(track);
+                Ok(())
+            }
+            // A track of a kind that was not asked for; nobody sends one here.
+            (Codec::H264 | Codec::Opus, _, _) => Ok(()),
+        }
+    }
+
+    /// When both ends were connected for the first time.
+    pub(super) fn connected_at(&self) -> Option<MediaTime> {
+        self.connected_at
+    }
+
+    /// Frames rendered so far.
+    pub(super) fn rendered_frames(&self) -> u64 {
+        self.video.as_ref().map_or(0, VideoLeg::rendered_frames)
+    }
+
+    /// Looks after what opens on other threads, ten times a second.
+    pub(super) async fn look_after(&mut self) -> Result<(), LoopbackError> {
+        if let Some(video) = &mut self.video {
+            video.opened(&mut self.problems).await;
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.opened(&mut self.problems).await;
+        }
+        let nothing_left = self.video.as_ref().is_none_or(VideoLeg::has_no_source)
+            && self.audio.as_ref().is_none_or(AudioLeg::has_no_source);
+        if nothing_left {
+            let reasons: Vec<_> = self.problems.iter().map(|problem| problem.message.as_str()).collect();
+            return Err(LoopbackError::NothingLeft(reasons.join(" ")));
+        }
+        Ok(())
+    }
+
+    /// Stops the sources, lets what is on its way arrive, hangs up, and adds everything up.
+    pub(super) async fn finish(
+        mut self,
+        config: &LoopbackConfig,
+        cpu_before: Duration,
+    ) -> Result<LoopbackReport, LoopbackError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        if let Some(audio) = &mut self.audio {
+            audio.stop_source(&mut problems).await;
+        }
+        if let Some(video) = &mut self.video {
+            video.stop_source(&mut problems).await;
+        }
+        let ended_at = self.clock.now();
+        if let Some(video) = &self.video {
+            video.drain(DRAIN).await;
+        }
+        let cpu = process::cpu_time().unwrap_or_default().saturating_sub(cpu_before);
+        let measured_for = self.clock.now().as_secs_f64().max(0.001);
+        let stats = self.caller.peer.stats().await;
+        // The legs give up their meter inputs here, so that the meter knows that nothing more comes.
+        let video = self.video.take().map(|leg| leg.finish(&mut problems));
+        let audio = self.audio.take().map(|leg| leg.finish(&mut problems));
+        self.caller.peer.close().await;
+        self.callee.peer.close().await;
+        let usage = process::usage().ok();
+        let meter = self.meter;
+        let findings = tokio::task::spawn_blocking(move || meter.finish()).await.unwrap_or_default();
+        let since_start = |at: MediaTime| round(at.as_millis_f64());
+        let first_frame = video.as_ref().and_then(|v| v.first_decoded()).map(since_start);
+        let first_packets =
+            [video.as_ref().and_then(|v| v.first_packet()), audio.as_ref().and_then(|a| a.first_packet())];
+        let first_packet = first_packets.into_iter().flatten().min().map(since_start);
+        let lasted = self.connected_at.map_or(0.0, |at| ended_at.since(at).as_secs_f64());
+        Ok(LoopbackReport {
+            schema: super::SCHEMA_VERSION,
+            ok: false,
+            problems,
+            cancelled: false,
+            duration_s: round(lasted),
+            path: self.path.as_ref().or(stats.path.as_ref()).map(|path| path_report(path, &stats)),
+            setup_ms: SetupReport {
+                first_packet,
+                first_frame,
+                total: if config.video.is_some() { first_frame } else { first_packet },
+                ..self.setup
+            },
+            video: video.map(|v| v.report(&findings, ended_at, lasted, &stats)),
+            audio: audio.map(|a| a.report(&findings, lasted)),
+            av_offset_ms: findings.av_offset.into(),
+            cpu_cores: round(cpu.saturating_sub(findings.cpu).as_secs_f64() / measured_for),
+            metrics_cpu_cores: round(findings.cpu.as_secs_f64() / measured_for),
+            peak_rss_mb: round(usage.as_ref().map_or(0, |u| u.peak_rss_bytes) as f64 / 1e6),
+            threads: usage.map_or(0, |u| u.threads as u64),
+            metrics_skipped: findings.skipped,
+        })
+    }
+}
+
+fn path_report(path: &Path, stats: &PeerStats) -> PathReport {
+    let srtp = &stats.transport.srtp_profile;
+    PathReport {
+        protocol: path.protocol.clone(),
+        local_type: kind_name(path.local.kind).to_owned(),
+        local: path.local.address.to_string(),
+        remote_type: kind_name(path.remote.kind).to_owned(),
+        remote: path.remote.address.to_string(),
+        srtp: (!srtp.is_empty()).then(|| srtp.clone()),
+        rtt_ms: stats.transport.round_trip.map(|rtt| round(rtt.as_secs_f64() * 1e3)),
+    }
+}
+
+/// Candidate types as SDP names them (RFC 8839 section 5.1).
+fn kind_name(kind: CandidateKind) -> &'static str {
+    match kind {
+        CandidateKind::Host => "host",
+        CandidateKind::ServerReflexive => "srflx",
+        CandidateKind::PeerReflexive => "prflx",
+        CandidateKind::Relay => "relay",
+    }
+}

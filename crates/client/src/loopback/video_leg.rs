@@ -1,0 +1,291 @@
+//! The video leg of a loopback call: source, outgoing pipeline, incoming pipeline, and what watches them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
+use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
+use ahoy_media::playout::{FrameSink as _, Y4mSink};
+use ahoy_media::slot::LatestSlot;
+use ahoy_media_types::{FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
+use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
+use tokio::task::JoinHandle;
+
+use super::LoopbackError;
+use super::config::LoopbackConfig;
+use super::ledger::{Ledger, Totals};
+use super::meter::{Findings, MeterInput, Sample};
+use super::report::{Problem, VideoReport, problem, round};
+use crate::pipeline::{
+    EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
+    TimedFrameSink, VideoTap,
+};
+
+/// Happenings of the source that wait to be looked at when the call ends; a source has a handful in a whole call.
+const EVENTS: usize = 64;
+/// How often the end of the drain is looked for: half a frame at 30 fps.
+const DRAIN_TICK: Duration = Duration::from_millis(15);
+
+/// The video leg while the call lasts.
+pub(super) struct VideoLeg {
+    clock: MediaClock,
+    ledger: Ledger,
+    size: FrameSize,
+    opening: Option<JoinHandle<Result<VideoCapture, CaptureError>>>,
+    is_open: bool,
+    capture: Option<VideoCapture>,
+    captured: u64,
+    events: Receiver<CaptureEvent>,
+    source: String,
+    track: LocalTrack,
+    outgoing: OutgoingVideo,
+    remote: Remote,
+}
+
+/// The receiving half.
+enum Remote {
+    /// The other end has received nothing yet.
+    Awaited { meter: MeterInput, sync: LipSync, recording: Option<Y4mSink> },
+    /// Pictures are rendered.
+    Here(IncomingVideo),
+}
+
+impl VideoLeg {
+    /// Makes the encoder and begins to open the source, which may take a camera a second.
+    pub(super) fn start(
+        source: &VideoSourceSpec,
+        config: &LoopbackConfig,
+        clock: MediaClock,
+        track: LocalTrack,
+        meter: MeterInput,
+        sync: LipSync,
+    ) -> Result<Self, LoopbackError> {
+        let ledger = Ledger::default();
+        let frames = LatestSlot::new();
+        let (events_tx, events) = sync_channel(EVENTS);
+        let (spec, format, slot) = (source.clone(), config.format, frames.clone());
+        let opening = tokio::task::spawn_blocking(move || {
+            start_video(&spec, format, Stamping::On, clock, slot, events_tx)
+        });
+        let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
+        let tap = SourceTap { ledger: ledger.clone(), meter: meter.clone() };
+        let encoder = Box::new(H264Encoder::new(settings)?);
+        let outgoing = OutgoingVideo::start(frames, encoder, track.clone(), Some(Box::new(tap)), clock)?;
+        let recording = match &config.record.video {
+            Some(path) => Some(Y4mSink::create(path, format.rate)?),
+            None => None,
+        };
+        Ok(Self {
+            clock,
+            ledger,
+            size: format.size,
+            opening: Some(opening),
+            is_open: false,
+            capture: None,
+            captured: 0,
+            events,
+            source: source.to_string(),
+            track,
+            outgoing,
+            remote: Remote::Awaited { meter, sync, recording },
+        })
+    }
+
+    /// Starts to render what the other end receives.
+    pub(super) fn attach(&mut self, track: RemoteTrack) -> Result<(), LoopbackError> {
+        if let Remote::Awaited { meter, sync, recording } = &mut self.remote {
+            let recording = recording.take();
+            let sink = ScreenTap { ledger: self.ledger.clone(), meter: meter.clone(), recording };
+            let decoder = Box::new(H264Decoder::new(FramePool::new())?);
+            let incoming = IncomingVideo::start(track, decoder, Box::new(sink), sync.clone(), self.clock)?;
+            self.remote = Remote::Here(incoming);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rendered_frames(&self) -> u64 {
+        self.ledger.rendered_frames()
+    }
+
+    /// Looks whether the source is open by now.
+    pub(super) async fn opened(&mut self, problems: &mut Vec<Problem>) {
+        if let Some(opening) = self.opening.take_if(|opening| opening.is_finished()) {
+            self.take_opened(opening.await.ok(), problems);
+        }
+    }
+
+    fn take_opened(
+        &mut self,
+        opened: Option<Result<VideoCapture, CaptureError>>,
+        problems: &mut Vec<Problem>,
+    ) {
+        match opened {
+            Some(Ok(capture)) => self.capture = Some(capture),
+            Some(Err(error)) => problems.push(problem("video_source", error.to_string())),
+            None => return,
+        }
+        self.is_open = true;
+    }
+
+    /// Whether nothing can come from this leg.
+    pub(super) fn has_no_source(&self) -> bool {
+        self.is_open && self.capture.is_none()
+    }
+
+    pub(super) async fn stop_source(&mut self, problems: &mut Vec<Problem>) {
+        if let Some(opening) = self.opening.take() {
+            self.take_opened(opening.await.ok(), problems);
+        }
+        if let Some(capture) = self.capture.take() {
+            self.captured = capture.captured();
+            capture.stop();
+        }
+    }
+
+    /// Waits until every frame that was sent is rendered, at most for `limit`.
+    pub(super) async fn drain(&self, limit: Duration) {
+        let ends_at = self.clock.now() + limit;
+        while self.clock.now() < ends_at {
+            let encoded = self.outgoing.stats().encoded;
+            let sent = self.track.stats();
+            if sent.frames_sent + sent.frames_discarded >= encoded
+                && self.rendered_frames() >= sent.frames_sent
+            {
+                return;
+            }
+            tokio::time::sleep(DRAIN_TICK).await;
+        }
+    }
+
+    /// Ends both pipelines and adds up.
+    pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> VideoLegEnd {
+        for event in self.events.try_iter() {
+            match event {
+                CaptureEvent::Started { device, .. } => self.source = device,
+                CaptureEvent::Warning(reason) => {
+                    problems.push(problem("video_source_warning", reason.to_string()))
+                }
+                CaptureEvent::Lost { reason } => {
+                    problems.push(problem("video_source_lost", reason.to_string()))
+                }
+                CaptureEvent::Recovered | CaptureEvent::Ended => {}
+            }
+        }
+        let encoded = self.outgoing.stats();
+        drop(self.outgoing);
+        let received = match self.remote {
+            Remote::Awaited { .. } => IncomingVideoStats::default(),
+            Remote::Here(incoming) => incoming.stop(),
+        };
+        VideoLegEnd {
+            source: self.source,
+            size: self.size,
+            captured: self.captured,
+            encoded,
+            sent: self.track.stats(),
+            received,
+            totals: self.ledger.take(),
+        }
+    }
+}
+
+/// What the leg leaves behind.
+pub(super) struct VideoLegEnd {
+    source: String,
+    size: FrameSize,
+    captured: u64,
+    encoded: OutgoingVideoStats,
+    sent: LocalTrackStats,
+    received: IncomingVideoStats,
+    totals: Totals,
+}
+
+impl VideoLegEnd {
+    pub(super) fn first_packet(&self) -> Option<MediaTime> {
+        self.received.first_packet_at
+    }
+
+    pub(super) fn first_decoded(&self) -> Option<MediaTime> {
+        self.totals.first_decoded
+    }
+
+    /// `ended_at` is when the source stopped; `seconds` how long the call lasted; `stats` are the caller's.
+    pub(super) fn report(
+        self,
+        findings: &Findings,
+        ended_at: MediaTime,
+        seconds: f64,
+        stats: &PeerStats,
+    ) -> VideoReport {
+        let Self { source, size, captured, encoded, sent, received, totals } = self;
+        let retransmitted =
+            stats.outbound.iter().find(|s| s.ssrc == sent.ssrc).map_or(0, |s| s.packets_retransmitted);
+        let (fps, stages, rendered) = (totals.fps(), totals.stages(), totals.rendered);
+        let decoded_latency = totals.decoded_latency.summary();
+        let freezes = totals.freezes.finish(ended_at);
+        VideoReport {
+            source,
+            width: size.width(),
+            height: size.height(),
+            frames_captured: captured,
+            frames_encoded: encoded.encoded,
+            frames_skipped: encoded.skipped,
+            frames_sent: sent.frames_sent,
+            frames_received: received.frames_received,
+            frames_decoded: received.frames_decoded,
+            frames_rendered: rendered,
+            fps: round(fps),
+            freezes: u64::from(freezes.count),
+            freeze_ms: round(freezes.total.as_secs_f64() * 1e3),
+            psnr_y_db: findings.psnr_y.map(round),
+            ssim: findings.ssim.map(round_fine),
+            frames_compared: findings.compared,
+            bitrate_kbps: round(sent.payload_bytes_sent as f64 * 8.0 / 1000.0 / seconds.max(0.001)),
+            latency_ms: findings.video_latency.into(),
+            decoded_latency_ms: decoded_latency.into(),
+            key_frames: encoded.key_frames,
+            key_frame_requests: sent.keyframe_requests,
+            packets_sent: sent.packets_sent,
+            packets_received: received.packets_received,
+            packets_lost: sent.packets_sent.saturating_sub(received.packets_received),
+            packets_retransmitted: retransmitted,
+            stages_ms: stages,
+        }
+    }
+}
+
+/// SSIM near 1 differs in the fourth digit.
+fn round_fine(value: f64) -> f64 {
+    (value * 1e5).round() / 1e5
+}
+
+/// Watches frames on their way out of the encoder.
+struct SourceTap {
+    ledger: Ledger,
+    meter: MeterInput,
+}
+
+impl VideoTap for SourceTap {
+    fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming) {
+        self.ledger.encoded(timing);
+        self.meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
+    }
+}
+
+/// Watches frames as they are shown, and records them.
+struct ScreenTap {
+    ledger: Ledger,
+    meter: MeterInput,
+    recording: Option<Y4mSink>,
+}
+
+impl TimedFrameSink for ScreenTap {
+    fn present(&mut self, frame: &VideoFrame, timing: &FrameTiming) {
+        self.ledger.rendered(timing);
+        self.meter.give(Sample::Rendered { buffer: Arc::clone(&frame.buffer), at: timing.presented_at });
+        if let Some(recording) = &mut self.recording {
+            recording.present(frame, timing.presented_at);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Camera to network: newest frame → encoder thread → bounded queue → track.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use ahoy_media::codec::VideoEncoder;
+use ahoy_media::slot::{LatestSlot, Taken};
+use ahoy_media_types::{Bitrate, EncodedFrame, MediaClock, MediaTime, VideoFrame};
+use ahoy_rtc::{LocalTrack, LocalTrackEvent};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Encoded frames waiting for the network: a quarter of a second at 30 fps. When it is full the network task has
+/// stalled; the frame is dropped and the next one is a key frame, because the frames after a dropped one can't be
+/// decoded.
+const QUEUE: usize = 8;
+/// Commands waiting for the encoder, which takes them at each frame. When it is full the command is dropped: a newer
+/// one of its kind follows (bitrates come several times a second, key frames are asked for again).
+const COMMANDS: usize = 16;
+/// How often the encoder thread looks for commands while no frame comes.
+const IDLE_WAKE: Duration = Duration::from_millis(100);
+
+/// Sees each frame that was encoded, on the encoder thread: the test call measures by it.
+pub trait VideoTap: Send {
+    /// `frame` was encoded. Not called for frames that rate control left out.
+    fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming);
+}
+
+/// When a frame went through the encoder.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodeTiming {
+    /// The frame's RTP timestamp.
+    pub rtp_timestamp: u32,
+    /// When it was captured.
+    pub captured_at: MediaTime,
+    /// When the encoder took it.
+    pub started_at: MediaTime,
+    /// When the encoder was done.
+    pub ended_at: MediaTime,
+}
+
+/// Counters of an outgoing video pipeline; what went out is in [`LocalTrack::stats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutgoingVideoStats {
+    /// Frames turned into pictures.
+    pub encoded: u64,
+    /// Frames left out by rate control.
+    pub skipped: u64,
+    /// Encoded frames that found the queue to the network full.
+    pub dropped: u64,
+    /// Key frames encoded.
+    pub key_frames: u64,
+    /// Frames that the encoder refused.
+    pub failed: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    encoded: AtomicU64,
+    skipped: AtomicU64,
+    dropped: AtomicU64,
+    key_frames: AtomicU64,
+    failed: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+enum Command {
+    ForceKeyframe,
+    SetBitrate(Bitrate),
+}
+
+/// A running outgoing video pipeline; dropping it stops it.
+pub struct OutgoingVideo {
+    frames: LatestSlot<VideoFrame>,
+    commands: SyncSender<Command>,
+    counters: Arc<Counters>,
+    encoder: Option<thread::JoinHandle<()>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl OutgoingVideo {
+    /// Starts encoding what comes into `frames` and sending it on `track`. Must be called on a tokio runtime.
+    pub fn start(
+        frames: LatestSlot<VideoFrame>,
+        encoder: Box<dyn VideoEncoder>,
+        track: LocalTrack,
+        tap: Option<Box<dyn VideoTap>>,
+        clock: MediaClock,
+    ) -> std::io::Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let (command_tx, command_rx) = sync_channel(COMMANDS);
+        let (queue_tx, queue_rx) = mpsc::channel(QUEUE);
+        let stage = EncoderStage {
+            frames: frames.clone(),
+            encoder,
+            commands: command_rx,
+            queue: queue_tx,
+            counters: Arc::clone(&counters),
+            tap,
+            clock,
+        };
+        let thread = thread::Builder::new().name("ahoy-encoder".into()).spawn(move || stage.run())?;
+        let tasks = [
+            tokio::spawn(send_frames(track.clone(), queue_rx)),
+            tokio::spawn(answer_feedback(track, command_tx.clone())),
+        ];
+        Ok(Self { frames, commands: command_tx, counters, encoder: Some(thread), tasks })
+    }
+
+    /// Changes the bitrate from the next frame on.
+    pub fn set_bitrate(&self, bitrate: Bitrate) {
+        send_command(&self.commands, Command::SetBitrate(bitrate));
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> OutgoingVideoStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let c = &*self.counters;
+        OutgoingVideoStats {
+            encoded: read(&c.encoded),
+            skipped: read(&c.skipped),
+            dropped: read(&c.dropped),
+            key_frames: read(&c.key_frames),
+            failed: read(&c.failed),
+        }
+    }
+}
+
+impl Drop for OutgoingVideo {
+    fn drop(&mut self) {
+        self.frames.close();
+        for task in &self.tasks {
+            task.abort();
+        }
+        if let Some(thread) = self.encoder.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the encoder thread had panicked");
+        }
+    }
+}
+
+fn send_command(commands: &SyncSender<Command>, command: Command) {
+    match commands.try_send(command) {
+        Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        Err(TrySendError::Full(_)) => tracing::debug!("the encoder takes no commands; one was dropped"),
+    }
+}
+
+struct EncoderStage {
+    frames: LatestSlot<VideoFrame>,
+    encoder: Box<dyn VideoEncoder>,
+    commands: Receiver<Command>,
+    queue: mpsc::Sender<EncodedFrame>,
+    counters: Arc<Counters>,
+    tap: Option<Box<dyn VideoTap>>,
+    clock: MediaClock,
+}
+
+impl EncoderStage {
+    fn run(mut self) {
+        loop {
+            let taken = self.frames.take_timeout(IDLE_WAKE);
+            self.obey();
+            match taken {
+                Taken::Value(frame) => self.on_frame(frame),
+                Taken::TimedOut => {}
+                Taken::Closed => return,
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::ForceKeyframe) => self.encoder.force_keyframe(),
+                Ok(Command::SetBitrate(bitrate)) => {
+                    if let Err(error) = self.encoder.set_bitrate(bitrate) {
+                        tracing::warn!(%error, "the encoder kept its bitrate");
+                    }
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn on_frame(&mut self, frame: VideoFrame) {
+        let started_at = self.clock.now();
+        match self.encoder.encode(&frame) {
+            Ok(Some(encoded)) => {
+                let timing = EncodeTiming {
+                    rtp_timestamp: encoded.rtp_timestamp,
+                    captured_at: frame.captured_at,
+                    started_at,
+                    ended_at: self.clock.now(),
+                };
+                if let Some(tap) = &mut self.tap {
+                    tap.on_encoded(&frame, timing);
+                }
+                self.on_encoded(encoded);
+            }
+            Ok(None) => add(&self.counters.skipped, 1),
+            Err(error) => {
+                if self.counters.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::error!(%error, "a frame could not be encoded");
+                }
+            }
+        }
+    }
+
+    fn on_encoded(&mut self, encoded: EncodedFrame) {
+        add(&self.counters.encoded, 1);
+        add(&self.counters.key_frames, u64::from(encoded.keyframe));
+        match self.queue.try_send(encoded) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                add(&self.counters.dropped, 1);
+                self.encoder.force_keyframe();
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+    }
+}
+
+async fn send_frames(track: LocalTrack, mut queue: mpsc::Receiver<EncodedFrame>) {
+    while let Some(frame) = queue.recv().await {
+        if let Err(error) = track.send(frame).await {
+            tracing::debug!(%error, "a video frame was not sent");
+        }
+    }
+}
+
+async fn answer_feedback(track: LocalTrack, commands: SyncSender<Command>) {
+    while let Some(event) = track.next_event().await {
+        match event {
+            LocalTrackEvent::KeyframeRequested => send_command(&commands, Command::ForceKeyframe),
+        }
+    }
+}
