@@ -1,0 +1,63 @@
+//! `ahoy-bench`: run as `cargo xtask bench NAME`, which builds what it needs in release first.
+
+#![forbid(unsafe_code)]
+
+mod loopback;
+mod output;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Ahoy's benches. Exit code 0: measured (met or not); 3: could not be measured.
+#[derive(Debug, Parser)]
+#[command(name = "ahoy-bench", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+
+    /// A look in under a minute instead of a measurement: one run of each, shorter
+    #[arg(long, global = true)]
+    quick: bool,
+
+    /// Print one JSON object as the last line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// A call to oneself on this machine: delivery, latency, picture, CPU and memory, beside Chromium's
+    Loopback(loopback::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let machine = output::Machine::look();
+    let measured = match cli.bench {
+        Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
+    };
+    let written = measured.and_then(|(bench, rows)| {
+        let findings = output::Findings { bench, machine, rows };
+        let mut out = std::io::stdout();
+        writeln!(out, "{findings}")?;
+        if cli.json {
+            writeln!(out, "{}", serde_json::to_string(&findings)?)?;
+        }
+        Ok(())
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("ahoy-bench: {error:#}"));
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Tells how far a bench is, on standard error.
+#[expect(clippy::print_stderr, reason = "a bench runs for minutes and should say what it does")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,204 @@
+//! The form that every bench reports in: rows of figures, each with its peer's and its goal.
+
+use std::fmt;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// What a figure has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Goal {
+    /// Ours is at most this.
+    AtMost(f64),
+    /// Ours is at least this.
+    AtLeast(f64),
+}
+
+impl Goal {
+    /// Whether the goal is met; `None` where the figure that it needs was not measured.
+    fn met(self, ours: Option<f64>) -> Option<bool> {
+        match self {
+            Goal::AtMost(limit) => ours.map(|v| v <= limit),
+            Goal::AtLeast(limit) => ours.map(|v| v >= limit),
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Goal::AtMost(v) => write!(f, "<= {v}"),
+            Goal::AtLeast(v) => write!(f, ">= {v}"),
+        }
+    }
+}
+
+/// One figure of a bench.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// What was run, such as `720p30`.
+    pub(crate) case: String,
+    /// What was measured.
+    pub(crate) metric: &'static str,
+    /// Unit of `ours` and `peer`.
+    pub(crate) unit: &'static str,
+    /// Ahoy's median; null if it could not be measured.
+    pub(crate) ours: Option<f64>,
+    /// The peer's median in the same run; null if there is none.
+    pub(crate) peer: Option<f64>,
+    /// The peer's name; null if there is none.
+    pub(crate) peer_name: Option<&'static str>,
+    /// `ours / peer`.
+    pub(crate) ratio: Option<f64>,
+    /// What the figure has to be; null where it is only reported.
+    pub(crate) goal: Option<String>,
+    /// Whether the goal is met; null without a goal. A figure that was not measured does not meet its goal.
+    pub(crate) met: Option<bool>,
+}
+
+impl Row {
+    pub(crate) fn new(
+        case: &str,
+        metric: &'static str,
+        unit: &'static str,
+        ours: Option<f64>,
+        peer: Option<(&'static str, f64)>,
+        goal: Option<Goal>,
+    ) -> Self {
+        let peer_value = peer.map(|(_, value)| value);
+        let ratio = match (ours, peer_value) {
+            (Some(ours), Some(peer)) if peer != 0.0 => Some(ours / peer),
+            (_, _) => None,
+        };
+        Self {
+            case: case.to_owned(),
+            metric,
+            unit,
+            ours,
+            peer: peer_value,
+            peer_name: peer.map(|(name, _)| name),
+            ratio,
+            goal: goal.map(|g| g.to_string()),
+            met: goal.map(|g| g.met(ours).unwrap_or(false)),
+        }
+    }
+}
+
+/// The machine that a bench ran on.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Machine {
+    /// Processors that the system shows.
+    pub(crate) cores: usize,
+    /// Load average over the minute before the bench began.
+    pub(crate) load1: f64,
+    /// Processor's name.
+    pub(crate) cpu: String,
+}
+
+impl Machine {
+    pub(crate) fn look() -> Self {
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let name =
+            cpuinfo.lines().find_map(|l| l.strip_prefix("model name").and_then(|l| l.split_once(": ")));
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load1: load.split(' ').next().and_then(|l| l.parse().ok()).unwrap_or(f64::NAN),
+            cpu: name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.to_owned()),
+        }
+    }
+}
+
+/// All that a bench found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Findings {
+    /// The bench's name.
+    pub(crate) bench: &'static str,
+    /// Where it ran.
+    pub(crate) machine: Machine,
+    /// Its figures.
+    pub(crate) rows: Vec<Row>,
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let m = &self.machine;
+        writeln!(f, "{} on {} ({} cores, load {:.2} before)", self.bench, m.cpu, m.cores, m.load1)?;
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["case", "metric", "ours", "peer", "ratio", "goal", "met"]);
+        for row in &self.rows {
+            let figure =
+                |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{} {}", digits(v), row.unit));
+            let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+            let peer = match row.peer_name {
+                Some(name) => format!("{} ({name})", figure(row.peer)),
+                None => String::new(),
+            };
+            table.add_row([
+                Cell::new(&row.case),
+                Cell::new(row.metric),
+                right(figure(row.ours)),
+                right(peer),
+                right(row.ratio.map(digits).unwrap_or_default()),
+                Cell::new(row.goal.as_deref().unwrap_or("")),
+                Cell::new(row.met.map_or("", |met| if met { "yes" } else { "NO" })),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+fn digits(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// The middle value; `None` of none.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[middle]),
+        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_compared_with_what_was_measured() {
+        let row = |ours, goal| Row::new("c", "m", "ms", ours, Some(("peer", 20.0)), Some(goal));
+        assert_eq!(row(Some(10.0), Goal::AtMost(10.0)).met, Some(true));
+        assert_eq!(row(Some(10.1), Goal::AtMost(10.0)).met, Some(false));
+        assert_eq!(row(Some(10.0), Goal::AtLeast(10.0)).met, Some(true));
+        assert_eq!(row(None, Goal::AtLeast(0.0)).met, Some(false));
+        assert_eq!(Row::new("c", "m", "ms", Some(1.0), None, None).met, None);
+    }
+
+    #[test]
+    fn medians_take_the_middle() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0, 1.0, f64::NAN, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0]), Some(2.5));
+    }
+
+    #[test]
+    fn the_json_form_has_the_documented_fields() {
+        let row = Row::new("720p30", "latency", "ms", Some(15.0), None, Some(Goal::AtMost(20.0)));
+        let machine = Machine { cores: 2, load1: 0.1, cpu: "x".into() };
+        let json = serde_json::to_value(Findings { bench: "loopback", machine, rows: vec![row] }).unwrap();
+        let row = &json["rows"][0];
+        for field in ["case", "metric", "unit", "ours", "peer", "peer_name", "ratio", "goal", "met"] {
+            assert!(row.get(field).is_some(), "{field}");
+        }
+        assert_eq!((&row["met"], &row["peer"]), (&serde_json::json!(true), &serde_json::Value::Null));
+    }
+}

@@ -1,0 +1,259 @@
+// Has Chromium call itself and reports in the form of `ahoy-cli loopback --json` (the fields that it can know).
+//
+//   node self_call.mjs --clip STAMPED.y4m --size 1280x720 --bitrate 1500 --seconds 20 [--calls 1]
+//
+// The clip's pictures carry frame numbers as black and white cells (crates/measure/src/stamp.rs), so that a picture that
+// arrives can be told from the others. The call runs in three parts: Chromium's bandwidth estimate climbs from 300 kbit/s
+// for WARM_UP seconds; then CPU, frame rate and bitrate are taken from an undisturbed call; then pictures are read and
+// compared at both ends. Prints one JSON array, one report for each call.
+import { chromium } from 'playwright-core';
+import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({
+  options: {
+    clip: { type: 'string' },
+    size: { type: 'string', default: '1280x720' },
+    bitrate: { type: 'string', default: '1500' },
+    seconds: { type: 'string', default: '20' },
+    calls: { type: 'string', default: '1' },
+  },
+});
+const [width, height] = options.size.split('x').map(Number);
+const seconds = Number(options.seconds);
+const calls = Number(options.calls);
+const WARM_UP = 8;
+const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that runs Debian.
+
+const profile = mkdtempSync(join(tmpdir(), 'ahoy-self-call-'));
+const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end('<!doctype html><body></body>'));
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: '/usr/bin/chromium',
+  headless: true,
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+    '--disable-features=WebRtcHideLocalIpsWithMdns', '--autoplay-policy=no-user-gesture-required',
+    `--use-file-for-fake-video-capture=${options.clip}`,
+  ],
+});
+try {
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.evaluate(definePage);
+  await page.evaluate(([w, h, kbps, n]) => startCalls(w, h, kbps, n), [width, height, Number(options.bitrate), calls]);
+  await page.waitForTimeout(WARM_UP * 1000);
+  const before = { cpu: treeCpu(profile), at: Date.now(), stats: await page.evaluate(() => collect()) };
+  await page.waitForTimeout(seconds * 500);
+  const after = { cpu: treeCpu(profile), at: Date.now(), stats: await page.evaluate(() => collect()) };
+  const memory = treeMemory(profile);
+  const content = await page.evaluate((ms) => readContent(ms), seconds * 500);
+  const elapsed = (after.at - before.at) / 1000;
+  const reports = after.stats.map((end, i) => report(before.stats[i], end, content[i], elapsed));
+  for (const one of reports) {
+    // The browser is one program however many calls it makes: each call carries its share.
+    one.cpu_cores = (after.cpu - before.cpu) / elapsed / calls;
+    one.peak_rss_mb = memory / calls;
+  }
+  console.log(JSON.stringify(reports));
+} finally {
+  await browser.close();
+  server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+}
+
+function report(start, end, content, elapsed) {
+  const frames = end.decoded - start.decoded;
+  const sent = end.encoded - start.encoded;
+  return {
+    delivered_percent: sent > 0 ? Math.min(100, (frames / sent) * 100) : null,
+    setup_ms: { total: end.setup },
+    video: {
+      fps: frames / elapsed,
+      freezes: end.freezes - start.freezes,
+      bitrate_kbps: ((end.bytesSent - start.bytesSent) * 8) / 1000 / elapsed,
+      psnr_y_db: content.psnr,
+      decoded_latency_ms: content.latency,
+    },
+    audio: { concealed_ratio: (end.concealed - start.concealed) / Math.max(1, end.samples - start.samples) },
+  };
+}
+
+// Processes of the browser that uses this profile: found by the profile's path on the command line, and their children.
+function tree(profilePath) {
+  const all = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      all.set(pid, { parent: fields[1], ticks: Number(fields[11]) + Number(fields[12]), ours: command.includes(profilePath) });
+    } catch {
+      // The process ended while the list was read.
+    }
+  }
+  const belongs = (pid) => {
+    for (let at = pid; all.has(at); at = all.get(at).parent) if (all.get(at).ours) return true;
+    return false;
+  };
+  return [...all].filter(([pid]) => belongs(pid)).map(([pid, process]) => ({ pid, ...process }));
+}
+
+function treeCpu(profilePath) {
+  return tree(profilePath).reduce((sum, process) => sum + process.ticks, 0) / TICKS_PER_SECOND;
+}
+
+function treeMemory(profilePath) {
+  let kilobytes = 0;
+  for (const { pid } of tree(profilePath)) {
+    try {
+      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
+    } catch {
+      // The process ended while the list was read.
+    }
+  }
+  return (kilobytes * 1024) / 1e6;
+}
+
+function definePage() {
+  const all = [];
+  const H264 = (codec) => codec.mimeType === 'video/H264' && /42e01f/.test(codec.sdpFmtpLine ?? '') && /packetization-mode=1/.test(codec.sdpFmtpLine);
+
+  window.startCalls = async (width, height, kbps, count) => {
+    for (let i = 0; i < count; i += 1) all.push(await startCall(width, height, kbps));
+  };
+
+  async function startCall(width, height, kbps) {
+    const start = performance.now();
+    const call = { setup: null, caller: new RTCPeerConnection(), callee: new RTCPeerConnection() };
+    const { caller, callee } = call;
+    caller.onicecandidate = ({ candidate }) => candidate && callee.addIceCandidate(candidate);
+    callee.onicecandidate = ({ candidate }) => candidate && caller.addIceCandidate(candidate);
+    callee.ontrack = ({ track }) => {
+      const element = document.createElement(track.kind);
+      element.autoplay = true;
+      element.muted = true;
+      element.srcObject = new MediaStream([track]);
+      document.body.append(element);
+      if (track.kind !== 'video') return;
+      call.remote = track;
+      element.requestVideoFrameCallback(() => { call.setup = performance.now() - start; });
+    };
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true });
+    for (const track of stream.getTracks()) caller.addTrack(track, stream);
+    [call.local] = stream.getVideoTracks();
+    const transceiver = caller.getTransceivers().find(({ sender }) => sender.track.kind === 'video');
+    const codecs = RTCRtpSender.getCapabilities('video').codecs;
+    transceiver.setCodecPreferences(codecs.filter((codec) => H264(codec) || codec.mimeType === 'video/rtx'));
+    await caller.setLocalDescription();
+    await callee.setRemoteDescription(caller.localDescription);
+    await callee.setLocalDescription();
+    await caller.setRemoteDescription(callee.localDescription);
+    const parameters = transceiver.sender.getParameters();
+    parameters.encodings[0].maxBitrate = kbps * 1000;
+    parameters.degradationPreference = 'maintain-resolution';
+    await transceiver.sender.setParameters(parameters);
+    return call;
+  }
+
+  window.collect = () => Promise.all(all.map(async ({ caller, callee, setup }) => {
+    const found = { setup };
+    for (const s of (await caller.getStats()).values()) {
+      if (s.type === 'outbound-rtp' && s.kind === 'video') Object.assign(found, { encoded: s.framesEncoded, bytesSent: s.bytesSent });
+    }
+    for (const s of (await callee.getStats()).values()) {
+      if (s.type !== 'inbound-rtp') continue;
+      if (s.kind === 'video') Object.assign(found, { decoded: s.framesDecoded, freezes: s.freezeCount });
+      else Object.assign(found, { concealed: s.concealedSamples, samples: s.totalSamplesReceived });
+    }
+    return found;
+  }));
+
+  window.readContent = (ms) => Promise.all(all.map((call) => readCall(call, ms)));
+
+  async function readCall({ local, remote }, ms) {
+    const captured = new Map();
+    const latencies = [];
+    const psnrs = [];
+    const end = performance.now() + ms;
+    await Promise.all([
+      eachFrame(local, end, (id, at, luma) => captured.set(id, { at, luma })),
+      eachFrame(remote, end, (id, at, luma) => {
+        const original = captured.get(id);
+        if (!original) return;
+        captured.delete(id);
+        latencies.push(at - original.at);
+        const quality = id % 10 === 0 ? psnr(original.luma, luma) : null;
+        if (quality !== null) psnrs.push(quality);
+      }),
+    ]);
+    latencies.sort((a, b) => a - b);
+    const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? null;
+    return {
+      latency: { p50: at(0.5), p95: at(0.95) },
+      psnr: psnrs.length ? psnrs.reduce((a, b) => a + b) / psnrs.length : null,
+    };
+  }
+
+  async function eachFrame(track, end, see) {
+    const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+    while (performance.now() < end) {
+      const { value: frame, done } = await reader.read();
+      if (done) return;
+      const at = performance.now();
+      const luma = await lumaOf(frame);
+      frame.close();
+      const id = readStamp(luma);
+      if (id !== null) see(id, at, luma);
+    }
+    await reader.cancel();
+  }
+
+  async function lumaOf(frame) {
+    const { width, height } = frame.visibleRect;
+    const bytes = new Uint8Array(frame.allocationSize());
+    const [plane] = await frame.copyTo(bytes);
+    return { bytes, width, height, offset: plane.offset, stride: plane.stride };
+  }
+
+  // The cells of crates/measure/src/stamp.rs: 32 bits of id, 48 of time, 16 of CRC-16/CCITT-FALSE.
+  const LAYOUTS = [[32, 48], [16, 48], [8, 48], [4, 48], [4, 32]];
+  const masked = ([cell, columns]) => Math.ceil((Math.ceil(96 / columns) * cell + 3) / 16) * 16;
+  const layoutOf = ({ width, height }) => LAYOUTS.find((l) => l[0] * l[1] <= width && masked(l) <= Math.floor(height / 2));
+
+  function readStamp(luma) {
+    const layout = layoutOf(luma);
+    if (!layout) return null;
+    const [cell, columns] = layout;
+    const bits = [];
+    for (let bit = 0; bit < 96; bit += 1) {
+      const x = (bit % columns) * cell + cell / 2;
+      const y = Math.floor(bit / columns) * cell + cell / 2;
+      bits.push(luma.bytes[luma.offset + y * luma.stride + x] > 125 ? 1 : 0);
+    }
+    const number = (from, length) => bits.slice(from, from + length).reduce((sum, bit) => sum * 2 + bit, 0);
+    let crc = 0xffff;
+    for (let byte = 0; byte < 10; byte += 1) {
+      crc ^= number(byte * 8, 8) << 8;
+      for (let i = 0; i < 8; i += 1) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
+    }
+    return crc === number(80, 16) ? number(0, 32) : null;
+  }
+
+  // PSNR of luma, stamp left out, at most 100 dB; null where the sizes differ.
+  function psnr(a, b) {
+    if (a.width !== b.width || a.height !== b.height) return null;
+    let error = 0;
+    const top = masked(layoutOf(a));
+    for (let y = top; y < a.height; y += 1) {
+      for (let x = 0; x < a.width; x += 1) {
+        error += (a.bytes[a.offset + y * a.stride + x] - b.bytes[b.offset + y * b.stride + x]) ** 2;
+      }
+    }
+    return Math.min(100, 10 * Math.log10(255 ** 2 / Math.max(error / ((a.height - top) * a.width), 1e-9)));
+  }
+}
