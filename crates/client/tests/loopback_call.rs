@@ -27,11 +27,18 @@ fn loopback_delivers_pictures_and_sound_from_source_to_sink() {
 
 #[test]
 fn loopback_report_shows_the_packets_that_a_lossy_link_took() {
-    let link =
-        LinkConfig::builder().delay(Duration::from_millis(10)).random_loss(0.05).seed(7).build().unwrap();
-    let mut path = Emulated::new(link);
+    let clean = LinkConfig::builder().delay(Duration::from_millis(10)).build().unwrap();
+    let lossy = clean.to_builder().random_loss(0.05).seed(7).build().unwrap();
+    let mut path = Emulated::new(clean);
     let handle = path.handle();
-    let report = call_over(&small_call(5.0), &mut path, |_| {});
+    let mut is_lossy = false;
+    let report = call_over(&small_call(5.0), &mut path, |_| {
+        // From the first moment of the call on, so that the losses are media's and not the handshake's.
+        if !is_lossy {
+            is_lossy = true;
+            handle.set(Direction::AToB, lossy.clone());
+        }
+    });
     let (video, audio) = (report.video.as_ref().unwrap(), report.audio.as_ref().unwrap());
     assert!(handle.counters(Direction::AToB).lost > 10);
     assert!(audio.packets_received < audio.packets_sent, "{audio:#?}");
