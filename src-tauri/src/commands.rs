@@ -86,9 +86,8 @@ mod tests {
     fn bindings() -> String {
         let config = Config::new();
         let types = [AppInfo::decl(&config), ErrorCode::decl(&config), CommandError::decl(&config)];
-        let mut text = String::from(
-            "// Generated from src-tauri/src/commands.rs. To update: UPDATE_BINDINGS=1 cargo test -p ahoy --lib\n",
-        );
+        let mut text =
+            String::from("// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate\n");
         for declaration in types {
             text.push_str(&format!("\nexport {declaration}\n"));
         }
@@ -98,11 +97,11 @@ mod tests {
     #[test]
     fn the_window_knows_the_same_types() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui/src/backend/bindings.ts");
-        if std::env::var_os("UPDATE_BINDINGS").is_some() {
+        if std::env::var_os("AHOY_GENERATE").is_some() {
             std::fs::write(&path, bindings()).expect("the bindings can be written");
         }
         let stored = std::fs::read_to_string(&path).expect("the bindings are checked in");
-        assert_eq!(stored, bindings(), "run UPDATE_BINDINGS=1 cargo test -p ahoy --lib");
+        assert_eq!(stored, bindings(), "run: cargo xtask generate");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::packages::Purpose;
-use crate::{clip, command, run, setup};
+use crate::{clip, command, run, setup, workspace};
 
 /// How long the machine is watched before a bench. Load averages would remember our own build for minutes.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -50,7 +50,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         );
     }
     let flags = [(options.quick, "--quick"), (options.json, "--json")];
-    let mut bench = command::cargo(["run", "--quiet", "--release", "--package", "ahoy-bench", "--"])
+    // Not `cargo run`, which would build it once more with the features of this one package.
+    let mut bench = command::built(&workspace::target()?.join("release/ahoy-bench"))
         .args([&options.name])
         .args(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag))
         .args(&options.args)

@@ -37,6 +37,11 @@ pub(crate) fn program(name: &str) -> Program {
     Program::named(name, name.as_ref())
 }
 
+/// A program that was built here.
+pub(crate) fn built(path: &Path) -> Program {
+    Program::named(&path.display().to_string(), path.as_os_str())
+}
+
 /// Whether `PATH` holds a program of this name.
 pub(crate) fn exists(name: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))

@@ -40,7 +40,7 @@ enum Task {
     /// Install what the tests need, then run them all.
     Test(test::Options),
     /// Write the files that programs of ours generate, such as the schema of the call report.
-    Generate(generate::Options),
+    Generate,
     /// Measure Ahoy beside its peers (release build, quiet machine).
     Bench(bench::Options),
 }
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::main(&options),
         Task::Run(options) => run::main(&options),
         Task::Test(options) => test::main(&options),
-        Task::Generate(options) => generate::main(&options),
+        Task::Generate => generate::main(),
         Task::Bench(options) => bench::main(&options),
     };
     outcome.unwrap_or_else(|error| {

@@ -63,12 +63,10 @@ pub(crate) struct PictureArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CaptureArgs {
-    /// Where pictures come from: camera[:ID], pattern, file:PATH.y4m, blank or none
-    #[arg(long, default_value = "camera", value_name = "SOURCE", value_parser = video_source)]
+    #[arg(long, help = "Where pictures come from: camera[:ID], pattern, file:PATH.y4m, blank or none", default_value = "camera", value_name = "SOURCE", value_parser = video_source)]
     pub(crate) video: Choice<VideoSourceSpec>,
 
-    /// Where sound comes from: mic[:ID], tone, chirps, file:PATH.wav or none
-    #[arg(long, default_value = "mic", value_name = "SOURCE", value_parser = audio_source)]
+    #[arg(long, help = "Where sound comes from: mic[:ID], tone, chirps, file:PATH.wav or none", default_value = "mic", value_name = "SOURCE", value_parser = audio_source)]
     pub(crate) audio: Choice<AudioSourceSpec>,
 
     #[command(flatten)]
@@ -98,15 +96,13 @@ pub(crate) struct LoopbackArgs {
     #[arg(long, default_value = "10", value_name = "N", value_parser = seconds)]
     pub(crate) seconds: f64,
 
-    /// Where pictures come from: camera[:ID], pattern, file:PATH.y4m, blank or none
-    #[arg(long, default_value = "pattern", value_name = "SOURCE", value_parser = video_source)]
+    #[arg(long, help = "Where pictures come from: camera[:ID], pattern, file:PATH.y4m, blank or none", default_value = "pattern", value_name = "SOURCE", value_parser = video_source)]
     pub(crate) video: Choice<VideoSourceSpec>,
 
     #[command(flatten)]
     pub(crate) picture: PictureArgs,
 
-    /// Where sound comes from: mic[:ID], chirps, tone, file:PATH.wav or none
-    #[arg(long, default_value = "chirps", value_name = "SOURCE", value_parser = audio_source)]
+    #[arg(long, help = "Where sound comes from: mic[:ID], chirps, tone, file:PATH.wav or none", default_value = "chirps", value_name = "SOURCE", value_parser = audio_source)]
     pub(crate) audio: Choice<AudioSourceSpec>,
 
     /// Where the received sound goes: default, speaker:ID, null or file:PATH.wav

@@ -1,4 +1,4 @@
-// Generated from src-tauri/src/commands.rs. To update: UPDATE_BINDINGS=1 cargo test -p ahoy --lib
+// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate
 
 export type AppInfo = { 
 /**
