@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod loopback;
+mod mouth_to_ear;
 mod output;
 
 use std::io::Write as _;

@@ -9,11 +9,13 @@ use std::process::{Command, Output, Stdio};
 
 mod clip;
 mod fake_camera;
+mod listen;
 mod pulse;
 mod vm;
 
 pub use clip::{Clip, speak};
 pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
+pub use listen::{HeardSound, Listening, write_chirps};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
 pub use vm::{CameraVm, VmCommand, VmReport};
 

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{LabError, name_of, run, start_error, tail};
 
 const PACKAGE: &str = "pulseaudio";
-const UTILS_PACKAGE: &str = "pulseaudio-utils";
+pub(super) const UTILS_PACKAGE: &str = "pulseaudio-utils";
 /// Only a machine under heavy load needs more than a second.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_POLL: Duration = Duration::from_millis(10);
@@ -46,6 +46,16 @@ impl AudioDevice {
         match self {
             AudioDevice::Microphone => "Fake Microphone",
             AudioDevice::Speaker => "Fake Speaker",
+        }
+    }
+}
+
+impl AudioDevice {
+    /// The PulseAudio source where everything that the device hears or plays can be recorded.
+    pub(super) fn heard_at(self) -> String {
+        match self {
+            AudioDevice::Microphone => format!("{MICROPHONE_FEED}.monitor"),
+            AudioDevice::Speaker => format!("{}.monitor", self.name()),
         }
     }
 }
@@ -175,7 +185,7 @@ impl PulseLab {
     pub fn record_speaker(&self, wav: &Path, length: Duration) -> Result<Recording, LabError> {
         let mut command = self.client("parec");
         command
-            .arg(format!("--device={}.monitor", AudioDevice::Speaker.name()))
+            .arg(format!("--device={}", AudioDevice::Speaker.heard_at()))
             .args(["--raw", "--format=s16le", "--channels=1", "--latency-msec=20"])
             .arg(format!("--rate={SAMPLE_RATE}"))
             .stdin(Stdio::null())
@@ -199,7 +209,7 @@ impl PulseLab {
     }
 
     /// A PulseAudio client program that talks to this server.
-    fn client(&self, program: &str) -> Command {
+    pub(super) fn client(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.envs(self.env());
         command
