@@ -6,7 +6,8 @@
 //! time at which they were taken from the socket, and bytes go both ways through [`Channel`].
 //!
 //! What the library does not do, or does wrongly, is put right in here, so that nobody else has to know:
-//! retransmissions are unwrapped and requested in [`interceptors`], socket buffers are widened in [`socket`], payload
+//! retransmissions are unwrapped and requested in [`interceptors`], socket buffers are widened in [`socket`], the
+//! library's task is kept awake while it has something to say in [`runtime`], payload
 //! types are looked up when negotiation ends instead of when a track is made, and an answer keeps the DTLS role that
 //! is already established.
 
@@ -15,10 +16,12 @@
 mod channels;
 mod config;
 mod error;
+pub(crate) mod handshake;
 pub(crate) mod interceptors;
 mod log_filter;
 pub mod negotiation;
 mod peer;
+pub(crate) mod runtime;
 mod signal;
 pub(crate) mod socket;
 mod stats;

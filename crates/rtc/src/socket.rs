@@ -1,88 +1,47 @@
-//! The runtime that the library runs on: tokio, with two changes to UDP sockets.
+//! The UDP sockets of a connection: the library's, with these changes.
 //!
 //! - Their buffers are wider. The library leaves the system's default of about 200 KB, which one burst of a fast data
 //!   channel overflows: a 20 MB transfer over loopback lost 200 packets that way.
 //! - A packet of the DTLS handshake is the last of its burst. The library takes the keys from it only between bursts, and
 //!   media right behind the handshake's last packet, which is the call's first key frame, would be thrown away.
+//! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`].
+//! - What passes is told to [`Stir`], so that the library's task looks again.
 
-use std::future::Future;
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::pin::Pin;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use socket2::SockRef;
-use webrtc::runtime::{
-    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
-    TokioRuntime, Transmit,
-};
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, TokioRuntime, Transmit};
 
 use crate::error::RtcError;
+use crate::handshake::Handshake;
+use crate::runtime::Stir;
 
 /// Asked of the system for each direction: 160 ms of a 100 Mb/s link. The system gives what its limit allows.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 
-/// The library's tokio runtime, except for what it makes of a UDP socket.
+/// A UDP socket that ends a burst at each packet of a DTLS handshake.
 #[derive(Debug)]
-pub(crate) struct WideSockets(pub(crate) TokioRuntime);
+pub(crate) struct CallSocket {
+    inner: Arc<dyn AsyncUdpSocket>,
+    pause: AtomicBool,
+    stir: Arc<Stir>,
+    handshake: Arc<Handshake>,
+}
 
-impl Runtime for WideSockets {
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
-        self.0.spawn(future)
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+impl CallSocket {
+    /// What sockets of the same connection share is `stir` and `handshake`.
+    pub(crate) fn wrap(socket: UdpSocket, stir: Arc<Stir>, handshake: Arc<Handshake>) -> io::Result<Self> {
         let options = SockRef::from(&socket);
         // Both are wishes: a smaller buffer costs throughput of file transfers and nothing else.
         let _ = options.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = options.set_send_buffer_size(SOCKET_BUFFER);
-        let inner = self.0.wrap_udp_socket(socket)?;
-        Ok(Arc::new(CallSocket { inner, pause: AtomicBool::new(false) }))
+        let inner = TokioRuntime.wrap_udp_socket(socket)?;
+        Ok(Self { inner, pause: AtomicBool::new(false), stir, handshake })
     }
-
-    fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        self.0.wrap_tcp_listener(listener)
-    }
-
-    fn connect_tcp<'a>(
-        &'a self,
-        remote: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
-        self.0.connect_tcp(remote)
-    }
-
-    fn resolve_host<'a>(
-        &'a self,
-        host: &'a str,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
-        self.0.resolve_host(host)
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        self.0.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
-        self.0.interval(period)
-    }
-
-    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
-        self.0.block_on(future);
-    }
-
-    fn name(&self) -> &'static str {
-        "tokio"
-    }
-}
-
-/// A UDP socket that ends a burst at each packet of a DTLS handshake.
-#[derive(Debug)]
-struct CallSocket {
-    inner: Arc<dyn AsyncUdpSocket>,
-    pause: AtomicBool,
 }
 
 impl AsyncUdpSocket for CallSocket {
@@ -91,7 +50,11 @@ impl AsyncUdpSocket for CallSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        self.inner.poll_send(cx, transmit)
+        let sent = self.inner.poll_send(cx, transmit);
+        if let Poll::Ready(Ok(_)) = sent {
+            self.stir.passed(transmit.contents);
+        }
+        sent
     }
 
     fn poll_recv(
@@ -105,12 +68,25 @@ impl AsyncUdpSocket for CallSocket {
             return Poll::Pending;
         }
         let received = self.inner.poll_recv(cx, bufs, meta);
-        if let Poll::Ready(Ok(1..)) = received
-            && bufs.first().and_then(|b| b.first()).is_some_and(|&first| is_handshake(first))
-        {
-            self.pause.store(true, Relaxed);
+        let Poll::Ready(Ok(count)) = received else { return received };
+        let mut wanted = false;
+        for (buffer, meta) in bufs.iter().zip(meta.iter()).take(count) {
+            // One buffer may hold several datagrams of the same length.
+            for datagram in buffer[..meta.len.min(buffer.len())].chunks(meta.stride.max(1)) {
+                self.stir.passed(datagram);
+                let handshake = datagram.first().copied().is_some_and(is_handshake);
+                wanted |= !handshake || !self.handshake.is_repeat(datagram);
+                if handshake {
+                    self.pause.store(true, Relaxed);
+                }
+            }
         }
-        received
+        if wanted {
+            return received;
+        }
+        self.pause.store(false, Relaxed);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn max_gso_segments(&self) -> usize {

@@ -10,7 +10,7 @@ use ahoy_rtc::{
     ChannelEvent, ChannelOptions, ConnectionState, DescriptionKind, Message, Peer, PeerConfig, Politeness,
     RtcError, Signal,
 };
-use common::{Pair, Sender, packet, pair, pair_through, within};
+use common::{Sender, packet, pair, pair_through, within};
 
 fn is_offer(signal: &Signal) -> bool {
     matches!(signal, Signal::Description { kind: DescriptionKind::Offer, .. })
@@ -23,8 +23,7 @@ fn attribute(signal: &Signal, name: &str) -> Option<String> {
     sdp.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
 }
 
-async fn text_passes(pair: &Pair, from: &ahoy_rtc::Channel, to: &ahoy_rtc::Channel, text: &str) {
-    let _ = pair;
+async fn text_passes(from: &ahoy_rtc::Channel, to: &ahoy_rtc::Channel, text: &str) {
     from.send_text(text).await.unwrap();
     let expected = ChannelEvent::Message(Message::Text(text.to_owned()));
     within("the text", async { while to.next_event().await.expect("the channel is open") != expected {} })
@@ -48,6 +47,21 @@ async fn a_second_video_is_added_during_the_call() {
     let _three = Sender::start(&back, pair.clock, 500);
     let mut back_seen = pair.polite.track(Codec::H264).await;
     assert_eq!(packet(&mut back_seen).await.ssrc, back.ssrc());
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_are_first_opened_during_the_call_from_either_side() {
+    let mut pair = pair().await;
+    let track = pair.polite.peer.add_track(Codec::Opus).await.unwrap();
+    let _sender = Sender::start(&track, pair.clock, 80);
+    packet(&mut pair.impolite.track(Codec::Opus).await).await;
+    let theirs = pair.impolite.peer.open_channel("theirs", ChannelOptions::default()).await.unwrap();
+    let seen = pair.polite.channel().await;
+    text_passes(&theirs, &seen, "from the side that answered").await;
+    let ours = pair.polite.peer.open_channel("ours", ChannelOptions::default()).await.unwrap();
+    let seen = pair.impolite.channel().await;
+    text_passes(&ours, &seen, "from the side that offered").await;
     pair.close().await;
 }
 
@@ -105,8 +119,8 @@ async fn negotiation_comes_to_rest() {
     let ours = pair.polite.peer.open_channel("a", ChannelOptions::default()).await.unwrap();
     let theirs = pair.impolite.channel().await;
     for number in 0..20 {
-        text_passes(&pair, &ours, &theirs, &format!("{number}")).await;
-        text_passes(&pair, &theirs, &ours, &format!("{number}")).await;
+        text_passes(&ours, &theirs, &format!("{number}")).await;
+        text_passes(&theirs, &ours, &format!("{number}")).await;
     }
     let offers = |said: Vec<Signal>| said.iter().filter(|s| is_offer(s)).count();
     let made = offers(pair.polite.said_so_far()) + offers(pair.impolite.said_so_far());
@@ -120,7 +134,7 @@ async fn ice_restarts_from_either_side_keep_the_call_and_the_dtls_roles() {
     let ours = pair.polite.peer.open_channel("a", ChannelOptions::default()).await.unwrap();
     let theirs = pair.impolite.channel().await;
     pair.connected().await;
-    text_passes(&pair, &ours, &theirs, "before").await;
+    text_passes(&ours, &theirs, "before").await;
     let first: Vec<Signal> =
         pair.polite.said_so_far().into_iter().chain(pair.impolite.said_so_far()).collect();
     let answer =
@@ -159,8 +173,8 @@ async fn ice_restarts_from_either_side_keep_the_call_and_the_dtls_roles() {
         let role = if restarts_here { "active" } else { "passive" };
         assert_eq!(attribute(&answer, "setup").as_deref(), Some(role));
         assert!(attribute(&offer, "candidate").is_some(), "a restart carries its addresses with it");
-        text_passes(&pair, &ours, &theirs, "there").await;
-        text_passes(&pair, &theirs, &ours, "and back").await;
+        text_passes(&ours, &theirs, "there").await;
+        text_passes(&theirs, &ours, "and back").await;
     }
     pair.close().await;
 }
@@ -217,7 +231,7 @@ async fn what_the_other_side_says_can_be_wrong_without_ending_the_call() {
     let long = "x".repeat(1 << 20);
     let refused = peer.handle_signal(description(DescriptionKind::Offer, &long)).await;
     assert!(matches!(refused, Err(RtcError::SignalTooLong { .. })), "{refused:?}");
-    text_passes(&pair, &ours, &theirs, "still here").await;
+    text_passes(&ours, &theirs, "still here").await;
     // And negotiation still works.
     let track = pair.polite.peer.add_track(Codec::Opus).await.unwrap();
     let _sender = Sender::start(&track, pair.clock, 80);

@@ -13,6 +13,7 @@ use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
+use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
@@ -21,7 +22,6 @@ use webrtc::peer_connection::{
     RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription,
 };
 use webrtc::rtp_transceiver::RtpSender;
-use webrtc::runtime::TokioRuntime;
 
 use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
@@ -33,13 +33,18 @@ use crate::interceptors::{
     SenderReports, TapStage,
 };
 use crate::negotiation::{Action, Input, Negotiation, attribute};
+use crate::runtime::CallRuntime;
 use crate::signal::Signal;
-use crate::socket::{WideSockets, bind_failure};
+use crate::socket::bind_failure;
 use crate::stats::{Path, PeerStats, from_report, path_of};
 use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
 
 /// How often the selected path is looked at. The library does not tell when it changes.
 const PATH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Stream of a channel that only this side knows and nobody uses: the last one that browsers have, far from those which
+/// are given out in turn.
+const PLACEHOLDER_STREAM: u16 = 1023;
 
 /// A local track and what negotiation must tell it.
 struct Sending {
@@ -58,6 +63,8 @@ pub(super) struct Actor {
     local_streams: Arc<LocalStreams>,
     remote_streams: Arc<RemoteStreams>,
     sending: Vec<Sending>,
+    /// See [`Actor::offer_channels`].
+    placeholder: Option<Arc<dyn DataChannel>>,
     /// Streams whose packets have come but whose track the library has not announced yet.
     arrived: HashMap<u32, RemoteStream>,
     /// ICE generation of our description, for the candidates that belong to it.
@@ -94,7 +101,7 @@ impl Actor {
             .with_media_engine(config::media_engine().map_err(RtcError::Setup)?)
             .with_interceptor_registry(registry)
             .with_setting_engine(config::setting_engine(&config))
-            .with_runtime(Arc::new(WideSockets(TokioRuntime)))
+            .with_runtime(Arc::new(CallRuntime::default()))
             .with_handler(Arc::new(bridge))
             .with_udp_addrs(config.bind.clone())
             .with_data_channel_send_buffer_limit(config.channel_send_buffer)
@@ -114,6 +121,7 @@ impl Actor {
             local_streams,
             remote_streams,
             sending: Vec::new(),
+            placeholder: None,
             arrived: HashMap::new(),
             local_generation: None,
             first_section: None,
@@ -209,6 +217,7 @@ impl Actor {
                 ..Default::default()
             }],
         )));
+        self.offer_channels().await.map_err(RtcError::LocalDescription)?;
         let added = self.connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await;
         let sender = added.map_err(RtcError::LocalDescription)?;
         // The library notices that negotiation is needed but sleeps on it until something wakes its task. An empty
@@ -227,6 +236,16 @@ impl Actor {
         binding.connected(self.state == ConnectionState::Connected);
         self.sending.push(Sending { codec, sender, binding });
         Ok(local)
+    }
+
+    /// Sees to it that the first offer has a section for data channels. The library starts SCTP with the keys of the
+    /// DTLS handshake or never: a channel that is first negotiated during the call would not open.
+    async fn offer_channels(&mut self) -> Result<(), LibraryError> {
+        if self.placeholder.is_none() {
+            let init = RTCDataChannelInit { negotiated: Some(PLACEHOLDER_STREAM), ..Default::default() };
+            self.placeholder = Some(self.connection.create_data_channel("", Some(init)).await?);
+        }
+        Ok(())
     }
 
     async fn open_channel(&mut self, label: String, options: ChannelOptions) -> Result<Channel, RtcError> {
