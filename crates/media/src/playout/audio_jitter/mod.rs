@@ -57,7 +57,8 @@ pub enum PlayedKind {
 pub struct PlayedBlock {
     /// Samples from -1.0 to 1.0, 48 kHz mono.
     pub samples: [f32; BLOCK_SAMPLES],
-    /// The sender's timestamp of the first sample, for lip sync; `None` before the first packet.
+    /// The sender's timestamp of the first sample, for lip sync; `None` where it is not all from packets. Made-up sound has
+    /// no such time: silence that the sender does not send can go on for minutes without the timestamps moving.
     pub rtp_timestamp: Option<u32>,
     /// Where it comes from.
     pub kind: PlayedKind,
@@ -265,7 +266,6 @@ impl AudioJitterBuffer {
     /// be heard, which would make packets seem to have longer than they do.
     pub fn pull(&mut self, now: MediaTime) -> PlayedBlock {
         self.catch_up(now);
-        let position = self.next.map(|next| next - self.sound.len() as i64);
         let mut decoded = false;
         while self.sound.len() < BLOCK_SAMPLES && self.decode_next(now) {
             decoded = true;
@@ -282,6 +282,9 @@ impl AudioJitterBuffer {
             self.await_more();
             PlayedKind::MadeUp
         };
+        // While the next packet is awaited, what is left of made-up sound stands for nobody knows what.
+        let position = self.next.filter(|_| kind == PlayedKind::Received && self.pending.samples == 0);
+        let rtp_timestamp = position.map(|next| (next - self.sound.len() as i64) as u32);
         if kind != PlayedKind::Nothing {
             self.stats.total_samples += BLOCK_SAMPLES as u64;
         }
@@ -289,7 +292,7 @@ impl AudioJitterBuffer {
         samples.copy_from_slice(&self.sound[..BLOCK_SAMPLES]);
         self.sound.drain(..BLOCK_SAMPLES);
         self.last_pull = now;
-        PlayedBlock { samples, rtp_timestamp: position.map(|position| position as u32), kind }
+        PlayedBlock { samples, rtp_timestamp, kind }
     }
 
     /// Drops packets where the network has delivered a pile of them late.

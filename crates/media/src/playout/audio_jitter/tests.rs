@@ -361,6 +361,24 @@ fn played_blocks_tell_the_senders_time() {
 }
 
 #[test]
+fn silence_that_was_not_sent_does_not_make_sound_seem_late() {
+    let frames = encode(Sound::Talk, 10, OpusFrameDuration::Ms20, true, 0);
+    let played = play(&mut new_buffer(), send(&frames, |_| Some(5_000)), 3_000);
+    let first = frames[0].rtp_timestamp.wrapping_add(u32::MAX - 500_000);
+    let delays: Vec<i64> = played
+        .iter()
+        .zip(0..)
+        .filter_map(|(block, n): (_, i64)| {
+            let captured = i64::from(block.rtp_timestamp?.wrapping_sub(first) as i32) * 1000 / 48;
+            Some(3_000 + n * 10_000 - captured)
+        })
+        .collect();
+    assert!(delays.len() > 400 && delays.len() < 800, "{} blocks of ten seconds", delays.len());
+    let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+    assert!(most - least < 30_000, "heard {least} to {most} us after capture");
+}
+
+#[test]
 fn damaged_packets_are_made_up_for() {
     let frames = voice(4);
     let mut arrivals = send(&frames, |_| Some(40_000));
