@@ -71,6 +71,7 @@ function report(start, end, content, elapsed) {
   const sent = end.encoded - start.encoded;
   return {
     delivered_percent: sent > 0 ? Math.min(100, (frames / sent) * 100) : null,
+    shown_percent: Math.min(100, (frames / (end.captured - start.captured)) * 100),
     setup_ms: { total: end.setup },
     video: {
       fps: frames / elapsed,
@@ -163,6 +164,7 @@ function definePage() {
   window.collect = () => Promise.all(all.map(async ({ caller, callee, setup }) => {
     const found = { setup };
     for (const s of (await caller.getStats()).values()) {
+      if (s.type === 'media-source' && s.kind === 'video') found.captured = s.frames;
       if (s.type === 'outbound-rtp' && s.kind === 'video') Object.assign(found, { encoded: s.framesEncoded, bytesSent: s.bytesSent });
     }
     for (const s of (await callee.getStats()).values()) {

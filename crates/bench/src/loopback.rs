@@ -73,8 +73,10 @@ const fn figure(
     Figure { metric, unit, at, together, goal }
 }
 
-const FIGURES: [Figure; 15] = [
-    figure("frames delivered", "%", "/delivered_percent", Together::Mean, Some(Goal::AtLeast(99.9))),
+const FIGURES: [Figure; 16] = [
+    figure("sent frames delivered", "%", "/delivered_percent", Together::Mean, Some(Goal::AtLeast(99.9))),
+    // The encoder leaves pictures out where the bitrate would not do for all.
+    figure("captured frames shown", "%", "/shown_percent", Together::Mean, None),
     figure("freezes", "", "/video/freezes", Together::Sum, Some(Goal::AtMost(0.0))),
     figure("frame rate", "fps", "/video/fps", Together::Mean, None),
     figure(
@@ -205,12 +207,13 @@ fn call_ours(case: &Case, seconds: u32, clip: &Path) -> Result<Vec<Value>> {
             let output = call.wait_with_output().context("a call was lost")?;
             let mut report = last_json(&output.stdout)?;
             let frames = |name: &str| report.pointer(name).and_then(Value::as_f64);
-            let sent = frames("/video/frames_sent").filter(|sent| *sent > 0.0);
+            let (sent, captured) = (frames("/video/frames_sent"), frames("/video/frames_captured"));
             let rendered = frames("/video/frames_rendered");
-            report["delivered_percent"] = match (rendered, sent) {
-                (Some(rendered), Some(sent)) => (rendered / sent * 100.0).into(),
+            let share = |of: Option<f64>| match (rendered, of.filter(|of| *of > 0.0)) {
+                (Some(rendered), Some(of)) => Value::from(rendered / of * 100.0),
                 (_, _) => Value::Null,
             };
+            (report["delivered_percent"], report["shown_percent"]) = (share(sent), share(captured));
             Ok(report)
         })
         .collect()

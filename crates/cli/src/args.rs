@@ -6,7 +6,7 @@ use ahoy_client::{AudioSinkSpec, AudioSourceSpec, Thresholds, VideoSourceSpec};
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-/// Exit codes, shown at the end of `--help` and in docs/cli.md.
+/// Exit codes, shown at the end of `--help` and in docs/loopback.md.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for a loopback call: the call was good

@@ -13,7 +13,7 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Command};
 
-/// How the program ends; the numbers are in `--help` and docs/cli.md.
+/// How the program ends; the numbers are in `--help` and docs/loopback.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Good,
