@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use ahoy_measure::stamp;
 use ahoy_media::capture::{CaptureEvent, Stamping, VideoFormat, list_cameras, start_video};
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{FrameRate, FrameSize, MediaClock, VideoFrame};
@@ -25,6 +26,8 @@ use ahoy_testkit::lab::{CameraPixels, FakeCamera, FakeCameraSpec};
 
 const SOURCE: &str = "AHOY_TEST_SOURCE";
 const SIZE: &str = "AHOY_TEST_SIZE";
+/// Set where pictures are to be stamped.
+const STAMPED: &str = "AHOY_TEST_STAMPED";
 /// Marks our lines among those of the test runner.
 const MARK: &str = "camera: ";
 
@@ -56,7 +59,11 @@ fn describe(frame: &VideoFrame) -> String {
     let [y, u, v] = [frame.buffer.y(), frame.buffer.u(), frame.buffer.v()].map(mean);
     let hash =
         frame.buffer.packed().iter().fold(0_u64, |hash, &v| hash.wrapping_mul(31).wrapping_add(v.into()));
-    format!("frame {id} {at} {size} {y} {u} {v} {hash}")
+    let stamp = match stamp::read(&frame.buffer) {
+        Some(stamp) => format!("{} {}", stamp.id.0, stamp.at.as_micros()),
+        None => "none".to_owned(),
+    };
+    format!("frame {id} {at} {size} {y} {u} {v} {hash} {stamp}")
 }
 
 #[test]
@@ -74,7 +81,8 @@ fn child() {
     let (events, reported) = sync_channel(64);
     let frames = LatestSlot::new();
     let clock = MediaClock::start();
-    let started = start_video(&source.parse().unwrap(), format, Stamping::Off, clock, frames.clone(), events);
+    let stamping = if env::var_os(STAMPED).is_some() { Stamping::On } else { Stamping::Off };
+    let started = start_video(&source.parse().unwrap(), format, stamping, clock, frames.clone(), events);
     let capture = match started {
         Ok(capture) => capture,
         Err(error) => return say(format!("refused {error}")),
@@ -119,8 +127,22 @@ struct Capturing {
 
 impl Capturing {
     fn start(camera: &FakeCamera, source: &str, size: &str) -> Self {
+        Self::run(camera, Self::command(source, size))
+    }
+
+    fn start_stamped(camera: &FakeCamera, source: &str, size: &str) -> Self {
+        let mut command = Self::command(source, size);
+        command.env(STAMPED, "1");
+        Self::run(camera, command)
+    }
+
+    fn command(source: &str, size: &str) -> Command {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", "child", "--ignored", "--nocapture"]).env(SOURCE, source).env(SIZE, size);
+        command
+    }
+
+    fn run(camera: &FakeCamera, mut command: Command) -> Self {
         command.envs(camera.env()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -212,6 +234,22 @@ fn pictures_have_the_size_asked_for_and_the_start_says_what_the_camera_has() {
     let mut capturing = Capturing::start(&camera, "camera:/dev/video0", "640x480");
     assert_eq!(capturing.until("started"), "started 320x180 at 30 fps Fake Camera");
     assert_eq!(capturing.frame()[3], "640x480");
+    capturing.stop();
+}
+
+#[test]
+fn camera_pictures_say_their_number_and_capture_time_when_stamped_and_only_then() {
+    let camera = camera(CameraPixels::Yuyv);
+    let mut capturing = Capturing::start_stamped(&camera, "camera", "320x180");
+    for _ in 0..3 {
+        let frame = capturing.frame();
+        assert_eq!((&frame[8], &frame[9]), (&frame[1], &frame[2]), "{frame:?}");
+    }
+    capturing.stop();
+    let mut capturing = Capturing::start(&camera, "camera", "320x180");
+    for _ in 0..3 {
+        assert_eq!(capturing.frame()[8], "none");
+    }
     capturing.stop();
 }
 

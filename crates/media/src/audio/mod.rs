@@ -23,7 +23,7 @@ pub use device::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub use error::AudioError;
 pub use resample::{MAX_RATE, MIN_RATE, Resampler};
 pub use spec::{AudioSinkSpec, AudioSourceSpec, AudioSpecError, DeviceId};
-pub use wav::WavError;
+pub use wav::{WavError, WavReader};
 
 /// Takes each block that a source has made. Called every 10 ms on the source's own thread, which is not a real-time one.
 pub type BlockConsumer = Box<dyn FnMut(AudioBlock) + Send>;
@@ -80,6 +80,12 @@ impl AudioPlayback {
 
 /// Tells the owner what happened. A full or closed queue loses the event: sound must not wait for whoever shows it.
 fn announce(events: &SyncSender<AudioEvent>, event: AudioEvent) {
+    match &event {
+        AudioEvent::Lost { reason } => tracing::warn!("{reason}"),
+        AudioEvent::Started { .. } => tracing::info!("sound flows"),
+        AudioEvent::Recovered => tracing::info!("sound flows again"),
+        AudioEvent::Underrun(_) | AudioEvent::Ended => {}
+    }
     if events.try_send(event).is_err() {
         tracing::debug!("nobody took an audio event");
     }

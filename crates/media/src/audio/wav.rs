@@ -117,7 +117,7 @@ impl Layout {
 
 /// A `.wav` file that is open for reading. Holds one small buffer, however long the file is.
 #[derive(Debug)]
-pub(crate) struct WavReader<R> {
+pub struct WavReader<R> {
     source: R,
     layout: Layout,
     frames_left: u64,
@@ -125,7 +125,11 @@ pub(crate) struct WavReader<R> {
 }
 
 impl WavReader<BufReader<File>> {
-    pub(crate) fn open(path: &Path) -> Result<Self, WavError> {
+    /// Opens the file of this path.
+    ///
+    /// # Errors
+    /// [`WavError`]: what is wrong with the file.
+    pub fn open(path: &Path) -> Result<Self, WavError> {
         let file = File::open(path)?;
         let meta = file.metadata()?;
         // A directory opens but can't be read; a pipe or device can't be played over and over.
@@ -138,20 +142,26 @@ impl WavReader<BufReader<File>> {
 
 impl<R: Read + Seek> WavReader<R> {
     /// Reads the header; `source` stands at the start of a file of `file_len` bytes.
-    pub(crate) fn new(mut source: R, file_len: u64) -> Result<Self, WavError> {
+    ///
+    /// # Errors
+    /// [`WavError`]: what is wrong with the file.
+    pub fn new(mut source: R, file_len: u64) -> Result<Self, WavError> {
         let layout = read_header(&mut source, file_len)?;
         source.seek(SeekFrom::Start(layout.start))?;
         Ok(Self { source, layout, frames_left: layout.frames, bytes: Vec::new() })
     }
 
     /// Samples per second.
-    pub(crate) fn rate(&self) -> u32 {
+    pub fn rate(&self) -> u32 {
         self.layout.rate
     }
 
     /// Appends the mean of the channels of the next samples to `out`: as many as one read gives, at least one. After
     /// the last the first follows.
-    pub(crate) fn read_looped(&mut self, out: &mut Vec<f32>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The file can't be read any more.
+    pub fn read_looped(&mut self, out: &mut Vec<f32>) -> io::Result<()> {
         if self.frames_left == 0 {
             self.source.seek(SeekFrom::Start(self.layout.start))?;
             self.frames_left = self.layout.frames;

@@ -20,7 +20,7 @@ use std::sync::mpsc::SyncSender;
 
 use ahoy_media_types::{FrameRate, FrameSize, MediaClock, VideoFrame};
 
-pub use camera::{CameraInfo, CameraMode, PixelLayout, list_cameras};
+pub use camera::{CameraInfo, CameraMode, ConvertError, Converter, PixelLayout, RawFormat, list_cameras};
 pub use error::CaptureError;
 pub use spec::{CameraId, Stamping, VideoFormat, VideoSourceSpec};
 
@@ -76,7 +76,8 @@ impl VideoCapture {
 }
 
 /// Opens a source and starts it on its own thread. Frames of the size asked for go to `out`, numbered from 0 without
-/// gaps; their `captured_at` is when the camera handed them over, or when a synthetic source was due to make them.
+/// gaps; their `captured_at` is the driver's time of capture where it tells one (Linux's V4L2 does), else when the camera
+/// handed them over, or when a synthetic source was due to make them.
 ///
 /// Returns once the source is open, which takes a camera up to a few seconds.
 pub fn start_video(
@@ -97,7 +98,7 @@ pub fn start_video(
             let clip = file::Clip::open(path, format, outlet.clone())?;
             paced::start(move || clip, pace, outlet)?
         }
-        VideoSourceSpec::Camera(id) => camera::start(id.as_ref(), format, clock, outlet)?,
+        VideoSourceSpec::Camera(id) => camera::start(id.as_ref(), format, pace, outlet)?,
     };
     Ok(VideoCapture { counters, _thread: thread })
 }

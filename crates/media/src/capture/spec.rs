@@ -84,13 +84,13 @@ pub struct VideoFormat {
     pub rate: FrameRate,
 }
 
-/// Whether a synthetic source or a file draws [`ahoy_measure::stamp`] cells into its pictures, from which the frame and
-/// its capture time can be read again at the other end. Camera pictures are never drawn on.
+/// Whether a source draws [`ahoy_measure::stamp`] cells into its pictures, camera pictures included, from which the frame
+/// and its capture time can be read again at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamping {
-    /// Pictures stay as they are.
+    /// Pictures stay as they are: for calls between people, and for captures.
     Off,
-    /// Each picture carries its id and capture time.
+    /// Each picture carries its id and capture time: for test calls, whose report is read from them.
     On,
 }
 

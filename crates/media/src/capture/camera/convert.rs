@@ -16,29 +16,47 @@ use crate::scale::Scaler;
 
 /// How the bytes of a camera's pictures are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RawFormat {
-    pub(crate) layout: PixelLayout,
-    pub(crate) size: FrameSize,
+pub struct RawFormat {
+    /// Order of the samples.
+    pub layout: PixelLayout,
+    /// Width and height in pixels.
+    pub size: FrameSize,
     /// Bytes from one row to the next, at least what a row takes. Without meaning for MJPEG.
-    pub(crate) stride: usize,
+    pub stride: usize,
 }
 
 /// Why a picture can't be shown. Cameras send such pictures now and then; only many in a row are a fault.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConvertError {
+pub enum ConvertError {
+    /// The picture is not all there.
     #[error("{got} of {expected} bytes arrived")]
-    Short { got: usize, expected: usize },
+    Short {
+        /// Bytes that there are.
+        got: usize,
+        /// Bytes that a picture takes.
+        expected: usize,
+    },
+    /// A compressed picture is of another size than agreed.
     #[error("a picture of {width}x{height} instead of {expected}")]
-    Size { width: usize, height: usize, expected: FrameSize },
+    Size {
+        /// Its width in pixels.
+        width: usize,
+        /// Its height in pixels.
+        height: usize,
+        /// What the camera had agreed to.
+        expected: FrameSize,
+    },
+    /// A compressed picture can't be decoded.
     #[error("JPEG: {0}")]
     Jpeg(DecodeErrors),
+    /// The picture's rows don't fit its size.
     #[error("{0}")]
     Layout(YuvError),
 }
 
 /// Converts and scales pictures, keeping its working memory.
 #[derive(Debug)]
-pub(crate) struct Converter {
+pub struct Converter {
     target: FrameSize,
     pool: FramePool,
     scaler: Scaler,
@@ -49,13 +67,16 @@ pub(crate) struct Converter {
 
 impl Converter {
     /// Makes pictures of `target` out of whatever comes.
-    pub(crate) fn new(target: FrameSize) -> Self {
+    pub fn new(target: FrameSize) -> Self {
         let (pool, scaler) = (FramePool::new(), Scaler::new());
         Self { target, pool, scaler, full_size: None, rgb: Vec::new(), jpeg: Vec::new() }
     }
 
     /// Converts one picture as it came from the camera.
-    pub(crate) fn convert(&mut self, data: &[u8], format: RawFormat) -> Result<I420Buffer, ConvertError> {
+    ///
+    /// # Errors
+    /// [`ConvertError`]: the picture is to be left out.
+    pub fn convert(&mut self, data: &[u8], format: RawFormat) -> Result<I420Buffer, ConvertError> {
         let mut picture = self.pool.take(self.target);
         if format.size == self.target {
             self.unpack(data, format, &mut picture)?;

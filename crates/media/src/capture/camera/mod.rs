@@ -19,13 +19,15 @@ mod watch;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use ahoy_measure::stamp;
 use ahoy_media_types::{ColorMatrix, FrameRate, FrameSize, MediaClock, VideoFrame};
 
+pub use convert::{ConvertError, Converter, RawFormat};
 pub use mode::{CameraMode, PixelLayout};
 
+use super::paced::Pace;
 use super::thread::{Outlet, SourceThread, StopSignal};
-use super::{CameraId, CaptureError, CaptureEvent, VideoFormat};
-use convert::{Converter, RawFormat};
+use super::{CameraId, CaptureError, CaptureEvent, Stamping, VideoFormat};
 use watch::Watch;
 
 /// How long a stream waits for a picture before it looks whether the source should stop.
@@ -81,7 +83,7 @@ struct Target {
 pub(crate) fn start(
     id: Option<&CameraId>,
     format: VideoFormat,
-    clock: MediaClock,
+    Pace { stamping, clock, .. }: Pace,
     outlet: Outlet,
 ) -> Result<SourceThread, CaptureError> {
     let asked = id.map_or("(the first one)", CameraId::as_str).to_owned();
@@ -91,7 +93,7 @@ pub(crate) fn start(
         let _last_words = LastWords(outlet.clone());
         if let Some((target, stream)) = open_first(id.as_ref(), format, &outlet, &opened) {
             drop(opened);
-            Camera { target, format, clock, outlet, converter: Converter::new(format.size) }
+            Camera { target, format, stamping, clock, outlet, converter: Converter::new(format.size) }
                 .run(stream, stop);
         }
     })?;
@@ -150,6 +152,7 @@ fn report_start(stream: &dyn Stream, target: &Target, outlet: &Outlet) {
 struct Camera {
     target: Target,
     format: VideoFormat,
+    stamping: Stamping,
     clock: MediaClock,
     outlet: Outlet,
     converter: Converter,
@@ -198,7 +201,7 @@ impl Camera {
         while !stop.is_set() {
             match stream.wait(WAIT)? {
                 Wait::Picture(data, captured) => match self.converter.convert(data, format) {
-                    Ok(buffer) => {
+                    Ok(mut buffer) => {
                         damage = None;
                         // Drivers' clocks jump now and then; encoders and lip sync need time that goes forward.
                         last = self.clock.at(captured).max(last + Duration::from_micros(1));
@@ -206,6 +209,9 @@ impl Camera {
                             self.outlet.report(CaptureEvent::Recovered);
                         }
                         let id = self.outlet.next_id();
+                        if self.stamping == Stamping::On {
+                            stamp::draw(&mut buffer, id, last);
+                        }
                         let color = ColorMatrix::Bt601;
                         self.outlet.deliver(VideoFrame {
                             buffer: buffer.into(),
