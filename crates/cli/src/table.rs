@@ -115,6 +115,10 @@ fn audio(sheet: &mut Sheet, report: &LoopbackReport) {
 }
 
 fn verdict(text: &mut String, report: &LoopbackReport) {
+    if report.cancelled {
+        let _ =
+            writeln!(text, "Ended by Ctrl-C after {:.1} s; the figures cover that time.", report.duration_s);
+    }
     if report.ok {
         text.push_str("Good call.\n");
         return;

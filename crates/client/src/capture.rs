@@ -15,6 +15,8 @@ use ahoy_media_types::{AudioBlock, MediaClock, SAMPLE_RATE, VideoFrame};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::sentence::sentence;
+
 /// Happenings of a source that wait to be looked at when the capture ends; a source has a handful.
 const EVENTS: usize = 64;
 /// How often the end of the capture is looked for while no frame comes.
@@ -127,6 +129,7 @@ pub fn capture(config: &CaptureConfig, cancel: &watch::Receiver<bool>) -> Result
         report.video = pictures.map(|p| p.finish(&mut report.problems)).transpose()?;
         report.audio = sound.map(|s| s.finish(config, &mut report.problems)).transpose()?;
     }
+    report.problems.iter_mut().for_each(|problem| *problem = sentence(problem));
     report.ok = report.problems.is_empty();
     Ok(report)
 }
@@ -150,7 +153,7 @@ impl Pictures {
     ) -> Result<Option<Self>, RecordError> {
         let frames = LatestSlot::new();
         let (events_tx, events) = sync_channel(EVENTS);
-        match start_video(spec, config.format, Stamping::On, clock, frames.clone(), events_tx) {
+        match start_video(spec, config.format, Stamping::Off, clock, frames.clone(), events_tx) {
             Ok(capture) => {
                 let sink = Y4mSink::create(&config.video_out, config.format.rate)?;
                 let found = CapturedVideo { file: config.video_out.clone(), ..CapturedVideo::default() };
@@ -238,16 +241,19 @@ impl Sound {
         clock: MediaClock,
         problems: &mut Vec<String>,
     ) -> Result<Option<Self>, RecordError> {
-        let file = create_wav(&config.audio_out)?;
         let (events_tx, events) = sync_channel(EVENTS);
-        let written =
-            Arc::new(Mutex::new(Written { file: Some(file), samples: 0, squares: 0.0, failure: None }));
+        let written = Arc::new(Mutex::new(Written { file: None, samples: 0, squares: 0.0, failure: None }));
         let writing = Arc::clone(&written);
         let on_block = Box::new(move |block: AudioBlock| {
             writing.lock().unwrap_or_else(PoisonError::into_inner).add(&block)
         });
         match start_audio_source(spec, clock, on_block, events_tx) {
-            Ok(capture) => Ok(Some(Self { events, capture, written })),
+            Ok(capture) => {
+                // Only now, so that an earlier recording is not lost to a microphone that can't be opened.
+                let file = create_wav(&config.audio_out)?;
+                written.lock().unwrap_or_else(PoisonError::into_inner).file = Some(file);
+                Ok(Some(Self { events, capture, written }))
+            }
             Err(error) => {
                 problems.push(error.to_string());
                 Ok(None)

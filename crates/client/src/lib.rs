@@ -7,6 +7,7 @@ pub mod devices;
 pub mod diagnostics;
 pub mod loopback;
 pub mod pipeline;
+mod sentence;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 pub use ahoy_media::capture::{VideoFormat, VideoSourceSpec};

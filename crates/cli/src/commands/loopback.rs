@@ -36,10 +36,12 @@ pub(crate) async fn run(args: LoopbackArgs) -> Result<Outcome> {
     } else {
         out.write_all(table::loopback(&report).as_bytes())?;
     }
-    Ok(match (report.cancelled, report.ok) {
-        (true, _) => Outcome::Interrupted,
-        (false, true) => Outcome::Good,
-        (false, false) => Outcome::NotGood,
+    let connected = report.setup_ms.connected.is_some();
+    Ok(match (report.cancelled, report.ok, connected) {
+        (true, _, _) => Outcome::Interrupted,
+        (false, true, _) => Outcome::Good,
+        (false, false, true) => Outcome::NotGood,
+        (false, false, false) => Outcome::Impossible,
     })
 }
 

@@ -15,15 +15,18 @@ use tokio::task::JoinHandle;
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
+use super::losses::Losses;
 use super::meter::{Findings, MeterInput, Sample};
+use super::recording::{SoundInput, SoundRecording};
 use super::report::{AudioReport, Problem, problem, round};
 use crate::pipeline::{IncomingAudio, IncomingAudioStats, LipSync, OutgoingAudio};
 
-/// Happenings of a device that wait to be looked at when the call ends; a device has a handful in a whole call.
+/// Happenings of a device that wait to be looked at, which is ten times a second; a device has a handful in a whole call.
 const EVENTS: usize = 64;
 
 /// The audio leg while the call lasts.
 pub(super) struct AudioLeg {
+    clock: MediaClock,
     opening: Option<JoinHandle<Opened>>,
     is_open: bool,
     capture: Option<AudioCapture>,
@@ -32,8 +35,12 @@ pub(super) struct AudioLeg {
     sink: String,
     source_events: Receiver<AudioEvent>,
     sink_events: Receiver<AudioEvent>,
+    source_losses: Losses,
+    sink_losses: Losses,
+    underruns: u64,
     track: LocalTrack,
     outgoing: OutgoingAudio,
+    recording: Option<SoundRecording>,
     incoming: IncomingAudio,
 }
 
@@ -64,15 +71,22 @@ impl AudioLeg {
         let (source_events_tx, source_events) = sync_channel(EVENTS);
         let (sink_events_tx, sink_events) = sync_channel(EVENTS);
         let spoken = tap_source(consumer, meter.clone(), matches!(source, AudioSourceSpec::Tone));
+        let (recording, recorder) = match &config.record.audio {
+            Some(path) => {
+                SoundRecording::create(path).map(|(recording, input)| (Some(recording), Some(input)))?
+            }
+            None => (None, None),
+        };
         let (from, to) = (source.clone(), config.speaker.clone());
         let opening = tokio::task::spawn_blocking(move || {
-            let heard = tap_sink(provider, meter);
+            let heard = tap_sink(provider, meter, recorder);
             let capture = start_audio_source(&from, clock, spoken, source_events_tx);
             let (playback, stand_in) = open_sink(&to, clock, heard, sink_events_tx);
             Opened { capture, playback, stand_in }
         });
         let (source, sink) = (source.to_string(), config.speaker.to_string());
         Ok(Self {
+            clock,
             opening: Some(opening),
             is_open: false,
             capture: None,
@@ -81,8 +95,12 @@ impl AudioLeg {
             sink,
             source_events,
             sink_events,
+            source_losses: Losses::new("audio_source_lost"),
+            sink_losses: Losses::new("audio_sink_lost"),
+            underruns: 0,
             track,
             outgoing,
+            recording,
             incoming,
         })
     }
@@ -125,10 +143,17 @@ fn tap_source(mut consumer: BlockConsumer, meter: MeterInput, mix_chirps: bool) 
     })
 }
 
-/// Shows the meter what comes out of the call.
-fn tap_sink(mut provider: BlockProvider, meter: MeterInput) -> BlockProvider {
+/// Shows the meter, and the recording if there is one, what comes out of the call.
+fn tap_sink(
+    mut provider: BlockProvider,
+    meter: MeterInput,
+    mut recorder: Option<SoundInput>,
+) -> BlockProvider {
     Box::new(move |heard_at| {
         let samples = provider(heard_at);
+        if let Some(recorder) = &mut recorder {
+            recorder.add(&samples);
+        }
         meter.give(Sample::Heard { samples, at: heard_at });
         samples
     })
@@ -162,6 +187,29 @@ impl AudioLeg {
         self.is_open = true;
     }
 
+    /// Takes note of what happened to source and sink since the last time.
+    pub(super) fn hear_devices(&mut self, problems: &mut Vec<Problem>) {
+        let now = self.clock.now();
+        for event in self.source_events.try_iter() {
+            match event {
+                AudioEvent::Started { device, .. } => self.source = device,
+                AudioEvent::Lost { reason } => self.source_losses.lost(&reason.to_string(), now, problems),
+                AudioEvent::Recovered => self.source_losses.recovered(now, problems),
+                // The loss before it has said why.
+                AudioEvent::Ended | AudioEvent::Underrun(_) => {}
+            }
+        }
+        for event in self.sink_events.try_iter() {
+            match event {
+                AudioEvent::Started { device, .. } => self.sink = device,
+                AudioEvent::Lost { reason } => self.sink_losses.lost(&reason.to_string(), now, problems),
+                AudioEvent::Recovered => self.sink_losses.recovered(now, problems),
+                AudioEvent::Underrun(count) => self.underruns = count,
+                AudioEvent::Ended => {}
+            }
+        }
+    }
+
     /// Whether nothing can come from this leg.
     pub(super) fn has_no_source(&self) -> bool {
         self.is_open && self.capture.is_none()
@@ -176,29 +224,16 @@ impl AudioLeg {
 
     /// Closes the sink and adds up.
     pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> AudioLegEnd {
+        // With it goes the recording's input.
         drop(self.playback.take());
-        let mut underruns = 0;
-        for event in self.source_events.try_iter() {
-            match event {
-                AudioEvent::Started { device, .. } => self.source = device,
-                AudioEvent::Lost { reason } => {
-                    problems.push(problem("audio_source_lost", reason.to_string()))
-                }
-                AudioEvent::Recovered | AudioEvent::Underrun(_) | AudioEvent::Ended => {}
-            }
+        if let Some(recording) = self.recording.take() {
+            recording.finish(problems);
         }
-        for event in self.sink_events.try_iter() {
-            match event {
-                AudioEvent::Started { device, .. } => self.sink = device,
-                AudioEvent::Lost { reason } => problems.push(problem("audio_sink_lost", reason.to_string())),
-                AudioEvent::Underrun(count) => underruns = count,
-                AudioEvent::Recovered | AudioEvent::Ended => {}
-            }
-        }
+        self.hear_devices(problems);
         AudioLegEnd {
             source: self.source,
             sink: self.sink,
-            underruns,
+            underruns: self.underruns,
             dropped: self.outgoing.dropped(),
             sent: self.track.stats(),
             received: self.incoming.stats(),

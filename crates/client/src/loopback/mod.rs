@@ -7,11 +7,14 @@
 mod audio_leg;
 mod config;
 mod ledger;
+mod losses;
 mod meter;
+mod recording;
 mod report;
 mod session;
 mod video_leg;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_measure::process;
@@ -59,11 +62,19 @@ pub enum LoopbackError {
     #[error("there is nothing to send: choose a video or an audio source")]
     NothingToSend,
     /// None of the sources could be opened.
-    #[error("{0}")]
-    NothingLeft(String),
+    #[error("there is nothing left to send:\n  • {}", .0.join("\n  • "))]
+    NothingLeft(Vec<String>),
     /// A recording can't be written.
     #[error(transparent)]
     Recording(#[from] ahoy_media::playout::SinkError),
+    /// A recording of sound can't be written.
+    #[error("{} can't be written ({cause}): check that the folder exists and that you may write to it", path.display())]
+    SoundRecording {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        cause: hound::Error,
+    },
     /// A PeerConnection could not be made.
     #[error(transparent)]
     Rtc(#[from] ahoy_rtc::RtcError),
@@ -134,7 +145,7 @@ pub async fn run_over(
         }
     }
     on_progress(Progress::Ending);
-    let mut report = session.finish(config, cpu_before).await?;
+    let mut report = session.finish(cpu_before).await?;
     report.cancelled = cancelled;
     report.judge(config);
     Ok(report)

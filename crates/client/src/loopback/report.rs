@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config::{LoopbackConfig, Thresholds};
+use crate::sentence::sentence;
 
 /// Version of the JSON form; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -91,7 +92,7 @@ pub struct SetupReport {
     pub first_packet: Option<f64>,
     /// The first video frame is decoded.
     pub first_frame: Option<f64>,
-    /// The call is up: the first frame is decoded or, without video, the first audio packet has arrived.
+    /// The call is up: the first frame is decoded or, without pictures, the first audio packet has arrived.
     pub total: Option<f64>,
 }
 
@@ -242,13 +243,24 @@ impl LoopbackReport {
     pub(super) fn judge(&mut self, config: &LoopbackConfig) {
         let mut found = Vec::new();
         if self.setup_ms.connected.is_none() {
-            found.push(problem("not_connected", "The two ends never connected to each other.".to_owned()));
+            // Nothing else can have gone well, and none of it is the cause.
+            if !self.cancelled {
+                self.problems.push(problem("not_connected", NOT_CONNECTED.to_owned()));
+            }
+            self.ok = false;
+            return;
         }
         self.judge_setup(&config.thresholds, &mut found);
-        if let Some(video) = &self.video {
+        // What could not even be opened has been told.
+        let is_told = |code| self.problems.iter().any(|problem| problem.code == code);
+        if let Some(video) = &self.video
+            && !is_told("video_source")
+        {
             judge_video(video, config, &mut found);
         }
-        if let Some(audio) = &self.audio {
+        if let Some(audio) = &self.audio
+            && !is_told("audio_source")
+        {
             judge_audio(audio, &config.thresholds, &mut found);
         }
         if let Some(p95) = self.av_offset_ms.p95.filter(|v| *v > config.thresholds.max_av_offset_p95_ms) {
@@ -271,16 +283,17 @@ impl LoopbackReport {
                 format!("The call took {total:.0} ms to come up; {:.0} ms is allowed.", limits.max_setup_ms),
             )),
             Some(_) => {}
-            None if self.setup_ms.connected.is_some() => {
-                found.push(problem("no_media", "The ends connected, but no media arrived.".to_owned()));
-            }
-            None => {}
+            None => found.push(problem("no_media", "The ends connected, but no media arrived.".to_owned())),
         }
     }
 }
 
+/// Said when there was a report but no call.
+const NOT_CONNECTED: &str = "The two ends never connected to each other: check that a firewall does not keep this computer \
+                             from talking to itself, and that its loopback interface is up (ip link set lo up)";
+
 pub(super) fn problem(code: &'static str, message: String) -> Problem {
-    Problem { code, message }
+    Problem { code, message: sentence(&message) }
 }
 
 fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Problem>) {

@@ -13,7 +13,7 @@ use super::audio_leg::AudioLeg;
 use super::config::LoopbackConfig;
 use super::meter::Meter;
 use super::report::{LoopbackReport, PathReport, Problem, SetupReport, problem, round};
-use super::video_leg::VideoLeg;
+use super::video_leg::{VideoLeg, VideoLegEnd};
 use super::{DRAIN, LoopbackError};
 use crate::pipeline::LipSync;
 
@@ -186,6 +186,7 @@ impl Session {
                 if self.caller.connected && self.callee.connected && self.connected_at.is_none() {
                     self.connected_at = Some(now);
                     self.setup.connected = Some(now.as_millis_f64());
+                    tracing::info!("the two ends are connected");
                 }
             }
             ConnectionState::Failed | ConnectionState::Disconnected => {
@@ -227,25 +228,23 @@ impl Session {
     pub(super) async fn look_after(&mut self) -> Result<(), LoopbackError> {
         if let Some(video) = &mut self.video {
             video.opened(&mut self.problems).await;
+            video.hear_source(&mut self.problems);
         }
         if let Some(audio) = &mut self.audio {
             audio.opened(&mut self.problems).await;
+            audio.hear_devices(&mut self.problems);
         }
         let nothing_left = self.video.as_ref().is_none_or(VideoLeg::has_no_source)
             && self.audio.as_ref().is_none_or(AudioLeg::has_no_source);
         if nothing_left {
-            let reasons: Vec<_> = self.problems.iter().map(|problem| problem.message.as_str()).collect();
-            return Err(LoopbackError::NothingLeft(reasons.join(" ")));
+            let reasons = self.problems.iter().map(|problem| problem.message.clone()).collect();
+            return Err(LoopbackError::NothingLeft(reasons));
         }
         Ok(())
     }
 
     /// Stops the sources, lets what is on its way arrive, hangs up, and adds everything up.
-    pub(super) async fn finish(
-        mut self,
-        config: &LoopbackConfig,
-        cpu_before: Duration,
-    ) -> Result<LoopbackReport, LoopbackError> {
+    pub(super) async fn finish(mut self, cpu_before: Duration) -> Result<LoopbackReport, LoopbackError> {
         let mut problems = std::mem::take(&mut self.problems);
         if let Some(audio) = &mut self.audio {
             audio.stop_source(&mut problems).await;
@@ -273,6 +272,8 @@ impl Session {
         let first_packets =
             [video.as_ref().and_then(|v| v.first_packet()), audio.as_ref().and_then(|a| a.first_packet())];
         let first_packet = first_packets.into_iter().flatten().min().map(since_start);
+        // A camera that can't be had does not keep the call from coming up with sound.
+        let has_pictures = video.as_ref().is_some_and(VideoLegEnd::has_pictures);
         let lasted = self.connected_at.map_or(0.0, |at| ended_at.since(at).as_secs_f64());
         Ok(LoopbackReport {
             schema: super::SCHEMA_VERSION,
@@ -284,7 +285,7 @@ impl Session {
             setup_ms: SetupReport {
                 first_packet,
                 first_frame,
-                total: if config.video.is_some() { first_frame } else { first_packet },
+                total: if has_pictures { first_frame } else { first_packet },
                 ..self.setup
             },
             video: video.map(|v| v.report(&findings, ended_at, lasted, &stats)),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
-use ahoy_media::playout::{FrameSink as _, Y4mSink};
 use ahoy_media::slot::LatestSlot;
 use ahoy_media_types::{FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
@@ -15,14 +14,16 @@ use tokio::task::JoinHandle;
 use super::LoopbackError;
 use super::config::LoopbackConfig;
 use super::ledger::{Ledger, Totals};
+use super::losses::Losses;
 use super::meter::{Findings, MeterInput, Sample};
+use super::recording::PictureRecording;
 use super::report::{Problem, VideoReport, problem, round};
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoTap,
 };
 
-/// Happenings of the source that wait to be looked at when the call ends; a source has a handful in a whole call.
+/// Happenings of the source that wait to be looked at, which is ten times a second; a source has a handful in a whole call.
 const EVENTS: usize = 64;
 /// How often the end of the drain is looked for: half a frame at 30 fps.
 const DRAIN_TICK: Duration = Duration::from_millis(15);
@@ -37,16 +38,19 @@ pub(super) struct VideoLeg {
     capture: Option<VideoCapture>,
     captured: u64,
     events: Receiver<CaptureEvent>,
+    losses: Losses,
+    has_shown: bool,
     source: String,
     track: LocalTrack,
     outgoing: OutgoingVideo,
+    recording: Option<PictureRecording>,
     remote: Remote,
 }
 
 /// The receiving half.
 enum Remote {
     /// The other end has received nothing yet.
-    Awaited { meter: MeterInput, sync: LipSync, recording: Option<Y4mSink> },
+    Awaited { meter: MeterInput, sync: LipSync },
     /// Pictures are rendered.
     Here(IncomingVideo),
 }
@@ -73,7 +77,7 @@ impl VideoLeg {
         let encoder = Box::new(H264Encoder::new(settings)?);
         let outgoing = OutgoingVideo::start(frames, encoder, track.clone(), Some(Box::new(tap)), clock)?;
         let recording = match &config.record.video {
-            Some(path) => Some(Y4mSink::create(path, format.rate)?),
+            Some(path) => Some(PictureRecording::create(path, format.rate)?),
             None => None,
         };
         Ok(Self {
@@ -85,17 +89,20 @@ impl VideoLeg {
             capture: None,
             captured: 0,
             events,
+            losses: Losses::new("video_source_lost"),
+            has_shown: false,
             source: source.to_string(),
             track,
             outgoing,
-            remote: Remote::Awaited { meter, sync, recording },
+            recording,
+            remote: Remote::Awaited { meter, sync },
         })
     }
 
     /// Starts to render what the other end receives.
     pub(super) fn attach(&mut self, track: RemoteTrack) -> Result<(), LoopbackError> {
-        if let Remote::Awaited { meter, sync, recording } = &mut self.remote {
-            let recording = recording.take();
+        if let Remote::Awaited { meter, sync } = &self.remote {
+            let recording = self.recording.clone();
             let sink = ScreenTap { ledger: self.ledger.clone(), meter: meter.clone(), recording };
             let decoder = Box::new(H264Decoder::new(FramePool::new())?);
             let incoming = IncomingVideo::start(track, decoder, Box::new(sink), sync.clone(), self.clock)?;
@@ -126,6 +133,31 @@ impl VideoLeg {
             None => return,
         }
         self.is_open = true;
+    }
+
+    /// Takes note of what happened to the source since the last time.
+    pub(super) fn hear_source(&mut self, problems: &mut Vec<Problem>) {
+        if !self.has_shown && self.rendered_frames() > 0 {
+            self.has_shown = true;
+            tracing::info!("the first picture is shown");
+        }
+        let now = self.clock.now();
+        for event in self.events.try_iter() {
+            match event {
+                CaptureEvent::Started { device, .. } => self.source = device,
+                CaptureEvent::Warning(reason) => {
+                    problems.push(problem("video_source_warning", reason.to_string()));
+                }
+                CaptureEvent::Lost { reason } => self.losses.lost(&reason.to_string(), now, problems),
+                CaptureEvent::Recovered => self.losses.recovered(now, problems),
+                // A clip has said why before it ended; a driver that failed has not.
+                CaptureEvent::Ended if self.losses.is_lost() => {}
+                CaptureEvent::Ended => {
+                    let message = format!("{} has stopped: no more pictures came from it.", self.source);
+                    problems.push(problem("video_source_ended", message));
+                }
+            }
+        }
     }
 
     /// Whether nothing can come from this leg.
@@ -160,24 +192,16 @@ impl VideoLeg {
 
     /// Ends both pipelines and adds up.
     pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> VideoLegEnd {
-        for event in self.events.try_iter() {
-            match event {
-                CaptureEvent::Started { device, .. } => self.source = device,
-                CaptureEvent::Warning(reason) => {
-                    problems.push(problem("video_source_warning", reason.to_string()))
-                }
-                CaptureEvent::Lost { reason } => {
-                    problems.push(problem("video_source_lost", reason.to_string()))
-                }
-                CaptureEvent::Recovered | CaptureEvent::Ended => {}
-            }
-        }
+        self.hear_source(problems);
         let encoded = self.outgoing.stats();
         drop(self.outgoing);
         let received = match self.remote {
             Remote::Awaited { .. } => IncomingVideoStats::default(),
             Remote::Here(incoming) => incoming.stop(),
         };
+        if let Some(recording) = self.recording {
+            recording.finish(problems);
+        }
         VideoLegEnd {
             source: self.source,
             size: self.size,
@@ -202,6 +226,11 @@ pub(super) struct VideoLegEnd {
 }
 
 impl VideoLegEnd {
+    /// Whether any picture came from the source.
+    pub(super) fn has_pictures(&self) -> bool {
+        self.captured > 0
+    }
+
     pub(super) fn first_packet(&self) -> Option<MediaTime> {
         self.received.first_packet_at
     }
@@ -277,15 +306,15 @@ impl VideoTap for SourceTap {
 struct ScreenTap {
     ledger: Ledger,
     meter: MeterInput,
-    recording: Option<Y4mSink>,
+    recording: Option<PictureRecording>,
 }
 
 impl TimedFrameSink for ScreenTap {
     fn present(&mut self, frame: &VideoFrame, timing: &FrameTiming) {
         self.ledger.rendered(timing);
         self.meter.give(Sample::Rendered { buffer: Arc::clone(&frame.buffer), at: timing.presented_at });
-        if let Some(recording) = &mut self.recording {
-            recording.present(frame, timing.presented_at);
+        if let Some(recording) = &self.recording {
+            recording.add(frame, timing.presented_at);
         }
     }
 }
