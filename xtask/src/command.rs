@@ -47,6 +47,11 @@ pub(crate) fn exists(name: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
 }
 
+/// Whether we may do what only root may.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(program("id").args(["-u"]).read()?.trim() == "0")
+}
+
 impl Program {
     fn named(shown: &str, path: &OsStr) -> Self {
         let mut command = Command::new(path);

@@ -123,7 +123,7 @@ fn system_packages(purpose: Purpose, yes: bool) -> Result<()> {
     if !yes && !confirmed()? {
         bail!("nothing was installed. To do it yourself: sudo apt-get install {}", names.join(" "));
     }
-    if !is_root()? && !command::exists("sudo") {
+    if !command::is_root()? && !command::exists("sudo") {
         bail!(
             "installing packages needs root, and there is no sudo here. As root: apt-get install {}",
             names.join(" ")
@@ -197,16 +197,12 @@ fn apt_install(names: &[&str]) -> Result<()> {
 
 /// Runs apt-get as root.
 fn apt_get(args: &[&str]) -> Result<()> {
-    let program = if is_root()? {
+    let program = if command::is_root()? {
         command::program("env")
     } else {
         command::program("sudo").args(["env"]).with_input()
     };
     program.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(APT_OPTIONS).args(args).succeed()
-}
-
-fn is_root() -> Result<bool> {
-    Ok(command::program("id").args(["-u"]).read()?.trim() == "0")
 }
 
 fn package_lists_exist() -> bool {

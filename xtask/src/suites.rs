@@ -26,6 +26,12 @@ enum Step {
     Counted(Program),
 }
 
+/// The tests that need root, as nextest selects them.
+const NEEDS_ROOT: &str = "test(/needs_root/)";
+/// Said where they can't run.
+const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
+                            out. As root, `cargo xtask test needs_root` runs them.";
+
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
@@ -123,8 +129,15 @@ impl Suite {
                 if report.exists() {
                     fs::remove_file(&report).context("the report of the last run could not be removed")?;
                 }
+                let excluded = if command::is_root()? {
+                    None
+                } else {
+                    eprintln!("{WITHOUT_ROOT}");
+                    Some(format!("--filterset=not ({NEEDS_ROOT})"))
+                };
                 let success = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"])
                     .args(args)
+                    .args(excluded)
                     .env("AHOY_CLIPS", clip::folder()?)
                     .status_on_stderr()?
                     .success();
