@@ -250,7 +250,7 @@ fn read_format(source: &mut impl Read, length: u64) -> Result<(Encoding, u16, u3
     }
     // Samples fill their bytes from the top, so 20 bits in three bytes or 24 in four read like 24 or 32 bits.
     if frame_bytes.is_multiple_of(channels) && tag == PCM && (1..=32).contains(&bits) {
-        bits = bits.max(frame_bytes / channels * 8);
+        bits = bits.max((frame_bytes / channels).saturating_mul(8));
     }
     let encoding = match (tag, bits) {
         (PCM, 8) => Encoding::U8,
@@ -394,6 +394,15 @@ mod tests {
         let mut out = Vec::new();
         reader(file).unwrap().read_looped(&mut out).unwrap();
         assert_eq!(out, [0.5]);
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn frames_of_absurd_length_are_refused() {
+        let mut f = format(PCM, 1, 48_000, 16);
+        f[20..22].copy_from_slice(&u16::MAX.to_le_bytes());
+        let refusal = refused(riff(&[f, chunk(b"data", &[0; 4])]));
+        assert!(refusal.contains("samples of 65535 bits"), "{refusal}");
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub trait AudioEncoder: Send {
 
 /// Decompresses sound, and makes up for what was lost. Everything comes out as mono at 48 kHz, appended to `out`.
 pub trait AudioDecoder: Send {
-    /// Decodes one packet.
+    /// Decodes one packet to samples from -1.0 to 1.0.
     ///
     /// # Errors
     /// [`CodecError::Opus`] where the packet is damaged; `out` is left as it was.

@@ -183,6 +183,10 @@ impl OpusDecoder {
         match self.decoder.decode_float(payload, &mut out[before..], fec) {
             Ok(decoded) => {
                 out.truncate(before + decoded);
+                // Lossy coding overshoots, and a hostile packet can say anything.
+                for sample in &mut out[before..] {
+                    *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+                }
                 Ok(())
             }
             Err(error) => {
@@ -398,6 +402,25 @@ mod tests {
         assert_eq!(out.len(), 600);
     }
 
+    /// Found by fuzzing.
+    #[test]
+    fn what_overshoots_full_scale_is_cut_off() {
+        let mut encoder = OpusEncoder::new(ALWAYS).unwrap();
+        encoder.set_bitrate(Bitrate::from_kbps(96).unwrap()).unwrap();
+        let mut decoder = OpusDecoder::new().unwrap();
+        let mut out = Vec::new();
+        for block in 0..40 {
+            let mut square = AudioBlock::silence(MediaTime::from_millis(block * 10));
+            for (index, sample) in square.samples.iter_mut().enumerate() {
+                *sample = if index / 48 % 2 == 0 { 1.0 } else { -1.0 };
+            }
+            if let Some(packet) = encoder.encode(&square).unwrap() {
+                decoder.decode(&packet.data, &mut out).unwrap();
+            }
+        }
+        assert!(out.contains(&1.0) && out.iter().all(|sample| (-1.0..=1.0).contains(sample)));
+    }
+
     proptest::proptest! {
         #[test]
         fn no_packet_from_the_network_upsets_the_decoder(data in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
@@ -411,7 +434,7 @@ mod tests {
             }
             let _ = decoder.decode_fec(&data, 960, &mut out);
             proptest::prop_assert!(out.len() <= 2 * MAX_PACKET_SAMPLES);
-            proptest::prop_assert!(out.iter().all(|s| s.is_finite()));
+            proptest::prop_assert!(out.iter().all(|s| (-1.0..=1.0).contains(s)));
         }
     }
 }
