@@ -10,6 +10,7 @@ mod bench;
 mod clip;
 mod command;
 mod counts;
+mod fuzz;
 mod generate;
 mod packages;
 mod run;

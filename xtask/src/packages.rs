@@ -86,6 +86,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         Program(&["WebKitWebDriver"]),
         "presses the window's buttons in tests",
     ),
+    package(Test, "util-linux", Program(&["unshare"]), "machines without a network, for tests as root"),
     package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
     package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),
     package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, tools, workspace};
+use crate::{clip, fuzz, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -21,15 +21,20 @@ enum Step {
     /// A program that succeeds or does not: one test.
     Check(Program),
     /// Tests that cargo-nextest runs with this profile of .config/nextest.toml.
-    Nextest { profile: &'static str, args: Vec<String> },
+    Nextest {
+        profile: &'static str,
+        /// Which tests, as nextest's filtersets say it; all if there is none.
+        filter: Option<&'static str>,
+        args: Vec<String>,
+    },
     /// Tests whose program prints how many passed and failed (see [`counts::in_line`]).
     Counted(Program),
+    /// Each target of fuzz/ for a while: one test each.
+    Fuzz,
 }
 
-/// The tests that need root, as nextest selects them.
-const NEEDS_ROOT: &str = "test(/needs_root/)";
 /// Said where they can't run.
-const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
+pub(crate) const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
                             out. As root, `cargo xtask test needs_root` runs them.";
 
 const fn minutes(minutes: u64) -> Duration {
@@ -49,7 +54,7 @@ pub(crate) fn usual() -> Vec<Suite> {
             name: "rules",
             what: "dependencies point one way and are written up; xtask itself works",
             budget: minutes(2),
-            step: Step::Nextest { profile: "default", args: vec!["--package=xtask".into()] },
+            step: Step::Nextest { profile: "default", filter: None, args: vec!["--package=xtask".into()] },
         },
         Suite {
             name: "clippy",
@@ -90,13 +95,28 @@ pub(crate) fn usual() -> Vec<Suite> {
 
 /// The suites that take too long for every change.
 pub(crate) fn long() -> Vec<Suite> {
-    vec![Suite {
-        name: "deny",
-        what: "licences and sources of all dependencies",
-        budget: minutes(1),
-        // Advisories change without a change of ours: `cargo deny check advisories` is for releases.
-        step: Step::Check(command::cargo(["deny", "--all-features", "check", "licenses", "bans", "sources"])),
-    }]
+    vec![
+        Suite {
+            name: "deny",
+            what: "licences and sources of all dependencies",
+            budget: minutes(1),
+            // Advisories change without a change of ours: `cargo deny check advisories` is for releases.
+            step: Step::Check(command::cargo([
+                "deny",
+                "--all-features",
+                "check",
+                "licenses",
+                "bans",
+                "sources",
+            ])),
+        },
+        Suite {
+            name: "fuzz",
+            what: "bytes that nobody would send, for everything that reads bytes from outside",
+            budget: minutes(15),
+            step: Step::Fuzz,
+        },
+    ]
 }
 
 /// The unit and integration tests of the product: all, or those with a name that contains one of `filters`.
@@ -104,15 +124,14 @@ pub(crate) fn tests(filters: &[String]) -> Suite {
     // The same packages as for Clippy, the documentation and its examples: with others, dependencies would have other
     // features and be built again.
     let mut args = vec!["--workspace".to_owned()];
-    if filters.is_empty() {
-        args.extend(["--filterset".to_owned(), "not package(xtask)".to_owned()]); // its tests are the suite "rules"
-    }
+    // Its tests are the suite "rules".
+    let filter = filters.is_empty().then_some("not package(xtask)");
     args.extend_from_slice(filters);
     Suite {
         name: "tests",
         what: "unit and integration tests, and generated files are up to date",
         budget: minutes(18),
-        step: Step::Nextest { profile: "default", args },
+        step: Step::Nextest { profile: "default", filter, args },
     }
 }
 
@@ -124,20 +143,18 @@ impl Suite {
                 let success = program.status_on_stderr()?.success();
                 Ok(Counts { passed: u64::from(success), failed: u64::from(!success) })
             }
-            Step::Nextest { profile, args } => {
+            Step::Nextest { profile, filter, args } => {
                 let report = tools::nextest_report(profile);
                 if report.exists() {
                     fs::remove_file(&report).context("the report of the last run could not be removed")?;
                 }
-                let excluded = if command::is_root()? {
-                    None
-                } else {
+                let is_root = command::is_root()?;
+                if !is_root {
                     eprintln!("{WITHOUT_ROOT}");
-                    Some(format!("--filterset=not ({NEEDS_ROOT})"))
-                };
+                }
                 let success = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"])
                     .args(args)
-                    .args(excluded)
+                    .args(filterset(filter, is_root))
                     .env("AHOY_CLIPS", clip::folder()?)
                     .status_on_stderr()?
                     .success();
@@ -155,8 +172,16 @@ impl Suite {
                     .success();
                 Ok(judged(success, found))
             }
+            Step::Fuzz => fuzz::run(),
         }
     }
+}
+
+/// The tests that are wanted and can run. One argument, because nextest takes what fits any of several.
+fn filterset(wanted: Option<&str>, is_root: bool) -> Option<String> {
+    let runnable = (!is_root).then_some("not test(/needs_root/)");
+    let both: Vec<_> = [wanted, runnable].into_iter().flatten().map(|part| format!("({part})")).collect();
+    (!both.is_empty()).then(|| format!("--filterset={}", both.join(" and ")))
 }
 
 /// A program that failed, or reported nothing, must not look passed.
@@ -171,6 +196,15 @@ fn judged(success: bool, counts: Option<Counts>) -> Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_root_the_tests_that_need_it_are_left_out_of_whatever_is_wanted() {
+        assert_eq!(filterset(None, true), None);
+        assert_eq!(filterset(Some("package(a)"), true).as_deref(), Some("--filterset=(package(a))"));
+        let left = filterset(Some("package(a)"), false);
+        assert_eq!(left.as_deref(), Some("--filterset=(package(a)) and (not test(/needs_root/))"));
+        assert_eq!(filterset(None, false).as_deref(), Some("--filterset=(not test(/needs_root/))"));
+    }
 
     #[test]
     fn a_failed_or_silent_program_is_never_a_pass() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
+use crate::command;
 use crate::counts::Counts;
 use crate::packages::Purpose;
 use crate::setup;
@@ -47,7 +48,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let purpose = if options.full { Purpose::Full } else { Purpose::Test };
+    let purpose = if wants_long(options) { Purpose::Full } else { Purpose::Test };
     setup::prepare(purpose, options.yes)?;
 
     let mut finished = Vec::new();
@@ -59,6 +60,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
             break;
         }
     }
+    if !command::is_root()? {
+        eprintln!("\n{}", suites::WITHOUT_ROOT);
+    }
     report(&finished, options.json);
     let good = finished.iter().all(|suite| suite.counts.failed == 0);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -67,8 +71,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// All suites, or those that `filters` name. Filters that name no suite select tests.
 fn chosen(options: &Options) -> Vec<Suite> {
     let mut all = suites::usual();
-    let is_long = |name: &String| suites::long().iter().any(|suite| suite.name == name);
-    if options.full || options.filters.iter().any(is_long) {
+    if wants_long(options) {
         all.extend(suites::long());
     }
     if options.filters.is_empty() {
@@ -82,6 +85,12 @@ fn chosen(options: &Options) -> Vec<Suite> {
         all.push(suites::tests(&parts));
     }
     all
+}
+
+/// Whether long suites run, all or those that are named.
+fn wants_long(options: &Options) -> bool {
+    let is_long = |name: &String| suites::long().iter().any(|suite| suite.name == name);
+    options.full || options.filters.iter().any(is_long)
 }
 
 fn timed(suite: Suite) -> Finished {

@@ -17,7 +17,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
     Tool {
         subcommand: "nextest",
         version: "0.9.151",
@@ -33,6 +33,13 @@ const TOOLS: [Tool; 2] = [
         features: &[],
         purpose: Purpose::Full,
         why: "checks licences and sources of all dependencies",
+    },
+    Tool {
+        subcommand: "fuzz",
+        version: "0.13.2",
+        features: &[],
+        purpose: Purpose::Full,
+        why: "feeds parsers with bytes that nobody would send",
     },
 ];
 
