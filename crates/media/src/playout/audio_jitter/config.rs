@@ -63,7 +63,8 @@ pub struct AudioJitterStats {
 impl AudioJitterStats {
     /// Share of the samples that were made up, 0.0 to 1.0.
     pub fn concealed_ratio(&self) -> f64 {
-        self.concealed_samples as f64 / self.total_samples.max(1) as f64
+        // Sound counts as made up when it is made, which is up to a packet's length before it is played.
+        (self.concealed_samples as f64 / self.total_samples.max(1) as f64).min(1.0)
     }
 
     /// How long samples spent in the buffer on average, since the beginning.

@@ -446,3 +446,29 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing.
+#[test]
+fn no_more_than_everything_is_made_up() {
+    let mut buffer = new_buffer();
+    let (first, _) = send(&voice(1), |_| Some(0)).swap_remove(0);
+    // Two frames of 40 ms each: as much is made up at once for what was lost before it.
+    let long = RtpPacket {
+        sequence: SequenceNumber(first.sequence.0 + 12),
+        timestamp: first.timestamp.wrapping_add(8640),
+        payload: Bytes::from_static(&[0x32, 0, 0x48]),
+        ..first.clone()
+    };
+    let mut made_ahead = false;
+    for (packet, at) in [(first, 1000), (long, 1032)] {
+        let now = MediaTime::from_millis(at);
+        buffer.push(RtpPacket { arrived_at: now, ..packet }, now);
+        for _ in 0..4 {
+            buffer.pull(now);
+            let stats = buffer.stats();
+            made_ahead |= stats.concealed_samples > stats.total_samples;
+            assert!((0.0..=1.0).contains(&stats.concealed_ratio()), "{stats:?}");
+        }
+    }
+    assert!(made_ahead, "{:?}", buffer.stats());
+}
