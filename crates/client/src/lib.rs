@@ -6,6 +6,7 @@ pub mod capture;
 pub mod devices;
 pub mod diagnostics;
 pub mod loopback;
+pub mod picture_socket;
 pub mod pipeline;
 mod sentence;
 
