@@ -8,7 +8,7 @@ use std::time::Duration;
 use ahoy_client::picture_socket::{
     Access, PageEvent, Picture, PictureFormat, PictureSender, PictureSocket, StreamName,
 };
-use ahoy_media_types::{ColorMatrix, FrameSize, MediaClock, MediaTime};
+use ahoy_media_types::{ColorMatrix, MediaClock, MediaTime};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -67,12 +67,7 @@ fn open(socket: &PictureSocket) -> (PictureSender, Receiver<PageEvent>) {
 }
 
 fn picture(keyframe: bool, text: &'static [u8]) -> Picture {
-    Picture::Encoded {
-        data: Bytes::from_static(text),
-        keyframe,
-        size: FrameSize::new(64, 48).unwrap(),
-        color: ColorMatrix::default(),
-    }
+    Picture::Encoded { data: Bytes::from_static(text), keyframe, color: ColorMatrix::default() }
 }
 
 fn next(events: &Receiver<PageEvent>) -> PageEvent {

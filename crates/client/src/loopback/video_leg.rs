@@ -20,7 +20,7 @@ use super::recording::PictureRecording;
 use super::report::{Problem, VideoReport, problem, round};
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
-    TimedFrameSink, VideoTap,
+    TimedFrameSink, VideoOutput, VideoTap,
 };
 
 /// Happenings of the source that wait to be looked at, which is ten times a second; a source has a handful in a whole call.
@@ -105,7 +105,13 @@ impl VideoLeg {
             let recording = self.recording.clone();
             let sink = ScreenTap { ledger: self.ledger.clone(), meter: meter.clone(), recording };
             let decoder = Box::new(H264Decoder::new(FramePool::new())?);
-            let incoming = IncomingVideo::start(track, decoder, Box::new(sink), sync.clone(), self.clock)?;
+            let incoming = IncomingVideo::start(
+                track,
+                decoder,
+                VideoOutput::Sink(Box::new(sink)),
+                sync.clone(),
+                self.clock,
+            )?;
             self.remote = Remote::Here(incoming);
         }
         Ok(())

@@ -269,9 +269,8 @@ mod tests {
         }
 
         fn encoded(&self, keyframe: bool) -> u32 {
-            let size = FrameSize::new(64, 64).unwrap();
             let color = ColorMatrix::default();
-            self.sender.send(Picture::Encoded { data: Bytes::new(), keyframe, size, color }, MediaTime::ZERO)
+            self.sender.send(Picture::Encoded { data: Bytes::new(), keyframe, color }, MediaTime::ZERO)
         }
 
         fn plain(&self) -> u32 {

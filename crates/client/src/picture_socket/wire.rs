@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ahoy_media_types::{ColorMatrix, FrameSize, I420Buffer, MediaTime};
+use ahoy_media_types::{ColorMatrix, I420Buffer, MediaTime};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +45,6 @@ pub enum Picture {
         data: Bytes,
         /// Whether it can be decoded without others.
         keyframe: bool,
-        /// Its size.
-        size: FrameSize,
         /// How its colours are to be read.
         color: ColorMatrix,
     },
@@ -78,9 +76,12 @@ impl Picture {
 
     /// The message for the page.
     pub(super) fn to_message(&self, number: u32, at: MediaTime) -> Bytes {
-        let (format, size, color, data) = match self {
-            Picture::Encoded { data, size, color, .. } => (1, *size, *color, &data[..]),
-            Picture::Plain { buffer, color } => (2, buffer.size(), *color, buffer.packed()),
+        let (format, (width, height), color, data) = match self {
+            // The data says what size it is.
+            Picture::Encoded { data, color, .. } => (1, (0, 0), *color, &data[..]),
+            Picture::Plain { buffer, color } => {
+                (2, (buffer.size().width(), buffer.size().height()), *color, buffer.packed())
+            }
         };
         let mut flags = match color {
             ColorMatrix::Bt601 => 0,
@@ -93,8 +94,8 @@ impl Picture {
         let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX).to_le_bytes();
         let mut message = Vec::with_capacity(HEADER + data.len());
         message.extend([format, flags]);
-        message.extend(side(size.width()));
-        message.extend(side(size.height()));
+        message.extend(side(width));
+        message.extend(side(height));
         message.extend([0; 2]);
         message.extend(number.to_le_bytes());
         message.extend([0; 4]);
@@ -133,19 +134,19 @@ pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use ahoy_media_types::FrameSize;
+
     use super::*;
 
     #[test]
     fn the_header_says_what_the_page_needs_to_decode_and_draw() {
-        let size = FrameSize::new(1280, 720).unwrap();
         let picture = Picture::Encoded {
             data: Bytes::from_static(&[0, 0, 0, 1, 0x65]),
             keyframe: true,
-            size,
             color: ColorMatrix::Bt709,
         };
         let message = picture.to_message(0x0102_0304, MediaTime::from_micros(9));
-        assert_eq!(message[..8], [1, KEYFRAME | BT709, 0, 5, 0xd0, 2, 0, 0]);
+        assert_eq!(message[..8], [1, KEYFRAME | BT709, 0, 0, 0, 0, 0, 0]);
         assert_eq!(message[8..16], [4, 3, 2, 1, 0, 0, 0, 0]);
         assert_eq!(message[16..24], [9, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(message[24..], [0, 0, 0, 1, 0x65]);
@@ -156,7 +157,7 @@ mod tests {
         let buffer = Arc::new(I420Buffer::black(FrameSize::new(17, 17).unwrap()));
         let picture = Picture::Plain { buffer: Arc::clone(&buffer), color: ColorMatrix::Bt601 };
         let message = picture.to_message(1, MediaTime::ZERO);
-        assert_eq!(message[..2], [2, KEYFRAME]);
+        assert_eq!(message[..8], [2, KEYFRAME, 17, 0, 17, 0, 0, 0]);
         assert_eq!(&message[HEADER..], buffer.packed());
         assert_eq!(message.len(), HEADER + 17 * 17 + 2 * 9 * 9);
     }

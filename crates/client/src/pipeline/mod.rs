@@ -10,7 +10,9 @@ mod outgoing_audio;
 mod outgoing_video;
 
 pub use incoming_audio::{IncomingAudio, IncomingAudioStats};
-pub use incoming_video::{FrameTiming, IncomingVideo, IncomingVideoStats, TimedFrameSink};
+pub use incoming_video::{
+    FrameTiming, FrameWatch, IncomingVideo, IncomingVideoStats, TimedFrameSink, VideoOutput,
+};
 pub use lip_sync::LipSync;
 pub use outgoing_audio::OutgoingAudio;
 pub use outgoing_video::{EncodeTiming, OutgoingVideo, OutgoingVideoStats, VideoTap};
