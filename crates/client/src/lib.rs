@@ -9,6 +9,7 @@ pub mod loopback;
 pub mod picture_socket;
 pub mod pipeline;
 mod sentence;
+mod switched;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 pub use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
