@@ -1,6 +1,6 @@
 //! The audio leg of a loopback call: source, outgoing pipeline, incoming pipeline, sink, and what watches them.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ahoy_measure::sound::Chirps;
@@ -11,7 +11,6 @@ use ahoy_media::audio::{
 use ahoy_media::codec::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, MediaClock, MediaTime};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, RemoteTrack};
-use tokio::task::JoinHandle;
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
@@ -20,21 +19,15 @@ use super::meter::{Findings, MeterInput, Sample};
 use super::recording::{SoundInput, SoundRecording};
 use super::report::{AudioReport, Problem, problem, round};
 use crate::pipeline::{IncomingAudio, IncomingAudioStats, LipSync, OutgoingAudio};
-
-/// Happenings of a device that wait to be looked at, which is ten times a second; a device has a handful in a whole call.
-const EVENTS: usize = 64;
+use crate::switched::{News, Standing, Switched};
 
 /// The audio leg while the call lasts.
 pub(super) struct AudioLeg {
     clock: MediaClock,
-    opening: Option<JoinHandle<Opened>>,
-    is_open: bool,
-    capture: Option<AudioCapture>,
-    playback: Option<AudioPlayback>,
-    source: String,
-    sink: String,
-    source_events: Receiver<AudioEvent>,
-    sink_events: Receiver<AudioEvent>,
+    source: Switched<AudioSourceSpec, AudioCapture, AudioEvent, AudioError>,
+    sink: Switched<AudioSinkSpec, Sink, AudioEvent, AudioError>,
+    source_name: String,
+    sink_name: String,
     source_losses: Losses,
     sink_losses: Losses,
     underruns: u64,
@@ -44,12 +37,11 @@ pub(super) struct AudioLeg {
     incoming: IncomingAudio,
 }
 
-/// What came of opening source and sink, on a thread that may wait for them.
-struct Opened {
-    capture: Result<AudioCapture, AudioError>,
-    playback: Result<AudioPlayback, AudioError>,
-    /// Stands in for a sink that can't be opened, so that the sound is still received and measured.
-    stand_in: Option<AudioPlayback>,
+/// What the received sound goes to.
+struct Sink {
+    _playback: AudioPlayback,
+    /// Why it is not what was asked for: then it stands in, so that the sound is still received and measured.
+    unavailable: Option<AudioError>,
 }
 
 impl AudioLeg {
@@ -68,8 +60,6 @@ impl AudioLeg {
         })?;
         let (outgoing, consumer) = OutgoingAudio::start(Box::new(encoder), track.clone());
         let (incoming, provider) = IncomingAudio::new(Box::new(OpusDecoder::new()?), clock, sync);
-        let (source_events_tx, source_events) = sync_channel(EVENTS);
-        let (sink_events_tx, sink_events) = sync_channel(EVENTS);
         let spoken = tap_source(consumer, meter.clone(), matches!(source, AudioSourceSpec::Tone));
         let (recording, recorder) = match &config.record.audio {
             Some(path) => {
@@ -77,24 +67,22 @@ impl AudioLeg {
             }
             None => (None, None),
         };
-        let (from, to) = (source.clone(), config.speaker.clone());
-        let opening = tokio::task::spawn_blocking(move || {
-            let heard = tap_sink(provider, meter, recorder);
-            let capture = start_audio_source(&from, clock, spoken, source_events_tx);
-            let (playback, stand_in) = open_sink(&to, clock, heard, sink_events_tx);
-            Opened { capture, playback, stand_in }
-        });
-        let (source, sink) = (source.to_string(), config.speaker.to_string());
+        let spoken = Arc::new(Mutex::new(spoken));
+        let mut microphone = Switched::new(Arc::new(move |spec: &AudioSourceSpec, events| {
+            start_audio_source(spec, clock, share_consumer(&spoken), events)
+        }));
+        microphone.want(Some(source.clone()));
+        let heard = Arc::new(Mutex::new(tap_sink(provider, meter, recorder)));
+        let mut speaker = Switched::new(Arc::new(move |spec: &AudioSinkSpec, events| {
+            open_sink(spec, clock, &heard, events)
+        }));
+        speaker.want(Some(config.speaker.clone()));
         Ok(Self {
             clock,
-            opening: Some(opening),
-            is_open: false,
-            capture: None,
-            playback: None,
-            source,
-            sink,
-            source_events,
-            sink_events,
+            source: microphone,
+            sink: speaker,
+            source_name: source.to_string(),
+            sink_name: config.speaker.to_string(),
             source_losses: Losses::new("audio_source_lost"),
             sink_losses: Losses::new("audio_sink_lost"),
             underruns: 0,
@@ -109,22 +97,28 @@ impl AudioLeg {
 fn open_sink(
     spec: &AudioSinkSpec,
     clock: MediaClock,
-    provider: BlockProvider,
+    provider: &Arc<Mutex<BlockProvider>>,
     events: SyncSender<AudioEvent>,
-) -> (Result<AudioPlayback, AudioError>, Option<AudioPlayback>) {
-    // Shared with the stand-in, because a sink that fails to open has already taken its provider.
-    let shared = Arc::new(Mutex::new(provider));
-    let opened = start_audio_sink(spec, clock, share(&shared), events.clone());
-    let stand_in = match &opened {
-        Ok(_) => None,
-        Err(_) => start_audio_sink(&AudioSinkSpec::Null, clock, share(&shared), events).ok(),
-    };
-    (opened, stand_in)
+) -> Result<Sink, AudioError> {
+    match start_audio_sink(spec, clock, share_provider(provider), events.clone()) {
+        Ok(playback) => Ok(Sink { _playback: playback, unavailable: None }),
+        Err(error) => {
+            let playback = start_audio_sink(&AudioSinkSpec::Null, clock, share_provider(provider), events)?;
+            Ok(Sink { _playback: playback, unavailable: Some(error) })
+        }
+    }
 }
 
-fn share(provider: &Arc<Mutex<BlockProvider>>) -> BlockProvider {
+/// A sink takes its provider with it, and the next one needs it too.
+fn share_provider(provider: &Arc<Mutex<BlockProvider>>) -> BlockProvider {
     let provider = Arc::clone(provider);
     Box::new(move |heard_at| (provider.lock().unwrap_or_else(PoisonError::into_inner))(heard_at))
+}
+
+/// The same for a source.
+fn share_consumer(consumer: &Arc<Mutex<BlockConsumer>>) -> BlockConsumer {
+    let consumer = Arc::clone(consumer);
+    Box::new(move |block| (consumer.lock().unwrap_or_else(PoisonError::into_inner))(block))
 }
 
 /// Shows the meter what goes into the call. A steady tone can't tell its own delay, so chirps are mixed into it.
@@ -165,74 +159,76 @@ impl AudioLeg {
         self.incoming.attach(track);
     }
 
-    /// Looks whether source and sink are open by now.
-    pub(super) async fn opened(&mut self, problems: &mut Vec<Problem>) {
-        let Some(opening) = self.opening.take_if(|opening| opening.is_finished()) else { return };
-        self.take_opened(opening.await.ok(), problems);
-    }
-
-    fn take_opened(&mut self, opened: Option<Opened>, problems: &mut Vec<Problem>) {
-        let Some(opened) = opened else { return };
-        match opened.capture {
-            Ok(capture) => self.capture = Some(capture),
-            Err(error) => problems.push(problem("audio_source", error.to_string())),
-        }
-        match opened.playback {
-            Ok(playback) => self.playback = Some(playback),
-            Err(error) => {
-                problems.push(problem("audio_sink", error.to_string()));
-                self.playback = opened.stand_in;
-            }
-        }
-        self.is_open = true;
-    }
-
     /// Takes note of what happened to source and sink since the last time.
-    pub(super) fn hear_devices(&mut self, problems: &mut Vec<Problem>) {
+    pub(super) async fn look_after(&mut self, problems: &mut Vec<Problem>) {
+        let news = self.source.look().await;
+        self.take_source_news(news, problems);
+        let news = self.sink.look().await;
+        self.take_sink_news(news, problems);
+    }
+
+    fn take_source_news(&mut self, news: Vec<News<AudioEvent, AudioError>>, problems: &mut Vec<Problem>) {
         let now = self.clock.now();
-        for event in self.source_events.try_iter() {
-            match event {
-                AudioEvent::Started { device, .. } => self.source = device,
-                AudioEvent::Lost { reason } => self.source_losses.lost(&reason.to_string(), now, problems),
-                AudioEvent::Recovered => self.source_losses.recovered(now, problems),
+        for what in news {
+            match what {
+                News::Opened => {}
+                News::Failed(error) => problems.push(problem("audio_source", error.to_string())),
+                News::Event(AudioEvent::Started { device, .. }) => self.source_name = device,
+                News::Event(AudioEvent::Lost { reason }) => {
+                    self.source_losses.lost(&reason.to_string(), now, problems);
+                }
+                News::Event(AudioEvent::Recovered) => self.source_losses.recovered(now, problems),
                 // The loss before it has said why.
-                AudioEvent::Ended | AudioEvent::Underrun(_) => {}
+                News::Event(AudioEvent::Ended | AudioEvent::Underrun(_)) => {}
             }
         }
-        for event in self.sink_events.try_iter() {
-            match event {
-                AudioEvent::Started { device, .. } => self.sink = device,
-                AudioEvent::Lost { reason } => self.sink_losses.lost(&reason.to_string(), now, problems),
-                AudioEvent::Recovered => self.sink_losses.recovered(now, problems),
-                AudioEvent::Underrun(count) => self.underruns = count,
-                AudioEvent::Ended => {}
+    }
+
+    fn take_sink_news(&mut self, news: Vec<News<AudioEvent, AudioError>>, problems: &mut Vec<Problem>) {
+        let now = self.clock.now();
+        for what in news {
+            match what {
+                News::Opened => {
+                    let unavailable = self.sink.device().and_then(|sink| sink.unavailable.as_ref());
+                    problems.extend(unavailable.map(|error| problem("audio_sink", error.to_string())));
+                }
+                News::Failed(error) => problems.push(problem("audio_sink", error.to_string())),
+                News::Event(AudioEvent::Started { device, .. }) => self.sink_name = device,
+                News::Event(AudioEvent::Lost { reason }) => {
+                    self.sink_losses.lost(&reason.to_string(), now, problems);
+                }
+                News::Event(AudioEvent::Recovered) => self.sink_losses.recovered(now, problems),
+                News::Event(AudioEvent::Underrun(count)) => self.underruns = count,
+                News::Event(AudioEvent::Ended) => {}
             }
         }
     }
 
     /// Whether nothing can come from this leg.
     pub(super) fn has_no_source(&self) -> bool {
-        self.is_open && self.capture.is_none()
+        self.source.standing() == Standing::Failed
     }
 
     pub(super) async fn stop_source(&mut self, problems: &mut Vec<Problem>) {
-        if let Some(opening) = self.opening.take() {
-            self.take_opened(opening.await.ok(), problems);
-        }
-        drop(self.capture.take());
+        let news = self.source.close().await;
+        self.take_source_news(news, problems);
     }
 
-    /// Closes the sink and adds up.
+    pub(super) async fn stop_sink(&mut self, problems: &mut Vec<Problem>) {
+        let news = self.sink.close().await;
+        self.take_sink_news(news, problems);
+    }
+
+    /// Adds up, once source and sink are stopped.
     pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> AudioLegEnd {
-        // With it goes the recording's input.
-        drop(self.playback.take());
+        // The recording's input goes with it.
+        drop(self.sink);
         if let Some(recording) = self.recording.take() {
             recording.finish(problems);
         }
-        self.hear_devices(problems);
         AudioLegEnd {
-            source: self.source,
-            sink: self.sink,
+            source: self.source_name,
+            sink: self.sink_name,
             underruns: self.underruns,
             dropped: self.outgoing.dropped(),
             sent: self.track.stats(),

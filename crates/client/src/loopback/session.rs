@@ -227,12 +227,10 @@ impl Session {
     /// Looks after what opens on other threads, ten times a second.
     pub(super) async fn look_after(&mut self) -> Result<(), LoopbackError> {
         if let Some(video) = &mut self.video {
-            video.opened(&mut self.problems).await;
-            video.hear_source(&mut self.problems);
+            video.look_after(&mut self.problems).await;
         }
         if let Some(audio) = &mut self.audio {
-            audio.opened(&mut self.problems).await;
-            audio.hear_devices(&mut self.problems);
+            audio.look_after(&mut self.problems).await;
         }
         let nothing_left = self.video.as_ref().is_none_or(VideoLeg::has_no_source)
             && self.audio.as_ref().is_none_or(AudioLeg::has_no_source);
@@ -259,6 +257,9 @@ impl Session {
         let cpu = process::cpu_time().unwrap_or_default().saturating_sub(cpu_before);
         let measured_for = self.clock.now().as_secs_f64().max(0.001);
         let stats = self.caller.peer.stats().await;
+        if let Some(audio) = &mut self.audio {
+            audio.stop_sink(&mut problems).await;
+        }
         // The legs give up their meter inputs here, so that the meter knows that nothing more comes.
         let video = self.video.take().map(|leg| leg.finish(&mut problems));
         let audio = self.audio.take().map(|leg| leg.finish(&mut problems));

@@ -1,7 +1,7 @@
 //! The video leg of a loopback call: source, outgoing pipeline, incoming pipeline, and what watches them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
@@ -9,7 +9,6 @@ use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
 use ahoy_media::slot::LatestSlot;
 use ahoy_media_types::{FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
-use tokio::task::JoinHandle;
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
@@ -22,9 +21,8 @@ use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoOutput, VideoTap,
 };
+use crate::switched::{News, Standing, Switched};
 
-/// Happenings of the source that wait to be looked at, which is ten times a second; a source has a handful in a whole call.
-const EVENTS: usize = 64;
 /// How often the end of the drain is looked for: half a frame at 30 fps.
 const DRAIN_TICK: Duration = Duration::from_millis(15);
 
@@ -33,18 +31,28 @@ pub(super) struct VideoLeg {
     clock: MediaClock,
     ledger: Ledger,
     size: FrameSize,
-    opening: Option<JoinHandle<Result<VideoCapture, CaptureError>>>,
-    is_open: bool,
-    capture: Option<VideoCapture>,
-    captured: u64,
-    events: Receiver<CaptureEvent>,
+    source: Switched<VideoSourceSpec, CountedCapture, CaptureEvent, CaptureError>,
+    /// Frames of the sources that are closed by now.
+    captured: Arc<AtomicU64>,
     losses: Losses,
     has_shown: bool,
-    source: String,
+    source_name: String,
     track: LocalTrack,
     outgoing: OutgoingVideo,
     recording: Option<PictureRecording>,
     remote: Remote,
+}
+
+/// A source whose frames are still counted when it is closed.
+struct CountedCapture {
+    capture: VideoCapture,
+    total: Arc<AtomicU64>,
+}
+
+impl Drop for CountedCapture {
+    fn drop(&mut self) {
+        self.total.fetch_add(self.capture.captured(), Ordering::Relaxed);
+    }
 }
 
 /// The receiving half.
@@ -67,11 +75,13 @@ impl VideoLeg {
     ) -> Result<Self, LoopbackError> {
         let ledger = Ledger::default();
         let frames = LatestSlot::new();
-        let (events_tx, events) = sync_channel(EVENTS);
-        let (spec, format, slot) = (source.clone(), config.format, frames.clone());
-        let opening = tokio::task::spawn_blocking(move || {
-            start_video(&spec, format, Stamping::On, clock, slot, events_tx)
-        });
+        let captured = Arc::new(AtomicU64::new(0));
+        let (format, slot, total) = (config.format, frames.clone(), Arc::clone(&captured));
+        let mut camera = Switched::new(Arc::new(move |spec: &VideoSourceSpec, events| {
+            let capture = start_video(spec, format, Stamping::On, clock, slot.clone(), events)?;
+            Ok(CountedCapture { capture, total: Arc::clone(&total) })
+        }));
+        camera.want(Some(source.clone()));
         let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
         let tap = SourceTap { ledger: ledger.clone(), meter: meter.clone() };
         let encoder = Box::new(H264Encoder::new(settings)?);
@@ -84,14 +94,11 @@ impl VideoLeg {
             clock,
             ledger,
             size: format.size,
-            opening: Some(opening),
-            is_open: false,
-            capture: None,
-            captured: 0,
-            events,
+            source: camera,
+            captured,
             losses: Losses::new("video_source_lost"),
             has_shown: false,
-            source: source.to_string(),
+            source_name: source.to_string(),
             track,
             outgoing,
             recording,
@@ -121,45 +128,34 @@ impl VideoLeg {
         self.ledger.rendered_frames()
     }
 
-    /// Looks whether the source is open by now.
-    pub(super) async fn opened(&mut self, problems: &mut Vec<Problem>) {
-        if let Some(opening) = self.opening.take_if(|opening| opening.is_finished()) {
-            self.take_opened(opening.await.ok(), problems);
-        }
-    }
-
-    fn take_opened(
-        &mut self,
-        opened: Option<Result<VideoCapture, CaptureError>>,
-        problems: &mut Vec<Problem>,
-    ) {
-        match opened {
-            Some(Ok(capture)) => self.capture = Some(capture),
-            Some(Err(error)) => problems.push(problem("video_source", error.to_string())),
-            None => return,
-        }
-        self.is_open = true;
-    }
-
     /// Takes note of what happened to the source since the last time.
-    pub(super) fn hear_source(&mut self, problems: &mut Vec<Problem>) {
+    pub(super) async fn look_after(&mut self, problems: &mut Vec<Problem>) {
         if !self.has_shown && self.rendered_frames() > 0 {
             self.has_shown = true;
             tracing::info!("the first picture is shown");
         }
+        let news = self.source.look().await;
+        self.take_news(news, problems);
+    }
+
+    fn take_news(&mut self, news: Vec<News<CaptureEvent, CaptureError>>, problems: &mut Vec<Problem>) {
         let now = self.clock.now();
-        for event in self.events.try_iter() {
-            match event {
-                CaptureEvent::Started { device, .. } => self.source = device,
-                CaptureEvent::Warning(reason) => {
+        for what in news {
+            match what {
+                News::Opened => {}
+                News::Failed(error) => problems.push(problem("video_source", error.to_string())),
+                News::Event(CaptureEvent::Started { device, .. }) => self.source_name = device,
+                News::Event(CaptureEvent::Warning(reason)) => {
                     problems.push(problem("video_source_warning", reason.to_string()));
                 }
-                CaptureEvent::Lost { reason } => self.losses.lost(&reason.to_string(), now, problems),
-                CaptureEvent::Recovered => self.losses.recovered(now, problems),
+                News::Event(CaptureEvent::Lost { reason }) => {
+                    self.losses.lost(&reason.to_string(), now, problems);
+                }
+                News::Event(CaptureEvent::Recovered) => self.losses.recovered(now, problems),
                 // A clip has said why before it ended; a driver that failed has not.
-                CaptureEvent::Ended if self.losses.is_lost() => {}
-                CaptureEvent::Ended => {
-                    let message = format!("{} has stopped: no more pictures came from it.", self.source);
+                News::Event(CaptureEvent::Ended) if self.losses.is_lost() => {}
+                News::Event(CaptureEvent::Ended) => {
+                    let message = format!("{} has stopped: no more pictures came from it.", self.source_name);
                     problems.push(problem("video_source_ended", message));
                 }
             }
@@ -168,17 +164,12 @@ impl VideoLeg {
 
     /// Whether nothing can come from this leg.
     pub(super) fn has_no_source(&self) -> bool {
-        self.is_open && self.capture.is_none()
+        self.source.standing() == Standing::Failed
     }
 
     pub(super) async fn stop_source(&mut self, problems: &mut Vec<Problem>) {
-        if let Some(opening) = self.opening.take() {
-            self.take_opened(opening.await.ok(), problems);
-        }
-        if let Some(capture) = self.capture.take() {
-            self.captured = capture.captured();
-            capture.stop();
-        }
+        let news = self.source.close().await;
+        self.take_news(news, problems);
     }
 
     /// Waits until every frame that was sent is rendered, at most for `limit`.
@@ -197,8 +188,7 @@ impl VideoLeg {
     }
 
     /// Ends both pipelines and adds up.
-    pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> VideoLegEnd {
-        self.hear_source(problems);
+    pub(super) fn finish(self, problems: &mut Vec<Problem>) -> VideoLegEnd {
         let encoded = self.outgoing.stats();
         drop(self.outgoing);
         let received = match self.remote {
@@ -209,9 +199,9 @@ impl VideoLeg {
             recording.finish(problems);
         }
         VideoLegEnd {
-            source: self.source,
+            source: self.source_name,
             size: self.size,
-            captured: self.captured,
+            captured: self.captured.load(Ordering::Relaxed),
             encoded,
             sent: self.track.stats(),
             received,
