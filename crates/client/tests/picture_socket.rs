@@ -1,61 +1,19 @@
 //! The window's pictures over a real WebSocket: who gets them, and how they keep pace with the page.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod page;
+
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use ahoy_client::picture_socket::{
     Access, PageEvent, Picture, PictureFormat, PictureSender, PictureSocket, StreamName,
 };
-use ahoy_media_types::{ColorMatrix, MediaClock, MediaTime};
+use ahoy_media_types::{ColorMatrix, MediaTime};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use page::{SOON, connect, hear, hello, say, socket};
 use tokio_tungstenite::tungstenite::{Error, Message};
-
-const WINDOW: &str = "tauri://localhost";
-/// Nothing here takes long; a test that waits longer than this has failed.
-const SOON: Duration = Duration::from_secs(10);
-
-type Page = WebSocketStream<TcpStream>;
-
-async fn socket() -> PictureSocket {
-    PictureSocket::start(vec![WINDOW.into()], MediaClock::start()).await.unwrap()
-}
-
-async fn connect(access: &Access, origin: Option<&'static str>) -> Result<Page, Box<Error>> {
-    let mut request = access.url.as_str().into_client_request().unwrap();
-    if let Some(origin) = origin {
-        request.headers_mut().insert("origin", HeaderValue::from_static(origin));
-    }
-    let address = access.url.trim_start_matches("ws://").trim_end_matches('/');
-    let stream = TcpStream::connect(address).await.unwrap();
-    tokio_tungstenite::client_async(request, stream).await.map(|(page, _)| page).map_err(Box::new)
-}
-
-async fn say(page: &mut Page, text: &str) {
-    page.send(Message::text(text)).await.unwrap();
-}
-
-async fn hello(access: &Access, stream: &str) -> Page {
-    let mut page = connect(access, Some(WINDOW)).await.unwrap();
-    let token = &access.token;
-    say(&mut page, &format!(r#"{{"token": "{token}", "stream": "{stream}", "accepts": "h264"}}"#)).await;
-    page
-}
-
-/// The next message, or the code with which the server closes.
-async fn hear(page: &mut Page) -> Result<Bytes, u16> {
-    match tokio::time::timeout(SOON, page.next()).await.expect("an answer comes soon") {
-        Some(Ok(Message::Binary(picture))) => Ok(picture),
-        Some(Ok(Message::Close(Some(frame)))) => Err(frame.code.into()),
-        other => panic!("{other:?}"),
-    }
-}
 
 fn open(socket: &PictureSocket) -> (PictureSender, Receiver<PageEvent>) {
     let (events_tx, events) = channel();

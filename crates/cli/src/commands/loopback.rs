@@ -19,12 +19,13 @@ pub(crate) async fn run(args: LoopbackArgs) -> Result<Outcome> {
         return Ok(Outcome::Good);
     }
     let json = args.json;
-    let config = config(args);
+    let duration = Duration::from_secs_f64(args.seconds);
+    let config = config(args, duration);
     let cancel = cancelled_by_ctrl_c();
     let show = !json && std::io::stderr().is_terminal();
     let report = loopback::run(&config, cancel, |progress| {
         if show {
-            show_progress(&progress, config.duration);
+            show_progress(&progress, duration);
         }
     })
     .await?;
@@ -45,9 +46,9 @@ pub(crate) async fn run(args: LoopbackArgs) -> Result<Outcome> {
     })
 }
 
-fn config(args: LoopbackArgs) -> LoopbackConfig {
+fn config(args: LoopbackArgs, duration: Duration) -> LoopbackConfig {
     LoopbackConfig {
-        duration: Duration::from_secs_f64(args.seconds),
+        duration: Some(duration),
         thresholds: args.limits.thresholds(),
         video: args.video.into_option(),
         format: VideoFormat { size: args.picture.size, rate: args.picture.fps },
@@ -60,6 +61,7 @@ fn config(args: LoopbackArgs) -> LoopbackConfig {
             OpusFrameDuration::Ms20
         },
         record: args.record.map(Recording::at).unwrap_or_default(),
+        ..LoopbackConfig::default()
     }
 }
 
@@ -75,6 +77,7 @@ fn show_progress(progress: &Progress, duration: Duration) {
             );
         }
         Progress::Ending => eprint!("\r\x1b[KHanging up …"),
+        Progress::Changed(_) | Progress::Stats(_) => {}
     }
 }
 

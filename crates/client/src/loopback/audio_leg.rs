@@ -1,5 +1,6 @@
 //! The audio leg of a loopback call: source, outgoing pipeline, incoming pipeline, sink, and what watches them.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,11 +15,13 @@ use ahoy_rtc::{LocalTrack, LocalTrackStats, RemoteTrack};
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
+use super::live::{CallDevice, Counters};
 use super::losses::Losses;
 use super::meter::{Findings, MeterInput, Sample};
 use super::recording::{SoundInput, SoundRecording};
 use super::report::{AudioReport, Problem, problem, round};
 use crate::pipeline::{IncomingAudio, IncomingAudioStats, LipSync, OutgoingAudio};
+use crate::sentence::sentence;
 use crate::switched::{News, Standing, Switched};
 
 /// The audio leg while the call lasts.
@@ -30,7 +33,11 @@ pub(super) struct AudioLeg {
     sink_name: String,
     source_losses: Losses,
     sink_losses: Losses,
+    source_trouble: Option<String>,
+    sink_trouble: Option<String>,
     underruns: u64,
+    muted: Arc<AtomicBool>,
+    levels: Arc<Levels>,
     track: LocalTrack,
     outgoing: OutgoingAudio,
     recording: Option<SoundRecording>,
@@ -60,7 +67,9 @@ impl AudioLeg {
         })?;
         let (outgoing, consumer) = OutgoingAudio::start(Box::new(encoder), track.clone());
         let (incoming, provider) = IncomingAudio::new(Box::new(OpusDecoder::new()?), clock, sync);
-        let spoken = tap_source(consumer, meter.clone(), matches!(source, AudioSourceSpec::Tone));
+        let (muted, levels) = (Arc::new(AtomicBool::new(false)), Arc::new(Levels::default()));
+        let mouth = Mouth { muted: Arc::clone(&muted), levels: Arc::clone(&levels), meter: meter.clone() };
+        let spoken = mouth.listen(consumer, matches!(source, AudioSourceSpec::Tone));
         let (recording, recorder) = match &config.record.audio {
             Some(path) => {
                 SoundRecording::create(path).map(|(recording, input)| (Some(recording), Some(input)))?
@@ -72,7 +81,7 @@ impl AudioLeg {
             start_audio_source(spec, clock, share_consumer(&spoken), events)
         }));
         microphone.want(Some(source.clone()));
-        let heard = Arc::new(Mutex::new(tap_sink(provider, meter, recorder)));
+        let heard = Arc::new(Mutex::new(tap_sink(provider, meter, recorder, Arc::clone(&levels))));
         let mut speaker = Switched::new(Arc::new(move |spec: &AudioSinkSpec, events| {
             open_sink(spec, clock, &heard, events)
         }));
@@ -85,7 +94,11 @@ impl AudioLeg {
             sink_name: config.speaker.to_string(),
             source_losses: Losses::new("audio_source_lost"),
             sink_losses: Losses::new("audio_sink_lost"),
+            source_trouble: None,
+            sink_trouble: None,
             underruns: 0,
+            muted,
+            levels,
             track,
             outgoing,
             recording,
@@ -121,20 +134,56 @@ fn share_consumer(consumer: &Arc<Mutex<BlockConsumer>>) -> BlockConsumer {
     Box::new(move |block| (consumer.lock().unwrap_or_else(PoisonError::into_inner))(block))
 }
 
-/// Shows the meter what goes into the call. A steady tone can't tell its own delay, so chirps are mixed into it.
-fn tap_source(mut consumer: BlockConsumer, meter: MeterInput, mix_chirps: bool) -> BlockConsumer {
-    let mut chirps = mix_chirps.then(Chirps::new);
-    Box::new(move |mut block: AudioBlock| {
-        if let Some(chirps) = &mut chirps {
-            let mut marks = [0.0; BLOCK_SAMPLES];
-            chirps.fill(&mut marks);
-            for (sample, mark) in block.samples.iter_mut().zip(marks) {
-                *sample += mark;
+/// How loud it is at both ends: the loudest sample since the last look.
+#[derive(Default)]
+struct Levels {
+    source: Loudest,
+    sink: Loudest,
+}
+
+/// Samples are not negative here, so their bits are in the same order as they are.
+#[derive(Default)]
+struct Loudest(AtomicU32);
+
+impl Loudest {
+    fn hear(&self, samples: &[f32]) {
+        let loudest = samples.iter().fold(0.0, |loudest: f32, sample| loudest.max(sample.abs()));
+        self.0.fetch_max(loudest.min(1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    fn take(&self) -> f32 {
+        f32::from_bits(self.0.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// What happens to sound on its way into the call.
+struct Mouth {
+    muted: Arc<AtomicBool>,
+    levels: Arc<Levels>,
+    meter: MeterInput,
+}
+
+impl Mouth {
+    /// Shows the meter what goes into the call. A steady tone can't tell its own delay, so chirps are mixed into it.
+    fn listen(self, mut consumer: BlockConsumer, mix_chirps: bool) -> BlockConsumer {
+        let mut chirps = mix_chirps.then(Chirps::new);
+        Box::new(move |mut block: AudioBlock| {
+            // The level shows people that their microphone works although nobody hears them.
+            self.levels.source.hear(&block.samples);
+            if self.muted.load(Ordering::Relaxed) {
+                block.samples = [0.0; BLOCK_SAMPLES];
             }
-        }
-        meter.give(Sample::Spoken(block.clone()));
-        consumer(block);
-    })
+            if let Some(chirps) = &mut chirps {
+                let mut marks = [0.0; BLOCK_SAMPLES];
+                chirps.fill(&mut marks);
+                for (sample, mark) in block.samples.iter_mut().zip(marks) {
+                    *sample += mark;
+                }
+            }
+            self.meter.give(Sample::Spoken(block.clone()));
+            consumer(block);
+        })
+    }
 }
 
 /// Shows the meter, and the recording if there is one, what comes out of the call.
@@ -142,12 +191,14 @@ fn tap_sink(
     mut provider: BlockProvider,
     meter: MeterInput,
     mut recorder: Option<SoundInput>,
+    levels: Arc<Levels>,
 ) -> BlockProvider {
     Box::new(move |heard_at| {
         let samples = provider(heard_at);
         if let Some(recorder) = &mut recorder {
             recorder.add(&samples);
         }
+        levels.sink.hear(&samples);
         meter.give(Sample::Heard { samples, at: heard_at });
         samples
     })
@@ -171,13 +222,20 @@ impl AudioLeg {
         let now = self.clock.now();
         for what in news {
             match what {
-                News::Opened => {}
-                News::Failed(error) => problems.push(problem("audio_source", error.to_string())),
+                News::Opened => self.source_trouble = None,
+                News::Failed(error) => {
+                    self.source_trouble = Some(sentence(&error.to_string()));
+                    problems.push(problem("audio_source", error.to_string()));
+                }
                 News::Event(AudioEvent::Started { device, .. }) => self.source_name = device,
                 News::Event(AudioEvent::Lost { reason }) => {
+                    self.source_trouble = Some(sentence(&reason.to_string()));
                     self.source_losses.lost(&reason.to_string(), now, problems);
                 }
-                News::Event(AudioEvent::Recovered) => self.source_losses.recovered(now, problems),
+                News::Event(AudioEvent::Recovered) => {
+                    self.source_trouble = None;
+                    self.source_losses.recovered(now, problems);
+                }
                 // The loss before it has said why.
                 News::Event(AudioEvent::Ended | AudioEvent::Underrun(_)) => {}
             }
@@ -190,18 +248,78 @@ impl AudioLeg {
             match what {
                 News::Opened => {
                     let unavailable = self.sink.device().and_then(|sink| sink.unavailable.as_ref());
+                    self.sink_trouble = unavailable.map(|error| sentence(&error.to_string()));
                     problems.extend(unavailable.map(|error| problem("audio_sink", error.to_string())));
                 }
-                News::Failed(error) => problems.push(problem("audio_sink", error.to_string())),
+                News::Failed(error) => {
+                    self.sink_trouble = Some(sentence(&error.to_string()));
+                    problems.push(problem("audio_sink", error.to_string()));
+                }
                 News::Event(AudioEvent::Started { device, .. }) => self.sink_name = device,
                 News::Event(AudioEvent::Lost { reason }) => {
+                    self.sink_trouble = Some(sentence(&reason.to_string()));
                     self.sink_losses.lost(&reason.to_string(), now, problems);
                 }
-                News::Event(AudioEvent::Recovered) => self.sink_losses.recovered(now, problems),
+                News::Event(AudioEvent::Recovered) => {
+                    self.sink_trouble = None;
+                    self.sink_losses.recovered(now, problems);
+                }
                 News::Event(AudioEvent::Underrun(count)) => self.underruns = count,
                 News::Event(AudioEvent::Ended) => {}
             }
         }
+    }
+
+    /// Holds one's own sound back, or lets it go again.
+    pub(super) fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
+    /// Has sound come from another source.
+    pub(super) fn want_source(&mut self, source: AudioSourceSpec) {
+        self.source_trouble = None;
+        self.source_name = source.to_string();
+        self.source.want(Some(source));
+    }
+
+    /// Has the received sound go somewhere else.
+    pub(super) fn want_sink(&mut self, sink: AudioSinkSpec) {
+        self.sink_trouble = None;
+        self.sink_name = sink.to_string();
+        self.sink.want(Some(sink));
+    }
+
+    /// How the source is.
+    pub(super) fn microphone(&self) -> CallDevice {
+        CallDevice {
+            standing: self.source.standing().into(),
+            name: self.source_name.clone(),
+            trouble: self.source_trouble.clone(),
+        }
+    }
+
+    /// How the sink is. One that stands in for what was asked for has its trouble told.
+    pub(super) fn speaker(&self) -> CallDevice {
+        CallDevice {
+            standing: self.sink.standing().into(),
+            name: self.sink_name.clone(),
+            trouble: self.sink_trouble.clone(),
+        }
+    }
+
+    /// Adds what this leg counts.
+    pub(super) fn count(&self, counters: &mut Counters) {
+        counters.audio = Some(self.track.stats());
+        counters.sound = self.incoming.stats().jitter;
+    }
+
+    /// The loudest samples at the source and the sink since the last look, 0.0 to 1.0.
+    pub(super) fn levels(&self) -> (f32, f32) {
+        (self.levels.source.take(), self.levels.sink.take())
     }
 
     /// Whether nothing can come from this leg.

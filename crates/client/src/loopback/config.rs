@@ -1,18 +1,22 @@
 //! What a loopback call is asked to do, and what makes it a good one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
-use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
+use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
 use ahoy_media::codec::OpusFrameDuration;
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
+
+use crate::picture_socket::PictureSocket;
 
 /// Everything that can be chosen about a loopback call.
 #[derive(Clone, Debug)]
 pub struct LoopbackConfig {
-    /// How long media flows, counted from the start of the call.
-    pub duration: Duration,
+    /// How long media flows, counted from when the ends are connected; `None` lets it flow until the call is hung up, and
+    /// goes on even when no source is left.
+    pub duration: Option<Duration>,
     /// Where pictures come from; `None` makes a call without video.
     pub video: Option<VideoSourceSpec>,
     /// Size and rate asked of the video source.
@@ -25,6 +29,10 @@ pub struct LoopbackConfig {
     pub speaker: AudioSinkSpec,
     /// Time that one Opus packet covers.
     pub audio_packet: OpusFrameDuration,
+    /// Whether pictures carry their number and capture time as cells, which people would see.
+    pub stamping: Stamping,
+    /// Where the received pictures are shown.
+    pub screen: Screen,
     /// Files that what was rendered is written to.
     pub record: Recording,
     /// What the report's verdict is measured against.
@@ -34,17 +42,28 @@ pub struct LoopbackConfig {
 impl Default for LoopbackConfig {
     fn default() -> Self {
         Self {
-            duration: Duration::from_secs(10),
+            duration: Some(Duration::from_secs(10)),
             video: Some(VideoSourceSpec::Pattern),
             format: VideoFormat { size: FrameSize::HD, rate: FrameRate::FPS_30 },
             bitrate: Bitrate::HD_VIDEO,
             audio: Some(AudioSourceSpec::Chirps),
             speaker: AudioSinkSpec::Null,
             audio_packet: OpusFrameDuration::default(),
+            stamping: Stamping::On,
+            screen: Screen::Measured,
             record: Recording::default(),
             thresholds: Thresholds::default(),
         }
     }
+}
+
+/// Where the received pictures of a loopback call are shown.
+#[derive(Clone, Debug)]
+pub enum Screen {
+    /// Decoded in this program, compared with what was captured, and recorded if that is asked for.
+    Measured,
+    /// In the window, together with one's own. They are neither compared nor recorded.
+    Window(Arc<PictureSocket>),
 }
 
 /// Where a recording of the received side goes.

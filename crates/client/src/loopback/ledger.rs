@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ahoy_measure::freeze::FreezeDetector;
+use ahoy_measure::freeze::{FreezeDetector, Freezes};
 use ahoy_measure::spread::Spread;
 use ahoy_media_types::MediaTime;
 
+use super::live::StageStats;
 use super::report::StageReport;
 use crate::pipeline::{EncodeTiming, FrameTiming};
 
@@ -21,6 +22,26 @@ pub(super) struct Ledger(Arc<Mutex<Entries>>);
 struct Entries {
     on_the_way: VecDeque<EncodeTiming>,
     totals: Totals,
+    recent: Recent,
+}
+
+/// The same since it was last looked at.
+#[derive(Default)]
+struct Recent {
+    wait: Spread,
+    encode: Spread,
+    transport: Spread,
+    jitter_buffer: Spread,
+    decode: Spread,
+    present: Spread,
+    latency: Spread,
+}
+
+/// What the ledger shows while the call lasts.
+pub(super) struct Glance {
+    pub(super) stages: StageStats,
+    pub(super) latency_ms: Option<f64>,
+    pub(super) freezes: Freezes,
 }
 
 /// What the ledger adds up to.
@@ -47,8 +68,12 @@ impl Ledger {
 
     pub(super) fn encoded(&self, timing: EncodeTiming) {
         let mut entries = self.lock();
-        entries.totals.wait.record(timing.started_at.millis_after(timing.captured_at));
-        entries.totals.encode.record(timing.ended_at.millis_after(timing.started_at));
+        let wait = timing.started_at.millis_after(timing.captured_at);
+        let encode = timing.ended_at.millis_after(timing.started_at);
+        entries.totals.wait.record(wait);
+        entries.totals.encode.record(encode);
+        entries.recent.wait.record(wait);
+        entries.recent.encode.record(encode);
         if entries.on_the_way.len() == KEPT {
             entries.on_the_way.pop_front();
         }
@@ -57,19 +82,28 @@ impl Ledger {
 
     pub(super) fn rendered(&self, timing: &FrameTiming) {
         let mut guard = self.lock();
-        let Entries { on_the_way, totals } = &mut *guard;
+        let Entries { on_the_way, totals, recent } = &mut *guard;
         totals.freezes.on_frame_rendered(timing.presented_at);
         totals.first_decoded.get_or_insert(timing.decoded_at);
         totals.first_rendered.get_or_insert(timing.presented_at);
         totals.last_rendered = Some(timing.presented_at);
         totals.rendered += 1;
-        totals.jitter_buffer.record(timing.decode_started_at.millis_after(timing.last_packet_at));
-        totals.decode.record(timing.decoded_at.millis_after(timing.decode_started_at));
-        totals.present.record(timing.presented_at.millis_after(timing.decoded_at));
+        let jitter_buffer = timing.decode_started_at.millis_after(timing.last_packet_at);
+        let decode = timing.decoded_at.millis_after(timing.decode_started_at);
+        let present = timing.presented_at.millis_after(timing.decoded_at);
+        totals.jitter_buffer.record(jitter_buffer);
+        totals.decode.record(decode);
+        totals.present.record(present);
+        recent.jitter_buffer.record(jitter_buffer);
+        recent.decode.record(decode);
+        recent.present.record(present);
         // Frames come out in the order they went in; what is older than this one was lost on the way.
         while let Some(sent) = on_the_way.pop_front() {
             if sent.rtp_timestamp == timing.rtp_timestamp {
-                totals.transport.record(timing.last_packet_at.millis_after(sent.ended_at));
+                let transport = timing.last_packet_at.millis_after(sent.ended_at);
+                totals.transport.record(transport);
+                recent.transport.record(transport);
+                recent.latency.record(timing.presented_at.millis_after(sent.captured_at));
                 totals.decoded_latency.record(timing.decoded_at.millis_after(sent.captured_at));
                 break;
             }
@@ -78,6 +112,29 @@ impl Ledger {
 
     pub(super) fn rendered_frames(&self) -> u64 {
         self.lock().totals.rendered
+    }
+
+    /// What happened since the last look.
+    pub(super) fn look(&self) -> Glance {
+        let mut entries = self.lock();
+        let recent = std::mem::take(&mut entries.recent);
+        let freezes = entries.totals.freezes.so_far();
+        drop(entries);
+        let median = |spread: &Spread| spread.quantile(0.5);
+        let stages = StageStats {
+            capture_to_encode: median(&recent.wait),
+            encode: median(&recent.encode),
+            network: median(&recent.transport),
+            jitter_buffer: median(&recent.jitter_buffer),
+            decode: median(&recent.decode),
+            show: median(&recent.present),
+        };
+        Glance { stages, latency_ms: median(&recent.latency), freezes }
+    }
+
+    /// No pictures are to be expected for a while: what is missing until the next one is no freeze.
+    pub(super) fn paused(&self) {
+        self.lock().totals.freezes.on_stream_paused();
     }
 
     /// Takes what was collected, leaving the ledger empty.

@@ -76,20 +76,47 @@ pub(super) struct Findings {
 /// A running meter.
 pub(super) struct Meter {
     input: MeterInput,
+    latest_delay: LatestDelay,
     thread: thread::JoinHandle<Findings>,
+}
+
+/// The delay of the sound that was recognised last, in milliseconds; the bits of a NaN before the first.
+#[derive(Clone)]
+struct LatestDelay(Arc<AtomicU64>);
+
+impl Default for LatestDelay {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(f64::NAN.to_bits())))
+    }
+}
+
+impl LatestDelay {
+    fn get(&self) -> Option<f64> {
+        Some(f64::from_bits(self.0.load(Ordering::Relaxed))).filter(|delay| !delay.is_nan())
+    }
+
+    fn set(&self, delay: f64) {
+        self.0.store(delay.to_bits(), Ordering::Relaxed);
+    }
 }
 
 impl Meter {
     /// Starts the meter's thread.
     pub(super) fn start() -> std::io::Result<Self> {
         let (queue, samples) = sync_channel(QUEUE);
-        let work = Work::default();
+        let latest_delay = LatestDelay::default();
+        let work = Work { latest_delay: latest_delay.clone(), ..Work::default() };
         let thread = thread::Builder::new().name("ahoy-meter".into()).spawn(move || work.run(samples))?;
-        Ok(Self { input: MeterInput { queue, skipped: Arc::default() }, thread })
+        Ok(Self { input: MeterInput { queue, skipped: Arc::default() }, latest_delay, thread })
     }
 
     pub(super) fn input(&self) -> MeterInput {
         self.input.clone()
+    }
+
+    /// Milliseconds that the sound recognised last took from source to sink.
+    pub(super) fn latest_audio_delay(&self) -> Option<f64> {
+        self.latest_delay.get()
     }
 
     /// Ends the meter once every other input is gone, and returns what it found.
@@ -114,6 +141,7 @@ struct Work {
     /// Capture times and latencies of the frames rendered last, for the lip sync of sounds captured with them.
     recent: VecDeque<(MediaTime, f64)>,
     delays: DelayEstimator,
+    latest_delay: LatestDelay,
     audio_delay: Spread,
     confidence: Mean,
     av_offset: Spread,
@@ -208,6 +236,7 @@ impl Work {
     /// Compares the sound's delay with those of the frames that were captured about when it was.
     fn on_delay(&mut self, delay: &DelaySample) {
         self.audio_delay.record(delay.delay_ms);
+        self.latest_delay.set(delay.delay_ms);
         self.confidence.add(delay.confidence);
         for (captured_at, latency) in &self.recent {
             if captured_at.millis_after(delay.captured_at).abs() <= SAME_MOMENT_MS {

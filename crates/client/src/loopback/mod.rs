@@ -7,8 +7,10 @@
 mod audio_leg;
 mod config;
 mod ledger;
+mod live;
 mod losses;
 mod meter;
+mod preview;
 mod recording;
 mod report;
 mod session;
@@ -19,9 +21,13 @@ use std::time::Duration;
 
 use ahoy_measure::process;
 use ahoy_media_types::{MediaClock, MediaTime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-pub use config::{LoopbackConfig, Recording, Thresholds};
+pub use config::{LoopbackConfig, Recording, Screen, Thresholds};
+pub use live::{
+    AudioStats, CallDevice, CallPhase, CallSnapshot, CallStats, DeviceStanding, NetworkStats, StageStats,
+    VideoStats,
+};
 pub use report::{
     AudioReport, LoopbackReport, PathReport, Problem, SCHEMA_VERSION, SetupReport, SpreadReport, StageReport,
     VideoReport,
@@ -30,6 +36,9 @@ pub use session::{DirectPath, Side, SignalPath};
 
 pub use ahoy_rtc::Signal;
 
+use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
+use ahoy_media::capture::VideoSourceSpec;
+use live::Rates;
 use session::Session;
 
 /// How long the two ends may take to connect. Loopback needs a tenth of a second; ICE gives up after half a minute.
@@ -39,8 +48,13 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// How often progress is told and ends are looked for.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Figures are told every so many ticks: twice a second.
+const STATS_TICKS: u32 = 5;
+/// Commands waiting for the call, which takes them at once. When it is full whoever commands waits.
+const COMMANDS: usize = 16;
+
 /// How far a loopback call is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Progress {
     /// Devices are being opened and the two ends connected.
     Connecting,
@@ -53,6 +67,10 @@ pub enum Progress {
     },
     /// The source has stopped; what is on its way is waited for.
     Ending,
+    /// Something about the call has changed: this is how it is now.
+    Changed(Box<CallSnapshot>),
+    /// The figures of the last half second.
+    Stats(Box<CallStats>),
 }
 
 /// Why there was no call at all. Whatever a call can go on without is a [`Problem`] in the report instead.
@@ -86,6 +104,21 @@ pub enum LoopbackError {
     Thread(#[from] std::io::Error),
 }
 
+/// What can be asked of a call while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallCommand {
+    /// Hold one's own sound back, or let it go again.
+    Mute(bool),
+    /// Send pictures from there, or none: that closes the camera.
+    Video(Option<VideoSourceSpec>),
+    /// Send sound from there.
+    Microphone(AudioSourceSpec),
+    /// Play the received sound there.
+    Speaker(AudioSinkSpec),
+    /// End the call.
+    HangUp,
+}
+
 /// Makes a loopback call as `config` says and reports on it. Setting `cancel` to true ends it early.
 pub async fn run(
     config: &LoopbackConfig,
@@ -101,6 +134,25 @@ pub async fn run_over(
     config: &LoopbackConfig,
     path: &mut (dyn SignalPath + Send),
     mut cancel: watch::Receiver<bool>,
+    on_progress: impl FnMut(Progress),
+) -> Result<LoopbackReport, LoopbackError> {
+    let (commands_tx, commands) = mpsc::channel(COMMANDS);
+    let waiting = tokio::spawn(async move {
+        // The other half being gone means that nobody can cancel any more, which is no reason to end.
+        if cancel.wait_for(|cancelled| *cancelled).await.is_ok() {
+            let _ = commands_tx.send(CallCommand::HangUp).await;
+        }
+    });
+    let report = run_controlled(config, path, commands, on_progress).await;
+    waiting.abort();
+    report
+}
+
+/// Like [`run_over`], for somebody who looks on and has wishes.
+pub async fn run_controlled(
+    config: &LoopbackConfig,
+    path: &mut (dyn SignalPath + Send),
+    mut commands: mpsc::Receiver<CallCommand>,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<LoopbackReport, LoopbackError> {
     if config.video.is_none() && config.audio.is_none() {
@@ -110,41 +162,58 @@ pub async fn run_over(
     let cpu_before = process::cpu_time().unwrap_or_default();
     on_progress(Progress::Connecting);
     let mut session = Session::start(config, clock).await?;
-    let (mut cancelled, mut cancellable) = (false, true);
-    let mut ends_at = MediaTime::ZERO + CONNECT_TIMEOUT;
+    let mut rates = Rates::new(clock.now());
+    let mut told: Option<CallSnapshot> = None;
+    let (mut cancelled, mut commanded) = (false, true);
+    let mut ends_at = Some(MediaTime::ZERO + CONNECT_TIMEOUT);
     let mut connected_at = None;
     let mut tick = tokio::time::interval(TICK);
+    let mut ticks = 0_u32;
     loop {
         tokio::select! {
             event = session.next_event() => {
                 session.on_event(event, path).await?;
                 if connected_at.is_none() && let Some(at) = session.connected_at() {
                     connected_at = Some(at);
-                    ends_at = at + config.duration;
+                    ends_at = config.duration.map(|duration| at + duration);
                 }
             }
             _ = tick.tick() => {
-                session.look_after().await?;
+                match session.look_after().await {
+                    Err(LoopbackError::NothingLeft(_)) if config.duration.is_none() => {}
+                    looked => looked?,
+                }
                 let now = clock.now();
-                if now >= ends_at {
+                if ends_at.is_some_and(|end| now >= end) {
                     break;
                 }
                 on_progress(match connected_at {
                     Some(at) => Progress::Running { elapsed: now.since(at), frames: session.rendered_frames() },
                     None => Progress::Connecting,
                 });
+                ticks += 1;
+                if ticks.is_multiple_of(STATS_TICKS) {
+                    on_progress(Progress::Stats(Box::new(session.stats(&mut rates))));
+                }
             }
-            changed = cancel.changed(), if cancellable => {
-                // The other half being gone means that nobody can cancel any more, which is no reason to end.
-                cancellable = changed.is_ok();
-                if cancellable && *cancel.borrow() {
+            command = commands.recv(), if commanded => match command {
+                Some(CallCommand::HangUp) => {
                     cancelled = true;
                     break;
                 }
+                Some(command) => session.obey(command),
+                None => commanded = false,
             }
+        }
+        let phase = if connected_at.is_some() { CallPhase::Running } else { CallPhase::Connecting };
+        let snapshot = session.snapshot(phase);
+        if told.as_ref() != Some(&snapshot) {
+            on_progress(Progress::Changed(Box::new(snapshot.clone())));
+            told = Some(snapshot);
         }
     }
     on_progress(Progress::Ending);
+    on_progress(Progress::Changed(Box::new(session.snapshot(CallPhase::Ending))));
     let mut report = session.finish(cpu_before).await?;
     report.cancelled = cancelled;
     report.judge(config);

@@ -47,6 +47,7 @@ pub struct LoopbackReport {
 
 /// Something that went wrong or fell short.
 #[derive(Clone, Debug, Serialize, JsonSchema, PartialEq, Eq)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Problem {
     /// Stable name for programs.
     pub code: &'static str,

@@ -11,10 +11,11 @@ use ahoy_rtc::{
 
 use super::audio_leg::AudioLeg;
 use super::config::LoopbackConfig;
+use super::live::{CallDevice, CallPhase, CallSnapshot, CallStats, Counters, Rates};
 use super::meter::Meter;
 use super::report::{LoopbackReport, PathReport, Problem, SetupReport, problem, round};
 use super::video_leg::{VideoLeg, VideoLegEnd};
-use super::{DRAIN, LoopbackError};
+use super::{CallCommand, DRAIN, LoopbackError};
 use crate::pipeline::LipSync;
 
 /// One end of the call.
@@ -224,7 +225,70 @@ impl Session {
         self.video.as_ref().map_or(0, VideoLeg::rendered_frames)
     }
 
+    /// Does what was asked for. Hanging up is not this struct's business.
+    pub(super) fn obey(&mut self, command: CallCommand) {
+        match (command, &mut self.video, &mut self.audio) {
+            (CallCommand::Mute(muted), _, Some(audio)) => audio.mute(muted),
+            (CallCommand::Video(source), Some(video), _) => video.want(source),
+            (CallCommand::Microphone(source), _, Some(audio)) => audio.want_source(source),
+            (CallCommand::Speaker(sink), _, Some(audio)) => audio.want_sink(sink),
+            // Of a leg that the call was made without.
+            (
+                CallCommand::Mute(_)
+                | CallCommand::Video(_)
+                | CallCommand::Microphone(_)
+                | CallCommand::Speaker(_)
+                | CallCommand::HangUp,
+                _,
+                _,
+            ) => {}
+        }
+    }
+
+    /// The call at this moment.
+    pub(super) fn snapshot(&self, phase: CallPhase) -> CallSnapshot {
+        let (video, audio) = (self.video.as_ref(), self.audio.as_ref());
+        CallSnapshot {
+            phase,
+            muted: audio.is_some_and(AudioLeg::is_muted),
+            camera: video.map_or_else(CallDevice::none, VideoLeg::device),
+            microphone: audio.map_or_else(CallDevice::none, AudioLeg::microphone),
+            speaker: audio.map_or_else(CallDevice::none, AudioLeg::speaker),
+            problems: self.problems.clone(),
+        }
+    }
+
+    /// The figures since the last time.
+    pub(super) fn stats(&self, rates: &mut Rates) -> CallStats {
+        let now = self.clock.now();
+        let mut counters = Counters::default();
+        if let Some(video) = &self.video {
+            video.count(&mut counters);
+        }
+        if let Some(audio) = &self.audio {
+            audio.count(&mut counters);
+        }
+        let mut stats = rates.next(now, counters);
+        stats.at_ms = self.connected_at.map_or(0.0, |at| now.since(at).as_secs_f64() * 1e3);
+        if let Some(video) = &self.video {
+            let glance = video.glance();
+            (stats.video.width, stats.video.height) = (video.size().width(), video.size().height());
+            stats.video.latency_ms = glance.latency_ms;
+            stats.video.freezes = u64::from(glance.freezes.count);
+            stats.video.freeze_ms = glance.freezes.total.as_secs_f64() * 1e3;
+            stats.stages_ms = glance.stages;
+        }
+        if let Some(audio) = &self.audio {
+            (stats.audio.level_in, stats.audio.level_out) = audio.levels();
+            stats.audio.delay_ms = self.meter.latest_audio_delay();
+        }
+        stats
+    }
+
     /// Looks after what opens on other threads, ten times a second.
+    ///
+    /// # Errors
+    /// [`LoopbackError::NothingLeft`] where no source can be had.
     pub(super) async fn look_after(&mut self) -> Result<(), LoopbackError> {
         if let Some(video) = &mut self.video {
             video.look_after(&mut self.problems).await;
@@ -251,7 +315,7 @@ impl Session {
             video.stop_source(&mut problems).await;
         }
         let ended_at = self.clock.now();
-        if let Some(video) = &self.video {
+        if let Some(video) = &mut self.video {
             video.drain(DRAIN).await;
         }
         let cpu = process::cpu_time().unwrap_or_default().saturating_sub(cpu_before);

@@ -4,23 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
+use ahoy_media::capture::{CaptureError, CaptureEvent, VideoCapture, VideoSourceSpec, start_video};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
 use ahoy_media::slot::LatestSlot;
 use ahoy_media_types::{FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
 
 use super::LoopbackError;
-use super::config::LoopbackConfig;
-use super::ledger::{Ledger, Totals};
+use super::config::{LoopbackConfig, Screen};
+use super::ledger::{Glance, Ledger, Totals};
+use super::live::{CallDevice, Counters};
 use super::losses::Losses;
 use super::meter::{Findings, MeterInput, Sample};
+use super::preview::Preview;
 use super::recording::PictureRecording;
 use super::report::{Problem, VideoReport, problem, round};
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoOutput, VideoTap,
 };
+use crate::sentence::sentence;
 use crate::switched::{News, Standing, Switched};
 
 /// How often the end of the drain is looked for: half a frame at 30 fps.
@@ -36,6 +39,8 @@ pub(super) struct VideoLeg {
     captured: Arc<AtomicU64>,
     losses: Losses,
     has_shown: bool,
+    /// Why there are no pictures.
+    trouble: Option<String>,
     source_name: String,
     track: LocalTrack,
     outgoing: OutgoingVideo,
@@ -58,7 +63,7 @@ impl Drop for CountedCapture {
 /// The receiving half.
 enum Remote {
     /// The other end has received nothing yet.
-    Awaited { meter: MeterInput, sync: LipSync },
+    Awaited { meter: MeterInput, sync: LipSync, screen: Screen },
     /// Pictures are rendered.
     Here(IncomingVideo),
 }
@@ -76,14 +81,19 @@ impl VideoLeg {
         let ledger = Ledger::default();
         let frames = LatestSlot::new();
         let captured = Arc::new(AtomicU64::new(0));
-        let (format, slot, total) = (config.format, frames.clone(), Arc::clone(&captured));
+        let (format, stamping, slot, total) =
+            (config.format, config.stamping, frames.clone(), Arc::clone(&captured));
         let mut camera = Switched::new(Arc::new(move |spec: &VideoSourceSpec, events| {
-            let capture = start_video(spec, format, Stamping::On, clock, slot.clone(), events)?;
+            let capture = start_video(spec, format, stamping, clock, slot.clone(), events)?;
             Ok(CountedCapture { capture, total: Arc::clone(&total) })
         }));
         camera.want(Some(source.clone()));
         let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
-        let tap = SourceTap { ledger: ledger.clone(), meter: meter.clone() };
+        let watch = match &config.screen {
+            Screen::Measured => Watch::Meter(meter.clone()),
+            Screen::Window(socket) => Watch::Window(Box::new(Preview::new(socket))),
+        };
+        let tap = SourceTap { ledger: ledger.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
         let outgoing = OutgoingVideo::start(frames, encoder, track.clone(), Some(Box::new(tap)), clock)?;
         let recording = match &config.record.video {
@@ -102,23 +112,26 @@ impl VideoLeg {
             track,
             outgoing,
             recording,
-            remote: Remote::Awaited { meter, sync },
+            trouble: None,
+            remote: Remote::Awaited { meter, sync, screen: config.screen.clone() },
         })
     }
 
     /// Starts to render what the other end receives.
     pub(super) fn attach(&mut self, track: RemoteTrack) -> Result<(), LoopbackError> {
-        if let Remote::Awaited { meter, sync } = &self.remote {
-            let recording = self.recording.clone();
-            let sink = ScreenTap { ledger: self.ledger.clone(), meter: meter.clone(), recording };
+        if let Remote::Awaited { meter, sync, screen } = &self.remote {
+            let ledger = self.ledger.clone();
+            let output = match screen {
+                Screen::Measured => {
+                    let recording = self.recording.clone();
+                    VideoOutput::Sink(Box::new(ScreenTap { ledger, meter: meter.clone(), recording }))
+                }
+                Screen::Window(socket) => {
+                    VideoOutput::Window(Arc::clone(socket), Box::new(move |timing| ledger.rendered(timing)))
+                }
+            };
             let decoder = Box::new(H264Decoder::new(FramePool::new())?);
-            let incoming = IncomingVideo::start(
-                track,
-                decoder,
-                VideoOutput::Sink(Box::new(sink)),
-                sync.clone(),
-                self.clock,
-            )?;
+            let incoming = IncomingVideo::start(track, decoder, output, sync.clone(), self.clock)?;
             self.remote = Remote::Here(incoming);
         }
         Ok(())
@@ -142,16 +155,23 @@ impl VideoLeg {
         let now = self.clock.now();
         for what in news {
             match what {
-                News::Opened => {}
-                News::Failed(error) => problems.push(problem("video_source", error.to_string())),
+                News::Opened => self.trouble = None,
+                News::Failed(error) => {
+                    self.trouble = Some(sentence(&error.to_string()));
+                    problems.push(problem("video_source", error.to_string()));
+                }
                 News::Event(CaptureEvent::Started { device, .. }) => self.source_name = device,
                 News::Event(CaptureEvent::Warning(reason)) => {
                     problems.push(problem("video_source_warning", reason.to_string()));
                 }
                 News::Event(CaptureEvent::Lost { reason }) => {
+                    self.trouble = Some(sentence(&reason.to_string()));
                     self.losses.lost(&reason.to_string(), now, problems);
                 }
-                News::Event(CaptureEvent::Recovered) => self.losses.recovered(now, problems),
+                News::Event(CaptureEvent::Recovered) => {
+                    self.trouble = None;
+                    self.losses.recovered(now, problems);
+                }
                 // A clip has said why before it ended; a driver that failed has not.
                 News::Event(CaptureEvent::Ended) if self.losses.is_lost() => {}
                 News::Event(CaptureEvent::Ended) => {
@@ -160,6 +180,47 @@ impl VideoLeg {
                 }
             }
         }
+    }
+
+    /// Has pictures come from another source, or none.
+    pub(super) fn want(&mut self, source: Option<VideoSourceSpec>) {
+        self.trouble = None;
+        if let Some(source) = &source {
+            self.source_name = source.to_string();
+        }
+        self.ledger.paused();
+        self.source.want(source);
+    }
+
+    /// How the source is.
+    pub(super) fn device(&self) -> CallDevice {
+        CallDevice {
+            standing: self.source.standing().into(),
+            name: self.source_name.clone(),
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    /// Adds what this leg counts.
+    pub(super) fn count(&self, counters: &mut Counters) {
+        let open = self.source.device().map_or(0, |source| source.capture.captured());
+        counters.captured = self.captured.load(Ordering::Relaxed) + open;
+        counters.shown = self.rendered_frames();
+        counters.encoded = self.outgoing.stats();
+        counters.received = match &self.remote {
+            Remote::Awaited { .. } => IncomingVideoStats::default(),
+            Remote::Here(incoming) => incoming.stats(),
+        };
+        counters.video = Some(self.track.stats());
+    }
+
+    /// What happened to pictures since the last look.
+    pub(super) fn glance(&self) -> Glance {
+        self.ledger.look()
+    }
+
+    pub(super) fn size(&self) -> FrameSize {
+        self.size
     }
 
     /// Whether nothing can come from this leg.
@@ -173,7 +234,7 @@ impl VideoLeg {
     }
 
     /// Waits until every frame that was sent is rendered, at most for `limit`.
-    pub(super) async fn drain(&self, limit: Duration) {
+    pub(super) async fn drain(&mut self, limit: Duration) {
         let ends_at = self.clock.now() + limit;
         while self.clock.now() < ends_at {
             let encoded = self.outgoing.stats().encoded;
@@ -288,13 +349,24 @@ fn round_fine(value: f64) -> f64 {
 /// Watches frames on their way out of the encoder.
 struct SourceTap {
     ledger: Ledger,
-    meter: MeterInput,
+    watch: Watch,
+}
+
+/// Who looks at one's own pictures.
+enum Watch {
+    Meter(MeterInput),
+    Window(Box<Preview>),
 }
 
 impl VideoTap for SourceTap {
     fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming) {
         self.ledger.encoded(timing);
-        self.meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
+        match &mut self.watch {
+            Watch::Meter(meter) => {
+                meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
+            }
+            Watch::Window(preview) => preview.show(frame),
+        }
     }
 }
 

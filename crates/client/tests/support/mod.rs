@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub(crate) fn small_call(seconds: f64) -> LoopbackConfig {
     let format =
         VideoFormat { size: FrameSize::new(320, 180).expect("a good size"), rate: FrameRate::FPS_30 };
-    LoopbackConfig { duration: Duration::from_secs_f64(seconds), format, ..LoopbackConfig::default() }
+    LoopbackConfig { duration: Some(Duration::from_secs_f64(seconds)), format, ..LoopbackConfig::default() }
 }
 
 /// Puts a relay between the two ends by rewriting their candidates.

@@ -5,7 +5,7 @@ mod screen;
 mod stage;
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use ahoy_media::codec::VideoDecoder;
@@ -58,6 +58,9 @@ pub struct IncomingVideoStats {
 
 /// A running incoming video pipeline; stopping or dropping it ends its thread and task.
 pub struct IncomingVideo {
+    /// The only one that lasts: without it the thread ends, whatever the runtime is busy with. Ending it by way of the task
+    /// would never end where the task waits for the very worker that waits here.
+    queue: Option<Arc<SyncSender<Arrival>>>,
     stats: Arc<Mutex<IncomingVideoStats>>,
     task: JoinHandle<()>,
     thread: Option<thread::JoinHandle<()>>,
@@ -75,7 +78,6 @@ impl IncomingVideo {
         let stats = Arc::new(Mutex::new(IncomingVideoStats::default()));
         let keyframe_wanted = Arc::new(Notify::new());
         let (queue_tx, queue) = sync_channel(QUEUE);
-        // The task owns the sending half, so that the thread ends with it.
         let queue_tx = Arc::new(queue_tx);
         let screen = match output {
             VideoOutput::Sink(sink) => Screen::sink(sink),
@@ -93,8 +95,9 @@ impl IncomingVideo {
         let wanted = Arc::clone(&keyframe_wanted);
         let stage = PlayoutStage::new(queue, decoder, screen, sync, clock, wanted, Arc::clone(&stats));
         let thread = thread::Builder::new().name("ahoy-video-out".into()).spawn(move || stage.run())?;
-        let task = tokio::spawn(receive(track, queue_tx, keyframe_wanted, Arc::clone(&stats)));
-        Ok(Self { stats, task, thread: Some(thread) })
+        let task =
+            tokio::spawn(receive(track, Arc::downgrade(&queue_tx), keyframe_wanted, Arc::clone(&stats)));
+        Ok(Self { queue: Some(queue_tx), stats, task, thread: Some(thread) })
     }
 
     /// Counters so far.
@@ -111,6 +114,7 @@ impl IncomingVideo {
 impl Drop for IncomingVideo {
     fn drop(&mut self) {
         self.task.abort();
+        drop(self.queue.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -128,7 +132,7 @@ enum Arrival {
 
 async fn receive(
     mut track: RemoteTrack,
-    queue: Arc<SyncSender<Arrival>>,
+    queue: Weak<SyncSender<Arrival>>,
     keyframe_wanted: Arc<Notify>,
     stats: Arc<Mutex<IncomingVideoStats>>,
 ) {
@@ -140,6 +144,7 @@ async fn receive(
                     Some(RemoteTrackEvent::SenderReport(report)) => Arrival::SenderReport(report),
                     Some(RemoteTrackEvent::Ended) | None => return,
                 };
+                let Some(queue) = queue.upgrade() else { return };
                 match queue.try_send(arrival) {
                     Ok(()) => {}
                     Err(TrySendError::Full(_)) => stats.lock().unwrap_or_else(PoisonError::into_inner).overflowed += 1,
