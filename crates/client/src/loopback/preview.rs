@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(of(720, 1280), (202, 360));
         assert_eq!(of(320, 180), (320, 180));
         // Too narrow to be reduced.
-        assert_eq!(of(16, 8192).1, 8192);
+        assert_eq!(of(16, 2160), (16, 2160));
     }
 }
