@@ -14,7 +14,7 @@ const SECONDS_A_TARGET: u32 = 20;
 /// An input that takes longer than this is a find, too.
 const MOST_SECONDS_AN_INPUT: u32 = 10;
 
-/// `cargo fuzz` with `args`, built without sanitizer.
+/// A subcommand of cargo-fuzz, which looks for `fuzz/` in the root.
 fn cargo_fuzz(subcommand: &str) -> Program {
     command::cargo(["fuzz", subcommand]).in_folder(workspace::root())
 }

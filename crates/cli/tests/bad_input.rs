@@ -68,7 +68,8 @@ fn clips_that_cannot_be_played_are_named_and_the_sound_goes_on() {
     let huge = write(folder.path(), "huge.y4m", b"YUV4MPEG2 W7680 H4320 F30:1 C420\nFRAME\n");
     let deep = write(folder.path(), "deep.y4m", b"YUV4MPEG2 W64 H64 F30:1 C444p10\nFRAME\n");
     let truncated = write(folder.path(), "truncated.y4m", b"YUV4MPEG2 W64 H64 F30:1 C420\nFRAME\nonly this");
-    for clip in [missing, empty, garbage, headless, huge, deep, truncated] {
+    let still = write(folder.path(), "still.y4m", b"YUV4MPEG2 W64 H64 F0:1 C420\nFRAME\n");
+    for clip in [missing, empty, garbage, headless, huge, deep, truncated, still] {
         let output = loopback(&["--video", &format!("file:{clip}")]);
         assert_says(&output, 1, &clip);
         assert_says(&output, 1, "\"video_source\"");
@@ -87,6 +88,22 @@ fn an_odd_sized_clip_is_played() {
     }
     let clip = write(folder.path(), "odd.y4m", &clip);
     let output = loopback(&["--video", &format!("file:{clip}"), "--audio", "none"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    assert!(report["video"]["frames_rendered"].as_u64().unwrap() > 15, "{report}");
+}
+
+#[test]
+fn a_clip_that_is_cut_off_is_played_as_far_as_it_goes_and_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut clip = b"YUV4MPEG2 W64 H64 F30:1 C420\n".to_vec();
+    for frame in 0..3u8 {
+        clip.extend_from_slice(b"FRAME\n");
+        clip.resize(clip.len() + 64 * 64 * 3 / 2, 60 * frame + 16);
+    }
+    clip.truncate(clip.len() - 100);
+    let clip = write(folder.path(), "cut.y4m", &clip);
+    let output = loopback(&["--video", &format!("file:{clip}"), "--audio", "none"]);
+    assert_says(&output, 1, "it ends in the middle of picture 2; the 2 pictures before that are played");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     assert!(report["video"]["frames_rendered"].as_u64().unwrap() > 15, "{report}");
 }
