@@ -1,6 +1,7 @@
 //! Data channels (RFC 8831): messages beside the media.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -104,6 +105,7 @@ pub struct Channel {
     label: String,
     options: Option<ChannelOptions>,
     max_message: usize,
+    opened: Arc<AtomicBool>,
 }
 
 impl Channel {
@@ -113,7 +115,7 @@ impl Channel {
         options: Option<ChannelOptions>,
         max_message: usize,
     ) -> Self {
-        Self { inner, label, options, max_message }
+        Self { inner, label, options, max_message, opened: Arc::default() }
     }
 
     /// The name that its opener gave it.
@@ -159,7 +161,10 @@ impl Channel {
     pub async fn next_event(&self) -> Option<ChannelEvent> {
         loop {
             return Some(match self.inner.poll().await? {
-                DataChannelEvent::OnOpen => ChannelEvent::Open,
+                DataChannelEvent::OnOpen => {
+                    self.opened.store(true, Relaxed);
+                    ChannelEvent::Open
+                }
                 DataChannelEvent::OnMessage(message) if message.is_string => {
                     // Text that is not UTF-8 breaks RFC 8831; what can be read of it is kept.
                     ChannelEvent::Message(Message::Text(String::from_utf8_lossy(&message.data).into_owned()))
@@ -167,6 +172,8 @@ impl Channel {
                 DataChannelEvent::OnMessage(message) => {
                     ChannelEvent::Message(Message::Binary(message.data.freeze()))
                 }
+                // The protocol's own opening message counts as well, and may be acknowledged before it is answered.
+                DataChannelEvent::OnBufferedAmountLow if !self.opened.load(Relaxed) => continue,
                 DataChannelEvent::OnBufferedAmountLow => ChannelEvent::BufferedAmountLow,
                 DataChannelEvent::OnClose | DataChannelEvent::OnError => ChannelEvent::Closed,
                 _ => continue,

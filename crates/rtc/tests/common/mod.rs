@@ -1,6 +1,7 @@
 //! Two peers on this machine, with the signals between them carried by the test.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_media_types::{Codec, EncodedFrame, MediaClock, MediaTime};
@@ -8,6 +9,7 @@ use ahoy_rtc::{
     Channel, ConnectionState, LocalTrack, Path, Peer, PeerConfig, PeerEvent, PeerEvents, Phase, Politeness,
     RemoteTrack, RemoteTrackEvent, Signal,
 };
+use ahoy_testkit::UdpRelay;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -16,6 +18,21 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a signal's way does to it: change it, or drop it by returning nothing.
 pub type Carry = Box<dyn FnMut(Signal) -> Vec<Signal> + Send>;
+
+/// Sends everything that `from` says by way of `relay`.
+pub fn carry_over(relay: &Arc<UdpRelay>, from: ahoy_testkit::Side) -> Carry {
+    let relay = Arc::clone(relay);
+    Box::new(move |signal| match signal {
+        Signal::Description { kind, sdp } => {
+            vec![Signal::Description { kind, sdp: relay.rewrite_sdp(from, &sdp).unwrap() }]
+        }
+        Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } => {
+            let rewritten = relay.rewrite_candidate(from, &candidate).unwrap();
+            let over = |candidate| Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag };
+            rewritten.map(over).into_iter().collect()
+        }
+    })
+}
 
 /// Awaits `future` or fails the test.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
