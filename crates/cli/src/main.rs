@@ -35,6 +35,7 @@ impl From<Outcome> for ExitCode {
 }
 
 fn main() -> ExitCode {
+    ahoy_client::memory::give_back_early();
     let cli = Cli::parse();
     let log = LogOptions {
         stderr: cli.log,

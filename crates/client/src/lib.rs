@@ -14,4 +14,5 @@ mod switched;
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 pub use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 pub use ahoy_media::codec::OpusFrameDuration;
+pub use ahoy_media::memory;
 pub use loopback::Thresholds;
