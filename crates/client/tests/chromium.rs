@@ -149,6 +149,15 @@ fn needs_chromium_and_we_exchange_messages_on_channels_of_every_kind() {
             call.browser.call("channel", json!([label])).await;
             talk(&call, &seen, large).await;
         }
+        // Opened while the connection is busy, when the answer may overtake what the library does for a new channel.
+        for number in 0..20 {
+            let label = format!("another {number}");
+            let ours = call.peer.open_channel(label, ChannelOptions::default()).await.unwrap();
+            assert_eq!(within("opening", ours.next_event()).await, Some(ChannelEvent::Open));
+            ours.send_text("hello").await.unwrap();
+            assert_eq!(next_message(&ours).await, Message::Text("hello".to_owned()));
+        }
+        assert!(call.channels.try_recv().is_err(), "none of ours is taken for one of Chromium's");
         call.close().await;
     });
 }

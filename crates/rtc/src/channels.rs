@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
+use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit, RTCDataChannelState};
 
 use crate::error::RtcError;
 
@@ -105,7 +105,15 @@ pub struct Channel {
     label: String,
     options: Option<ChannelOptions>,
     max_message: usize,
-    opened: Arc<AtomicBool>,
+    told: Arc<Told>,
+}
+
+/// What the owner of a channel has been told.
+#[derive(Debug, Default)]
+struct Told {
+    open: AtomicBool,
+    /// The channel is open, and the library may have told nobody.
+    open_is_due: AtomicBool,
 }
 
 impl Channel {
@@ -115,7 +123,21 @@ impl Channel {
         options: Option<ChannelOptions>,
         max_message: usize,
     ) -> Self {
-        Self { inner, label, options, max_message, opened: Arc::default() }
+        Self { inner, label, options, max_message, told: Arc::default() }
+    }
+
+    /// A channel that this side has just opened. The library makes a channel first and listens to it afterwards: where the
+    /// other side answers in between, it takes the answer for a channel of that side's, and this one never hears of it.
+    pub(crate) async fn opened_here(
+        inner: Arc<dyn DataChannel>,
+        label: String,
+        options: ChannelOptions,
+        max_message: usize,
+    ) -> Self {
+        let is_open = matches!(inner.ready_state().await, Ok(RTCDataChannelState::Open));
+        let channel = Self::new(inner, label, Some(options), max_message);
+        channel.told.open_is_due.store(is_open, Relaxed);
+        channel
     }
 
     /// The name that its opener gave it.
@@ -159,12 +181,13 @@ impl Channel {
 
     /// The next event; `None` after [`ChannelEvent::Closed`] and when the connection ends.
     pub async fn next_event(&self) -> Option<ChannelEvent> {
+        if self.told.open_is_due.swap(false, Relaxed) && !self.told.open.swap(true, Relaxed) {
+            return Some(ChannelEvent::Open);
+        }
         loop {
             return Some(match self.inner.poll().await? {
-                DataChannelEvent::OnOpen => {
-                    self.opened.store(true, Relaxed);
-                    ChannelEvent::Open
-                }
+                DataChannelEvent::OnOpen if self.told.open.swap(true, Relaxed) => continue,
+                DataChannelEvent::OnOpen => ChannelEvent::Open,
                 DataChannelEvent::OnMessage(message) if message.is_string => {
                     // Text that is not UTF-8 breaks RFC 8831; what can be read of it is kept.
                     ChannelEvent::Message(Message::Text(String::from_utf8_lossy(&message.data).into_owned()))
@@ -173,7 +196,7 @@ impl Channel {
                     ChannelEvent::Message(Message::Binary(message.data.freeze()))
                 }
                 // The protocol's own opening message counts as well, and may be acknowledged before it is answered.
-                DataChannelEvent::OnBufferedAmountLow if !self.opened.load(Relaxed) => continue,
+                DataChannelEvent::OnBufferedAmountLow if !self.told.open.load(Relaxed) => continue,
                 DataChannelEvent::OnBufferedAmountLow => ChannelEvent::BufferedAmountLow,
                 DataChannelEvent::OnClose | DataChannelEvent::OnError => ChannelEvent::Closed,
                 _ => continue,

@@ -19,6 +19,9 @@ const MAX_REQUESTS: u8 = 10;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 /// A jump ahead by more packets than this is a new start and not a loss that could be repaired.
 const MAX_GAP: u64 = 512;
+/// Packets watched for at once, the latest: twice the longest repairable loss. More are a sender that skips numbers on
+/// purpose, each skip of which would cost a hundred times what it costs the sender.
+const MAX_MISSING: usize = 1024;
 /// Round trip assumed before one was measured: short, because a needless repetition costs one packet and a late one
 /// a freeze.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(60);
@@ -141,6 +144,9 @@ impl LossDetector {
             let due = now + self.reorder_wait;
             for lost in highest + 1..number {
                 self.missing.insert(lost, Missing { noticed: now, due, requested: None, requests: 0 });
+            }
+            while self.missing.len() > MAX_MISSING {
+                self.missing.pop_first();
             }
         }
         self.highest = Some(number);
@@ -271,5 +277,23 @@ mod tests {
             ..Default::default()
         });
         assert_eq!(stage.streams.keys().collect::<Vec<_>>(), [&5]);
+    }
+
+    proptest::proptest! {
+        /// Whatever numbers come in whatever order, what is remembered stays bounded and is given up in the end.
+        #[test]
+        fn any_sequence_is_survived_within_bounds(
+            packets in proptest::collection::vec((proptest::prelude::any::<u16>(), proptest::prelude::any::<bool>(), 0u64..50), 0..300),
+        ) {
+            let (mut detector, mut now) = (LossDetector::default(), Instant::now());
+            for (sequence, repeated, wait) in packets {
+                now += ms(wait);
+                detector.arrived(sequence, repeated, now);
+                proptest::prop_assert!(detector.take_due(now).len() <= detector.missing.len());
+                proptest::prop_assert!(detector.missing.len() <= MAX_MISSING);
+            }
+            detector.take_due(now + GIVE_UP_AFTER);
+            proptest::prop_assert!(detector.missing.is_empty());
+        }
     }
 }

@@ -100,4 +100,19 @@ mod tests {
             assert!(!after.message.has(&Attribute::Retransmission));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_payload_on_any_source_is_survived(
+            ssrc in 0u32..4, sequence: u16, payload in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        ) {
+            let length = payload.len();
+            let mut tagged = packet(ssrc, sequence, &[]);
+            let Packet::Rtp(rtp) = &mut tagged.message.packet else { panic!("RTP went in") };
+            rtp.payload = payload.into();
+            let out = stage().inbound(tagged, &mut Outbox::default()).unwrap();
+            let Packet::Rtp(rtp) = out.message.packet else { panic!("RTP comes out") };
+            proptest::prop_assert!(rtp.payload.len() <= length);
+        }
+    }
 }

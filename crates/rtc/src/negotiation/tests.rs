@@ -224,6 +224,29 @@ fn an_answer_that_does_not_fit_takes_the_offer_back() {
     assert_eq!(actions(&mut machine), [Action::Rollback, Action::Settled]);
 }
 
+proptest::proptest! {
+    /// Descriptions are rewritten and searched as text: whatever they hold, nothing but the role changes.
+    #[test]
+    fn any_description_is_survived(text in "(a=setup:(active|passive|x)?|a=ice-ufrag:|a=|\\PC|\r|\n|:){0,40}") {
+        let rewritten = with_setup(&text, Setup::Passive);
+        proptest::prop_assert_eq!(rewritten.lines().count(), text.lines().count());
+        for (before, after) in text.split('\n').zip(rewritten.split('\n')) {
+            if before.starts_with("a=setup:") {
+                proptest::prop_assert!(after.starts_with("a=setup:passive"));
+            } else {
+                proptest::prop_assert_eq!(before, after);
+            }
+        }
+        let mut machine = Negotiation::new(Politeness::Polite);
+        machine.handle(Input::Remote(Signal::Description { kind: DescriptionKind::Offer, sdp: text.clone() }), at(0));
+        machine.handle(Input::Answered { sdp: text.clone() }, at(1));
+        let candidate = Signal::Candidate { candidate: text.clone(), sdp_mid: None, sdp_mline_index: None, ufrag: Some(text.clone()) };
+        machine.handle(Input::Remote(candidate), at(2));
+        machine.handle(Input::Remote(Signal::Description { kind: DescriptionKind::Answer, sdp: text }), at(3));
+        actions(&mut machine);
+    }
+}
+
 /// Two machines joined by queues, with the library played by constants.
 mod pair {
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! The task that owns the library's connection: the only place that calls into it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
-use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
+use webrtc::data_channel::{DataChannel, RTCDataChannelId, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
@@ -63,6 +63,10 @@ pub(super) struct Actor {
     local_streams: Arc<LocalStreams>,
     remote_streams: Arc<RemoteStreams>,
     sending: Vec<Sending>,
+    /// Channels that this side opened.
+    own_channels: HashSet<RTCDataChannelId>,
+    /// Those of them that the library has announced as the other side's.
+    misannounced: Vec<Arc<dyn DataChannel>>,
     /// See [`Actor::offer_channels`].
     placeholder: Option<Arc<dyn DataChannel>>,
     /// Streams whose packets have come but whose track the library has not announced yet.
@@ -121,6 +125,8 @@ impl Actor {
             local_streams,
             remote_streams,
             sending: Vec::new(),
+            own_channels: HashSet::new(),
+            misannounced: Vec::new(),
             placeholder: None,
             arrived: HashMap::new(),
             local_generation: None,
@@ -255,7 +261,8 @@ impl Actor {
         let init = options.init()?;
         let made = self.connection.create_data_channel(&label, Some(init)).await;
         let inner = made.map_err(RtcError::Channel)?;
-        Ok(Channel::new(inner, label, Some(options), self.config.max_message_size as usize))
+        self.own_channels.insert(inner.id());
+        Ok(Channel::opened_here(inner, label, options, self.config.max_message_size as usize).await)
     }
 
     async fn on_library(&mut self, event: LibraryEvent) {
@@ -279,8 +286,12 @@ impl Actor {
                 self.arrived.insert(stream.ssrc.0, stream);
             }
             LibraryEvent::Track(track) => self.on_track(track).await,
+            // One of our own that was answered before the library listened to it; see `Channel::opened_here`. Dropping
+            // this handle would make the library deaf to the other one.
+            LibraryEvent::Channel(inner) if self.own_channels.contains(&inner.id()) => {
+                self.misannounced.push(inner);
+            }
             LibraryEvent::Channel(inner) => {
-                // Channels that this side opened are not announced.
                 let label = inner.label().await.unwrap_or_default();
                 let limit = self.config.max_message_size as usize;
                 self.emit(PeerEvent::Channel(Channel::new(inner, label, None, limit)));
