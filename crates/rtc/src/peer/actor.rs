@@ -1,5 +1,7 @@
 //! The task that owns the library's connection: the only place that calls into it.
 
+mod channels;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
-use webrtc::data_channel::{DataChannel, RTCDataChannelId, RTCDataChannelInit};
+use webrtc::data_channel::{DataChannel, RTCDataChannelId};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
@@ -25,7 +27,7 @@ use webrtc::rtp_transceiver::RtpSender;
 
 use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
-use crate::channels::{Channel, ChannelOptions, MAX_LABEL};
+use crate::channels::Channel;
 use crate::config::{self, PeerConfig};
 use crate::error::{LibraryError, RtcError};
 use crate::interceptors::{
@@ -41,10 +43,6 @@ use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
 
 /// How often the selected path is looked at. The library does not tell when it changes.
 const PATH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Stream of a channel that only this side knows and nobody uses: the last one that browsers have, far from those which
-/// are given out in turn.
-const PLACEHOLDER_STREAM: u16 = 1023;
 
 /// A local track and what negotiation must tell it.
 struct Sending {
@@ -67,7 +65,7 @@ pub(super) struct Actor {
     own_channels: HashSet<RTCDataChannelId>,
     /// Those of them that the library has announced as the other side's.
     misannounced: Vec<Arc<dyn DataChannel>>,
-    /// See [`Actor::offer_channels`].
+    /// See `offer_channels`.
     placeholder: Option<Arc<dyn DataChannel>>,
     /// Streams whose packets have come but whose track the library has not announced yet.
     arrived: HashMap<u32, RemoteStream>,
@@ -242,27 +240,6 @@ impl Actor {
         binding.connected(self.state == ConnectionState::Connected);
         self.sending.push(Sending { codec, sender, binding });
         Ok(local)
-    }
-
-    /// Sees to it that the first offer has a section for data channels. The library starts SCTP with the keys of the
-    /// DTLS handshake or never: a channel that is first negotiated during the call would not open.
-    async fn offer_channels(&mut self) -> Result<(), LibraryError> {
-        if self.placeholder.is_none() {
-            let init = RTCDataChannelInit { negotiated: Some(PLACEHOLDER_STREAM), ..Default::default() };
-            self.placeholder = Some(self.connection.create_data_channel("", Some(init)).await?);
-        }
-        Ok(())
-    }
-
-    async fn open_channel(&mut self, label: String, options: ChannelOptions) -> Result<Channel, RtcError> {
-        if label.len() > MAX_LABEL {
-            return Err(RtcError::ChannelOptions("its name is longer than 256 bytes"));
-        }
-        let init = options.init()?;
-        let made = self.connection.create_data_channel(&label, Some(init)).await;
-        let inner = made.map_err(RtcError::Channel)?;
-        self.own_channels.insert(inner.id());
-        Ok(Channel::opened_here(inner, label, options, self.config.max_message_size as usize).await)
     }
 
     async fn on_library(&mut self, event: LibraryEvent) {
