@@ -30,7 +30,7 @@ pub(crate) const CLIP_LENGTH: u32 = 120;
 pub(crate) const OUR_TONE: f64 = 440.0;
 /// The tone that Chromium sends.
 pub(crate) const THEIR_TONE: f64 = 660.0;
-/// What the pictures must keep of themselves on the way. Both encoders give more than 30 dB once they have settled.
+/// What the pictures must keep of themselves on the way.
 const LEAST_PSNR: f64 = 26.0;
 /// How far the mean colour of a quarter of the picture may be off, in steps of 256.
 const COLOR_TOLERANCE: f64 = 8.0;
