@@ -1,9 +1,15 @@
 //! The loopback bench: `ahoy-cli loopback` and a page in Chromium that calls itself, in turn, with the same clip, codec,
 //! size, rate and bitrate cap.
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ahoy_measure::stamp;
+use ahoy_media::scale::Scaler;
+use ahoy_media::y4m::{Y4mReader, Y4mWriter};
+use ahoy_media_types::{FrameId, FrameRate, FrameSize, I420Buffer, MediaTime};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
@@ -219,22 +225,27 @@ fn call_ours(case: &Case, seconds: u32, clip: &Path) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// The clip in the case's size, with a number in each picture by which Chromium's page tells one from the other.
+/// The clip in the case's size, with a number in each picture by which Chromium's page tells one from the other. Chromium
+/// plays it in a loop.
 fn stamp_clip(case: &Case, clip: &Path, folder: &Path) -> Result<PathBuf> {
-    /// Longer than the clip, so that every picture is there; it is played in a loop.
-    const SECONDS: &str = "5";
     let stamped = folder.join(format!("{}.y4m", case.name));
-    let status = Command::new(built_programs()?.join("ahoy-cli"))
-        .args(["--no-log-file", "capture", "--audio", "none", "--fps", "30", "--seconds", SECONDS])
-        .args(["--size", case.size, "--video", &format!("file:{}", clip.display())])
-        .arg("--video-out")
-        .arg(&stamped)
-        .stdout(Stdio::null())
-        .status()
-        .context("ahoy-cli can't be started")?;
-    if !status.success() {
-        bail!("the clip could not be prepared for Chromium");
+    let size: FrameSize = case.size.parse().context("the case's size is wrong")?;
+    let input = File::open(clip).context("the test clip can't be read")?;
+    let mut clip = Y4mReader::new(BufReader::new(input)).context("the test clip can't be read")?;
+    let output = BufWriter::new(File::create(&stamped).context("there is no room for the prepared clip")?);
+    let mut output = Y4mWriter::new(output, size, FrameRate::FPS_30)?;
+    let (mut scaler, mut original) = (Scaler::new(), I420Buffer::black(clip.header().size));
+    let mut picture = I420Buffer::black(size);
+    let mut number = 0;
+    while clip.next_frame(Some(&mut original))? {
+        scaler.fit(&original, &mut picture);
+        if !stamp::draw(&mut picture, FrameId(number), MediaTime::ZERO) {
+            bail!("pictures of {size} are too small for numbers");
+        }
+        output.write_frame(&picture)?;
+        number += 1;
     }
+    output.finish()?.into_inner().context("there is no room for the prepared clip")?;
     Ok(stamped)
 }
 
