@@ -8,6 +8,7 @@ pub mod diagnostics;
 pub mod loopback;
 pub mod picture_socket;
 pub mod pipeline;
+pub mod settings;
 mod sentence;
 mod switched;
 
