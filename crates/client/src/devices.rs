@@ -7,6 +7,7 @@ use serde::Serialize;
 /// The machine's cameras, microphones and speakers. A kind that can't be listed leaves a sentence instead, so that one
 /// broken driver doesn't hide the others.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Devices {
     /// Cameras.
     pub cameras: Vec<Camera>,
@@ -20,6 +21,7 @@ pub struct Devices {
 
 /// A camera.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Camera {
     /// What to ask for it by: `camera:ID`.
     pub id: String,
@@ -31,6 +33,7 @@ pub struct Camera {
 
 /// A microphone or speaker.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct SoundDevice {
     /// What to ask for it by: `mic:ID` or `speaker:ID`.
     pub id: String,

@@ -3,13 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod desk;
 pub mod devices;
 pub mod diagnostics;
 pub mod loopback;
 pub mod picture_socket;
 pub mod pipeline;
-pub mod settings;
 mod sentence;
+pub mod settings;
 mod switched;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};

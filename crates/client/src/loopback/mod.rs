@@ -10,9 +10,9 @@ mod ledger;
 mod live;
 mod losses;
 mod meter;
-mod preview;
 mod recording;
 mod report;
+mod self_view;
 mod session;
 mod video_leg;
 
@@ -38,6 +38,8 @@ pub use ahoy_rtc::Signal;
 
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 use ahoy_media::capture::VideoSourceSpec;
+pub(crate) use self_view::SelfView;
+
 use live::Rates;
 use session::Session;
 

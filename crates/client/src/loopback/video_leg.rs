@@ -16,9 +16,9 @@ use super::ledger::{Glance, Ledger, Totals};
 use super::live::{CallDevice, Counters};
 use super::losses::Losses;
 use super::meter::{Findings, MeterInput, Sample};
-use super::preview::Preview;
 use super::recording::PictureRecording;
 use super::report::{Problem, VideoReport, problem, round};
+use super::self_view::SelfView;
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoOutput, VideoTap,
@@ -91,7 +91,7 @@ impl VideoLeg {
         let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
         let watch = match &config.screen {
             Screen::Measured => Watch::Meter(meter.clone()),
-            Screen::Window(socket) => Watch::Window(Box::new(Preview::new(socket))),
+            Screen::Window(socket) => Watch::Window(Box::new(SelfView::new(socket))),
         };
         let tap = SourceTap { ledger: ledger.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
@@ -355,7 +355,7 @@ struct SourceTap {
 /// Who looks at one's own pictures.
 enum Watch {
     Meter(MeterInput),
-    Window(Box<Preview>),
+    Window(Box<SelfView>),
 }
 
 impl VideoTap for SourceTap {

@@ -16,6 +16,7 @@ const TOKEN_BYTES: usize = 32;
 
 /// Where and with what to connect.
 #[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Access {
     /// The WebSocket's address.
     pub url: String,

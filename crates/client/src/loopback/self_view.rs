@@ -12,13 +12,13 @@ const WIDTH: u32 = 640;
 const HEIGHT: u32 = 360;
 
 /// Shows captured frames in the window, reduced, as plain pictures.
-pub(crate) struct Preview {
+pub(crate) struct SelfView {
     pictures: PictureSender,
     scaler: Scaler,
     pool: FramePool,
 }
 
-impl Preview {
+impl SelfView {
     /// Opens the window's local stream.
     pub(crate) fn new(socket: &PictureSocket) -> Self {
         // A page that is slow loses pictures and nothing else, so there is nothing to hear.

@@ -1,0 +1,178 @@
+//! Camera and microphone before a call: one's own picture, and whether one can be heard.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Duration;
+
+use ahoy_media::audio::{
+    AudioCapture, AudioError, AudioEvent, AudioSourceSpec, BlockConsumer, start_audio_source,
+};
+use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
+use ahoy_media::slot::{LatestSlot, Taken};
+use ahoy_media_types::{AudioBlock, MediaClock, VideoFrame};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{DeskEvent, DeskListener, call};
+use crate::loopback::SelfView;
+use crate::picture_socket::PictureSocket;
+use crate::sentence::sentence;
+use crate::settings::Settings;
+use crate::switched::{News, Switched};
+
+/// Blocks of sound in one level: 50 ms, twenty levels a second.
+const BLOCKS: u32 = 5;
+/// Samples from here on are taken as cut off by the microphone.
+const CLIPPED: f32 = 0.99;
+/// How often the devices are looked after.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the picture's thread looks whether it is still needed.
+const IDLE_WAKE: Duration = Duration::from_millis(200);
+
+/// How loud the microphone is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct MicrophoneLevel {
+    /// Loudest sample of the last 50 ms, 0.0 to 1.0.
+    pub level: f32,
+    /// Whether it was too loud for the microphone.
+    pub clipped: bool,
+}
+
+/// What keeps a preview from showing more: sentences that say what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PreviewTrouble {
+    /// Why there is no picture.
+    pub camera: Option<String>,
+    /// Why there is no sound.
+    pub microphone: Option<String>,
+}
+
+/// A running preview.
+pub(super) struct Preview {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+    frames: LatestSlot<VideoFrame>,
+    painter: Option<thread::JoinHandle<()>>,
+}
+
+impl Preview {
+    pub(super) fn start(
+        settings: &Settings,
+        socket: &PictureSocket,
+        clock: MediaClock,
+        listener: DeskListener,
+    ) -> Self {
+        let frames = LatestSlot::new();
+        let (format, slot) = (call::format(settings), frames.clone());
+        let mut camera: Camera = Switched::new(Arc::new(move |spec: &VideoSourceSpec, events| {
+            start_video(spec, format, Stamping::Off, clock, slot.clone(), events)
+        }));
+        camera.want(Some(call::camera(settings)));
+        let told = Arc::clone(&listener);
+        let mut microphone: Microphone =
+            Switched::new(Arc::new(move |spec: &AudioSourceSpec, events: SyncSender<AudioEvent>| {
+                start_audio_source(spec, clock, level_meter(Arc::clone(&listener)), events)
+            }));
+        microphone.want(Some(call::microphone(settings)));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(look_after(camera, microphone, told, stopped));
+        let (mut view, pictures) = (SelfView::new(socket), frames.clone());
+        let painter = thread::Builder::new().name("ahoy-preview".into()).spawn(move || {
+            loop {
+                match pictures.take_timeout(IDLE_WAKE) {
+                    Taken::Value(frame) => view.show(&frame),
+                    Taken::TimedOut => {}
+                    Taken::Closed => return,
+                }
+            }
+        });
+        if let Err(error) = &painter {
+            tracing::error!(%error, "there is no thread for the preview");
+        }
+        Self { stop, task, frames, painter: painter.ok() }
+    }
+
+    /// Ends it; returns when the devices are let go.
+    pub(super) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Preview {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.frames.close();
+        if let Some(painter) = self.painter.take()
+            && painter.join().is_err()
+        {
+            tracing::error!("the preview's thread had panicked");
+        }
+    }
+}
+
+type Camera = Switched<VideoSourceSpec, VideoCapture, CaptureEvent, CaptureError>;
+type Microphone = Switched<AudioSourceSpec, AudioCapture, AudioEvent, AudioError>;
+
+/// Tells how loud each 50 ms of sound are.
+fn level_meter(listener: DeskListener) -> BlockConsumer {
+    let (mut level, mut blocks) = (0.0_f32, 0);
+    Box::new(move |block: AudioBlock| {
+        level = block.samples.iter().fold(level, |level, sample| level.max(sample.abs()));
+        blocks += 1;
+        if blocks == BLOCKS {
+            listener(DeskEvent::Level(MicrophoneLevel { level: level.min(1.0), clipped: level >= CLIPPED }));
+            (level, blocks) = (0.0, 0);
+        }
+    })
+}
+
+async fn look_after(
+    mut camera: Camera,
+    mut microphone: Microphone,
+    listener: DeskListener,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut tick = tokio::time::interval(TICK);
+    let mut trouble = PreviewTrouble::default();
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        }
+        let before = trouble.clone();
+        for news in camera.look().await {
+            let told = match news {
+                News::Opened | News::Event(CaptureEvent::Recovered) => None,
+                News::Failed(error) => Some(error.to_string()),
+                News::Event(CaptureEvent::Lost { reason }) => Some(reason.to_string()),
+                News::Event(
+                    CaptureEvent::Started { .. } | CaptureEvent::Warning(_) | CaptureEvent::Ended,
+                ) => {
+                    continue;
+                }
+            };
+            trouble.camera = told.map(|text| sentence(&text));
+        }
+        for news in microphone.look().await {
+            let told = match news {
+                News::Opened | News::Event(AudioEvent::Recovered) => None,
+                News::Failed(error) => Some(error.to_string()),
+                News::Event(AudioEvent::Lost { reason }) => Some(reason.to_string()),
+                News::Event(AudioEvent::Started { .. } | AudioEvent::Underrun(_) | AudioEvent::Ended) => {
+                    continue;
+                }
+            };
+            trouble.microphone = told.map(|text| sentence(&text));
+        }
+        if trouble != before {
+            listener(DeskEvent::Preview(trouble.clone()));
+        }
+    }
+    camera.close().await;
+    microphone.close().await;
+}
