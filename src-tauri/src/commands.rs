@@ -1,9 +1,13 @@
-//! The commands the window can call, and the data they exchange.
+//! The commands the window can call. Each passes on what the window sent and maps the error to a code.
 //!
-//! `ui/src/backend/bindings.ts` is generated from the types in this file; a test below keeps the two equal.
+//! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
+use ahoy_client::desk::{Desk, DeskError};
+use ahoy_client::devices::Devices;
+use ahoy_client::picture_socket::Access;
+use ahoy_client::settings::{Settings, SettingsChange};
 use serde::Serialize;
-use tauri::AppHandle;
+use tauri::{AppHandle, State};
 
 /// What the window shows about the running program, and what a bug report needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,6 +48,16 @@ enum AppInfoError {
 pub enum ErrorCode {
     /// The system's web view does not tell its version.
     WebviewVersionUnknown,
+    /// The settings were not changed.
+    Settings,
+    /// The speaker can't be opened.
+    Speaker,
+    /// There was no call.
+    Call,
+    /// A call is running.
+    Busy,
+    /// No call is running.
+    NoCall,
 }
 
 /// A failed command: the code is for the window's decisions, the message is a sentence for people and logs.
@@ -65,19 +79,136 @@ impl From<AppInfoError> for CommandError {
     }
 }
 
+impl From<DeskError> for CommandError {
+    fn from(error: DeskError) -> Self {
+        let code = match error {
+            DeskError::Settings(_) => ErrorCode::Settings,
+            DeskError::Speaker(_) => ErrorCode::Speaker,
+            DeskError::Call(_) => ErrorCode::Call,
+            DeskError::Busy => ErrorCode::Busy,
+            DeskError::NoCall => ErrorCode::NoCall,
+        };
+        Self { code, message: ahoy_client::sentence(&error.to_string()) }
+    }
+}
+
+type CommandResult<T> = Result<T, CommandError>;
+
 /// Tells the window what it is running.
 ///
 /// # Errors
 /// [`ErrorCode::WebviewVersionUnknown`] when the web view does not tell its version.
 #[tauri::command]
-pub fn app_info(app: AppHandle) -> Result<AppInfo, CommandError> {
+pub fn app_info(app: AppHandle) -> CommandResult<AppInfo> {
     Ok(AppInfo::collect(&app)?)
+}
+
+/// The settings as they are.
+#[tauri::command]
+pub fn settings(desk: State<'_, Desk>) -> Settings {
+    desk.settings()
+}
+
+/// Changes settings; the desk follows.
+///
+/// # Errors
+/// [`ErrorCode::Settings`].
+#[tauri::command]
+pub async fn change_settings(desk: State<'_, Desk>, change: SettingsChange) -> CommandResult<Settings> {
+    Ok(desk.change_settings(change).await?)
+}
+
+/// The machine's devices.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn devices(desk: State<'_, Desk>) -> CommandResult<Devices> {
+    Ok(desk.devices().await)
+}
+
+/// Shows the camera and listens to the microphone without a call.
+///
+/// # Errors
+/// [`ErrorCode::Busy`] during a call.
+#[tauri::command]
+pub async fn start_preview(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.start_preview().await?)
+}
+
+/// Lets camera and microphone go.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn stop_preview(desk: State<'_, Desk>) -> CommandResult<()> {
+    desk.stop_preview().await;
+    Ok(())
+}
+
+/// Plays a sound; returns when it has been heard.
+///
+/// # Errors
+/// [`ErrorCode::Speaker`].
+#[tauri::command]
+pub async fn test_speaker(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.test_speaker().await?)
+}
+
+/// Starts a test call.
+///
+/// # Errors
+/// [`ErrorCode::Busy`] while there is one.
+#[tauri::command]
+pub async fn start_test_call(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.start_test_call().await?)
+}
+
+/// Ends the call, if there is one.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn hang_up(desk: State<'_, Desk>) -> CommandResult<()> {
+    desk.hang_up().await;
+    Ok(())
+}
+
+/// Holds one's own sound back, or lets it go again.
+///
+/// # Errors
+/// [`ErrorCode::NoCall`].
+#[tauri::command]
+pub async fn set_muted(desk: State<'_, Desk>, muted: bool) -> CommandResult<()> {
+    Ok(desk.set_muted(muted).await?)
+}
+
+/// Switches the camera off or on.
+///
+/// # Errors
+/// [`ErrorCode::NoCall`].
+#[tauri::command]
+pub async fn set_camera_on(desk: State<'_, Desk>, on: bool) -> CommandResult<()> {
+    Ok(desk.set_camera_on(on).await?)
+}
+
+/// What the page needs to draw one stream of pictures.
+#[tauri::command]
+pub fn media_access(desk: State<'_, Desk>) -> Access {
+    desk.picture_access()
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use ahoy_client::desk::{CallSummary, DeskEvent, MicrophoneLevel, PreviewTrouble};
+    use ahoy_client::devices::{Camera, SoundDevice};
+    use ahoy_client::loopback::{
+        AudioStats, CallDevice, CallPhase, CallSnapshot, CallStats, DeviceStanding, NetworkStats, Problem,
+        StageStats, VideoStats,
+    };
+    use ahoy_client::settings::{Language, PictureSize, Theme};
     use ts_rs::{Config, TS};
 
     use super::*;
@@ -85,7 +216,34 @@ mod tests {
     /// The generated file's whole text.
     fn bindings() -> String {
         let config = Config::new();
-        let types = [AppInfo::decl(&config), ErrorCode::decl(&config), CommandError::decl(&config)];
+        let types = [
+            AppInfo::decl(&config),
+            ErrorCode::decl(&config),
+            CommandError::decl(&config),
+            Settings::decl(&config),
+            SettingsChange::decl(&config),
+            Language::decl(&config),
+            Theme::decl(&config),
+            PictureSize::decl(&config),
+            Devices::decl(&config),
+            Camera::decl(&config),
+            SoundDevice::decl(&config),
+            Access::decl(&config),
+            DeskEvent::decl(&config),
+            CallSnapshot::decl(&config),
+            CallPhase::decl(&config),
+            CallDevice::decl(&config),
+            DeviceStanding::decl(&config),
+            Problem::decl(&config),
+            CallStats::decl(&config),
+            VideoStats::decl(&config),
+            AudioStats::decl(&config),
+            NetworkStats::decl(&config),
+            StageStats::decl(&config),
+            CallSummary::decl(&config),
+            MicrophoneLevel::decl(&config),
+            PreviewTrouble::decl(&config),
+        ];
         let mut text =
             String::from("// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate\n");
         for declaration in types {
@@ -110,5 +268,10 @@ mod tests {
         let json = serde_json::to_value(&error).expect("plain data");
         assert_eq!(json["code"], "webview_version_unknown");
         assert!(json["message"].as_str().is_some_and(|text| text.ends_with('.')), "{json}");
+        let busy = CommandError::from(DeskError::Busy);
+        assert_eq!(
+            (busy.code, busy.message.as_str()),
+            (ErrorCode::Busy, "A test call is running: hang it up first")
+        );
     }
 }

@@ -1,21 +1,104 @@
 //! The shell: opens the window and answers its commands.
 //!
-//! Nothing is decided here. A command parses what the window sent, calls the crate that knows the answer and maps
-//! its error to a code. This is the only package that sees Tauri.
+//! Nothing is decided here. A command passes on what the window sent to the desk (`ahoy_client::desk`) and maps its error
+//! to a code. This is the only package that sees Tauri.
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
+use ahoy_client::Stamping;
+use ahoy_client::desk::{Desk, DeskOptions};
+use ahoy_client::diagnostics::{self, LogGuard, LogOptions};
 use anyhow::Context as _;
+use tauri::{App, AppHandle, Manager as _, RunEvent};
 
 pub mod commands;
+pub mod events;
+
+/// Pages that may draw pictures: the window's own, by the names that the systems' web views give it.
+const ORIGINS: [&str; 2] = ["tauri://localhost", "http://tauri.localhost"];
+/// The window's page while it is developed with Vite.
+const DEVELOPMENT_ORIGIN: &str = "http://127.0.0.1:1420";
+/// Set to anything, lets pictures carry their number and capture time, for tests that look at the window.
+const STAMPED: &str = "AHOY_STAMP_PICTURES";
+/// How long letting the devices go may take when the window closes. A driver that hangs must not keep it open.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Opens the window and serves it until the person closes it.
 ///
 /// # Errors
 /// When the system has no display or no web view to open a window with.
 pub fn run() -> anyhow::Result<()> {
-    tauri::Builder::default()
-        .invoke_handler(tauri::generate_handler![commands::app_info])
-        .run(tauri::generate_context!())
-        .context("Ahoy could not open its window")
+    ahoy_client::memory::give_back_early();
+    // Without a log there is still a program.
+    let log = start_log();
+    let app = tauri::Builder::default()
+        .plugin(tauri_plugin_single_instance::init(|app, _, _| show_window(app)))
+        .plugin(tauri_plugin_window_state::Builder::default().build())
+        .setup(|app| open_desk(app).map_err(Into::into))
+        .invoke_handler(tauri::generate_handler![
+            commands::app_info,
+            commands::settings,
+            commands::change_settings,
+            commands::devices,
+            commands::start_preview,
+            commands::stop_preview,
+            commands::test_speaker,
+            commands::start_test_call,
+            commands::hang_up,
+            commands::set_muted,
+            commands::set_camera_on,
+            commands::media_access,
+        ])
+        .build(tauri::generate_context!())
+        .context("Ahoy could not open its window")?;
+    app.run(|app, event| {
+        if let RunEvent::Exit = event {
+            close_desk(app);
+        }
+    });
+    drop(log);
+    Ok(())
+}
+
+/// A second start brings the first one's window to the front.
+fn show_window(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window("main") {
+        // Each may be refused by the system; then the window stays where it is.
+        let _ = window.unminimize();
+        let _ = window.show();
+        let _ = window.set_focus();
+    }
+}
+
+fn open_desk(app: &App) -> anyhow::Result<()> {
+    let folder = app.path().app_config_dir().context("this system has no place for settings")?;
+    let mut origins: Vec<String> = ORIGINS.map(str::to_owned).into();
+    if tauri::is_dev() {
+        origins.push(DEVELOPMENT_ORIGIN.to_owned());
+    }
+    let stamping = match std::env::var_os(STAMPED) {
+        Some(_) => Stamping::On,
+        None => Stamping::Off,
+    };
+    let options = DeskOptions { settings: folder.join("settings.json"), origins, stamping };
+    let desk = tauri::async_runtime::block_on(Desk::open(options, events::to_window(app.handle().clone())))?;
+    app.manage(desk);
+    Ok(())
+}
+
+fn close_desk(app: &AppHandle) {
+    let desk = app.state::<Desk>();
+    let closed = tauri::async_runtime::block_on(async { tokio::time::timeout(CLOSING, desk.close()).await });
+    if closed.is_err() {
+        tracing::warn!("a device was not let go in time");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log to tell it to")]
+fn start_log() -> Option<LogGuard> {
+    let options =
+        LogOptions { stderr: "warn".into(), file: "info".into(), folder: diagnostics::log_folder() };
+    diagnostics::start(&options).map_err(|error| eprintln!("Ahoy keeps no log: {error}")).ok()
 }

@@ -14,7 +14,8 @@ pub mod settings;
 mod switched;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
-pub use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
+pub use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
 pub use ahoy_media::codec::OpusFrameDuration;
 pub use ahoy_media::memory;
 pub use loopback::Thresholds;
+pub use sentence::sentence;

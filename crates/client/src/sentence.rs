@@ -1,7 +1,7 @@
 //! Errors as sentences of their own.
 
 /// `text` with a capital letter at its start: errors are written to follow a name and a colon, reports begin with them.
-pub(crate) fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
