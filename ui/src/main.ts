@@ -7,6 +7,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { connectBackend } from './backend';
 import { chooseMessages } from './messages';
+import { applyTheme } from './state/theme';
 
 const target = document.getElementById('app');
 if (!target) throw new Error('index.html has no #app element');
@@ -14,4 +15,6 @@ if (!target) throw new Error('index.html has no #app element');
 const { language, messages } = chooseMessages(navigator.languages);
 document.documentElement.lang = language;
 
-mount(App, { target, props: { backend: connectBackend(), messages } });
+applyTheme('system');
+
+mount(App, { target, props: { backend: await connectBackend(), messages } });

@@ -10,7 +10,7 @@ import Welcome from './Welcome.svelte';
 const info: AppInfo = { version: '7.8.9', system: 'linux', architecture: 'x86_64', webview: '2.50.6' };
 
 function answering(appInfo: Backend['appInfo']): Backend {
-  return { appInfo };
+  return { appInfo } as Backend;
 }
 
 function show(backend: Backend, messages = en) {
