@@ -46,6 +46,8 @@ const pairs: [string, string][] = [
   ['danger', 'surface'],
   ['danger', 'danger-soft'],
   ['on-danger', 'danger'],
+  ['on-hang-up', 'hang-up'],
+  ['on-hang-up', 'hang-up-hover'],
   ['on-danger', 'danger-hover'],
   ['text', 'hover'],
   ['text', 'accent-soft'],
