@@ -25,8 +25,11 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
-    include: ['src/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
     // A test reads the colours from their style sheet; Vitest would give it an empty one.
     css: true,
+    // Nothing takes long; a machine that does other things meanwhile is not a failure.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
   },
 });

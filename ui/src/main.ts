@@ -4,14 +4,13 @@ import './styles/base.css';
 
 import { mount } from 'svelte';
 
-import App from './App.svelte';
 import { connectBackend } from './backend';
-import { chooseMessages } from './messages';
+import Start from './Start.svelte';
+import { applyTheme } from './state/theme';
 
 const target = document.getElementById('app');
 if (!target) throw new Error('index.html has no #app element');
 
-const { language, messages } = chooseMessages(navigator.languages);
-document.documentElement.lang = language;
-
-mount(App, { target, props: { backend: connectBackend(), messages } });
+// Until the settings say otherwise.
+applyTheme('system');
+mount(Start, { target, props: { connect: connectBackend } });

@@ -6,26 +6,28 @@ const css = tokens.replaceAll(/\/\*.*?\*\//gs, '');
 
 type Colours = Map<string, string>;
 
-/** The colours that one block declares; `query` is its media query, empty for the default block. */
-function declared(query: string): Colours {
-  const start = query ? css.indexOf(`@media ${query} {`) : 0;
-  expect(start, query).toBeGreaterThanOrEqual(0);
-  const block = css.slice(css.indexOf(':root {', start));
-  const body = block.slice(0, block.indexOf('}'));
+/** The colours that one block declares: `selector` within the media query `query`, or outside of any. */
+function declared(selector: string, query = ''): Colours {
+  const within = query ? css.indexOf(`@media ${query} {`) : 0;
+  expect(within, query).toBeGreaterThanOrEqual(0);
+  const start = css.indexOf(`${selector} {`, within);
+  expect(start, selector).toBeGreaterThanOrEqual(0);
+  const body = css.slice(start, css.indexOf('}', start));
   return new Map(
     [...body.matchAll(/--color-([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name!, value!]),
   );
 }
 
-const light = declared('');
-const dark = new Map([...light, ...declared('(prefers-color-scheme: dark)')]);
-const more = declared('(prefers-contrast: more)');
-const darkMore = declared('(prefers-contrast: more) and (prefers-color-scheme: dark)');
+const DARK = "[data-theme='dark']";
+const MORE = '(prefers-contrast: more)';
+const light = declared(':root');
+const dark = new Map([...light, ...declared(DARK)]);
+const more = declared(':root', MORE);
 const themes: Record<string, { colours: Colours; least: number }> = {
   light: { colours: light, least: 4.5 },
   dark: { colours: dark, least: 4.5 },
   'light, more contrast': { colours: new Map([...light, ...more]), least: 7 },
-  'dark, more contrast': { colours: new Map([...dark, ...more, ...darkMore]), least: 7 },
+  'dark, more contrast': { colours: new Map([...dark, ...more, ...declared(DARK, MORE)]), least: 7 },
 };
 
 /** Text colours and the grounds they appear on. */
@@ -41,6 +43,22 @@ const pairs: [string, string][] = [
   ['positive', 'positive-soft'],
   ['notice', 'notice-soft'],
   ['danger', 'canvas'],
+  ['danger', 'surface'],
+  ['danger', 'danger-soft'],
+  ['on-danger', 'danger'],
+  ['on-hang-up', 'hang-up'],
+  ['on-hang-up', 'hang-up-hover'],
+  ['on-danger', 'danger-hover'],
+  ['text', 'hover'],
+  ['text', 'accent-soft'],
+  ['text', 'notice-soft'],
+  ['text', 'danger-soft'],
+  ['text', 'positive-soft'],
+  ['accent', 'surface'],
+  ['accent', 'canvas'],
+  ['accent', 'accent-soft'],
+  ['on-sun', 'sun'],
+  ['on-sun', 'sun-hover'],
   ['on-sea', 'sea-high'],
   ['on-sea', 'sea-deep'],
   ['on-sea-muted', 'sea-high'],
@@ -72,7 +90,13 @@ describe.each(Object.entries(themes))('the %s theme', (_, { colours, least }) =>
     expect(contrast(of(colours, text), of(colours, ground))).toBeGreaterThanOrEqual(least);
   });
 
-  it('shows where the keyboard is (WCAG 1.4.11: 3 to 1)', () => {
-    expect(contrast(of(colours, 'focus'), of(colours, 'surface'))).toBeGreaterThanOrEqual(3);
+  it.each([
+    ['focus', 'surface'],
+    ['focus', 'canvas'],
+    ['control-border', 'surface'],
+    ['level', 'sunken'],
+    ['route', 'surface'],
+  ])('shows the shape of %s on %s (WCAG 1.4.11: 3 to 1)', (shape, ground) => {
+    expect(contrast(of(colours, shape), of(colours, ground))).toBeGreaterThanOrEqual(3);
   });
 });

@@ -1,0 +1,50 @@
+import type { Messages } from '.';
+
+/** Numbers with their units, as the language writes them. */
+export class Numbers {
+  readonly #language: string;
+  readonly #units: Messages['units'];
+
+  constructor(language: string, units: Messages['units']) {
+    this.#language = language;
+    this.#units = units;
+  }
+
+  fps = (value: number) => this.#units.fps(this.#digits(value));
+
+  milliseconds = (value: number | null) =>
+    value === null ? this.#units.notMeasured : this.#units.milliseconds(this.#digits(value));
+
+  /** For stages, where a tenth of a millisecond counts. */
+  fineMilliseconds = (value: number) => this.#units.milliseconds(this.#digits(value, value < 10 ? 1 : 0));
+
+  bitrate = (kilobits: number) =>
+    kilobits < 1000
+      ? this.#units.kilobits(this.#digits(kilobits))
+      : this.#units.megabits(this.#digits(kilobits / 1000, 1));
+
+  percent = (value: number) =>
+    (value / 100).toLocaleString(this.#language, {
+      style: 'percent',
+      maximumFractionDigits: value < 10 ? 1 : 0,
+    });
+
+  megabytes = (value: number) => this.#units.megabytes(this.#digits(value));
+
+  count = (value: number) => this.#digits(value);
+
+  #digits(value: number, fraction = 0): string {
+    return value.toLocaleString(this.#language, {
+      minimumFractionDigits: fraction,
+      maximumFractionDigits: fraction,
+    });
+  }
+}
+
+/** Seconds as a clock shows them: 0:07, 12:34, 1:00:05. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
+}

@@ -1,0 +1,14 @@
+import type { CallStats } from '../backend';
+
+export type Quality = 'good' | 'fair' | 'poor';
+
+/** How good the call is for the person in it, from its newest numbers. */
+export function quality({ video, audio, network }: CallStats, cameraOn: boolean): Quality {
+  // A picture that is not taken can't be late or missing.
+  const shown = cameraOn && video.fps_captured > 0 ? video.fps_shown / video.fps_captured : 1;
+  const late = Math.max((cameraOn ? video.latency_ms : null) ?? 0, audio.delay_ms ?? 0);
+  // ITU-T G.114: up to 150 ms nobody notices, above 400 ms people talk into each other's sentences.
+  if (network.loss_percent > 8 || audio.concealed_percent > 8 || shown < 0.6 || late > 400) return 'poor';
+  if (network.loss_percent > 2 || audio.concealed_percent > 2 || shown < 0.85 || late > 200) return 'fair';
+  return 'good';
+}

@@ -1,0 +1,138 @@
+import type { Page } from 'playwright-core';
+
+import type { CallStats } from '../../src/backend';
+import { en } from '../../src/messages/en';
+import { zh } from '../../src/messages/zh';
+import { commandError, devices, noDevices, report, running, stats, type Script } from '../scripted-backend';
+
+export interface Scene {
+  script?: Script;
+  /** How loud the microphone is. */
+  level?: number;
+  stats?: (at: number) => CallStats;
+  /** Pictures that have to be painted before the scene is complete. */
+  tiles?: number;
+  /** From the first view to the one that is wanted, as a person would go. */
+  go?: (page: Page, text: typeof en) => Promise<void>;
+}
+
+const firstRun = { first_run_done: false, name: '' };
+const call = { ...running, started_ms_ago: 83_000 };
+
+async function startCall(page: Page, text: typeof en) {
+  await page.getByRole('button', { name: text.home.testCall }).click();
+  await page.evaluate(() => document.dispatchEvent(new Event('numbers')));
+}
+
+async function openSettings(page: Page, text: typeof en, tab: keyof typeof en.settings.pages) {
+  await page.getByRole('button', { name: text.home.settings, exact: true }).click();
+  await page.getByRole('tab', { name: text.settings.pages[tab] }).click();
+  await page.mouse.move(0, 0);
+}
+
+/** A network that loses packets: pictures are missing from the stage of receiving on. */
+function lossy(at: number): CallStats {
+  const numbers = stats(at);
+  const { video, network } = numbers;
+  network.loss_percent = 4 + Math.sin(at / 4) * 1.5;
+  network.jitter_ms = 28 + Math.sin(at / 3) * 9;
+  video.fps_received = 21;
+  video.fps_decoded = 20.6;
+  video.fps_shown = 20.4 + Math.sin(at) * 2;
+  video.latency_ms = 228 + Math.sin(at / 6) * 30;
+  video.freezes = 3;
+  return numbers;
+}
+
+export const scenes = {
+  'first-run': { script: { settings: firstRun }, level: 0.16, tiles: 1 },
+  'first-run-busy': {
+    script: { settings: firstRun, failing: { startPreview: commandError('camera_busy') } },
+  },
+  home: {},
+  'home-nothing-found': { script: { devices: noDevices } },
+  call: { script: { snapshot: call }, tiles: 2, go: startCall },
+  'call-camera-off': {
+    script: {
+      snapshot: {
+        ...call,
+        muted: true,
+        camera_on: false,
+        camera: { state: 'off', name: null, message: null },
+      },
+    },
+    go: startCall,
+  },
+  'call-numbers': {
+    script: { snapshot: call },
+    stats: lossy,
+    tiles: 2,
+    async go(page, text) {
+      await startCall(page, text);
+      await page.getByRole('button', { name: text.common.close, exact: true }).click();
+      await page.keyboard.press('s');
+      await page.mouse.move(0, 0);
+    },
+  },
+  'call-plugin-missing': { script: { snapshot: call }, tiles: 2, go: startCall },
+  'call-devices': {
+    script: { snapshot: call },
+    tiles: 2,
+    async go(page, text) {
+      await startCall(page, text);
+      await page.getByRole('button', { name: text.call.devices }).click();
+      await page.mouse.move(0, 0);
+    },
+  },
+  summary: {
+    script: { snapshot: call },
+    async go(page, text) {
+      await startCall(page, text);
+      await page.getByRole('button', { name: text.call.hangUp }).click();
+    },
+  },
+  'summary-bad': {
+    script: {
+      snapshot: call,
+      report: {
+        ...report,
+        ok: false,
+        problems: [{ code: 'no_microphone', message: '' }],
+        audio_delay_ms: null,
+        freezes: 4,
+        fps: 22.4,
+      },
+    },
+    async go(page, text) {
+      await startCall(page, text);
+      await page.getByRole('button', { name: text.call.hangUp }).click();
+    },
+  },
+  'settings-general': { go: (page, text) => openSettings(page, text, 'general') },
+  'settings-audio': { level: 0.2, go: (page, text) => openSettings(page, text, 'audio') },
+  'settings-video': { tiles: 1, go: (page, text) => openSettings(page, text, 'video') },
+  'settings-about': { go: (page, text) => openSettings(page, text, 'about') },
+  failure: {
+    script: { devices, failing: { settings: commandError('settings', 'The settings file is damaged.') } },
+  },
+} satisfies Record<string, Scene> as Record<SceneName, Scene>;
+
+export type SceneName =
+  | 'first-run'
+  | 'first-run-busy'
+  | 'home'
+  | 'home-nothing-found'
+  | 'call'
+  | 'call-camera-off'
+  | 'call-numbers'
+  | 'call-plugin-missing'
+  | 'call-devices'
+  | 'summary'
+  | 'summary-bad'
+  | 'settings-general'
+  | 'settings-audio'
+  | 'settings-video'
+  | 'settings-about'
+  | 'failure';
+
+export const texts = { en, zh };

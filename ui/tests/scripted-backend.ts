@@ -1,0 +1,216 @@
+import type {
+  Backend,
+  BackendEvents,
+  CallReport,
+  CallSnapshot,
+  CallStats,
+  CommandError,
+  Devices,
+  MediaAccess,
+  Settings,
+  SettingsChange,
+} from '../src/backend';
+
+export const settings: Settings = {
+  name: 'Marina',
+  language: 'en',
+  theme: 'system',
+  camera: null,
+  microphone: null,
+  speaker: null,
+  picture: '720p',
+  mirror_self: true,
+  first_run_done: true,
+};
+
+export const devices: Devices = {
+  cameras: [
+    { id: 'cam-1', name: 'Integrated Camera', formats: ['1280x720 at 30'] },
+    { id: 'cam-2', name: 'Harbour Cam Pro', formats: ['1920x1080 at 30'] },
+  ],
+  microphones: [
+    { id: 'mic-1', name: 'Built-in Microphone', is_default: true, backend: 'PulseAudio' },
+    { id: 'mic-2', name: 'USB Headset', is_default: false, backend: 'PulseAudio' },
+  ],
+  speakers: [
+    { id: 'spk-1', name: 'Built-in Speakers', is_default: false, backend: 'PulseAudio' },
+    { id: 'spk-2', name: 'USB Headset', is_default: true, backend: 'PulseAudio' },
+  ],
+  problems: [],
+};
+
+export const noDevices: Devices = { cameras: [], microphones: [], speakers: [], problems: [] };
+
+const on = (name: string) => ({ state: 'on' as const, name, message: null });
+
+export const running: CallSnapshot = {
+  phase: 'running',
+  started_ms_ago: 0,
+  muted: false,
+  camera_on: true,
+  camera: on('Integrated Camera'),
+  microphone: on('Built-in Microphone'),
+  speaker: on('USB Headset'),
+  problems: [],
+};
+
+export const report: CallReport = {
+  seconds: 84,
+  ok: true,
+  problems: [],
+  setup_ms: 312,
+  fps: 29.8,
+  freezes: 0,
+  latency_ms: 96,
+  audio_delay_ms: 118,
+  bitrate_kbps: 1540,
+};
+
+/** The numbers of a good call; `at` counts from 0 and makes them move a little. */
+export function stats(at: number): CallStats {
+  const sway = Math.sin(at / 5) + Math.sin(at / 2.3) / 2;
+  const climb = Math.min(1, 0.3 + at / 40);
+  return {
+    at_ms: at * 500,
+    video: {
+      fps_captured: 30,
+      fps_encoded: 30,
+      fps_sent: 30,
+      fps_received: 29.9,
+      fps_decoded: 29.8,
+      fps_shown: 29.6 + sway * 0.3,
+      bitrate_kbps: 1500 * climb + sway * 60,
+      width: 1280,
+      height: 720,
+      latency_ms: 92 + sway * 8,
+      freezes: 0,
+      freeze_ms: 0,
+    },
+    audio: {
+      bitrate_kbps: 32,
+      delay_ms: 118,
+      concealed_percent: 0.1,
+      level_in: 0.3,
+      level_out: 0.3,
+    },
+    network: {
+      loss_percent: at % 23 === 7 ? 1.2 : 0.1,
+      jitter_ms: 3 + Math.abs(sway) * 2,
+      round_trip_ms: 1,
+    },
+    stages_ms: { capture_to_encode: 1.4, encode: 6.2, send: 0.8, receive: 41, decode: 3.1, show: 7.4 },
+    cpu_percent: 38 + sway * 5,
+    memory_mb: 164,
+  };
+}
+
+export function commandError(code: string, message = 'A sentence of the program.'): CommandError {
+  return Object.assign(new Error(message), { code });
+}
+
+export interface Script {
+  settings?: Partial<Settings>;
+  devices?: Devices;
+  system?: string;
+  snapshot?: CallSnapshot;
+  report?: CallReport | null;
+  access?: () => Promise<MediaAccess>;
+  /** Commands that fail, by name. */
+  failing?: Partial<Record<keyof Backend, CommandError>>;
+}
+
+/** A program that does what a script says, and remembers what it was asked. */
+export class ScriptedBackend implements Backend {
+  readonly asked: string[] = [];
+  readonly #script: Script;
+  readonly #targets = new EventTarget();
+  #settings: Settings;
+  #snapshot: CallSnapshot;
+
+  constructor(script: Script = {}) {
+    this.#script = script;
+    this.#settings = { ...settings, ...script.settings };
+    this.#snapshot = script.snapshot ?? running;
+  }
+
+  appInfo() {
+    const info = {
+      version: '0.1.0',
+      system: this.#script.system ?? 'linux',
+      architecture: 'x86_64',
+      webview: '2.50.6',
+    };
+    return this.#answer('appInfo', info);
+  }
+
+  settings() {
+    return this.#answer('settings', this.#settings);
+  }
+
+  async changeSettings(change: SettingsChange) {
+    await this.#answer('changeSettings', null, JSON.stringify(change));
+    this.#settings = { ...this.#settings, ...change };
+    this.emit('settings', this.#settings);
+    return this.#settings;
+  }
+
+  devices() {
+    return this.#answer('devices', this.#script.devices ?? devices);
+  }
+
+  startPreview() {
+    return this.#answer('startPreview', undefined);
+  }
+
+  stopPreview() {
+    return this.#answer('stopPreview', undefined);
+  }
+
+  testSpeaker() {
+    return this.#answer('testSpeaker', undefined);
+  }
+
+  startTestCall() {
+    return this.#answer('startTestCall', this.#snapshot);
+  }
+
+  hangUp() {
+    return this.#answer('hangUp', this.#script.report === undefined ? report : this.#script.report);
+  }
+
+  async setMuted(muted: boolean) {
+    await this.#answer('setMuted', undefined, String(muted));
+    this.change({ muted });
+  }
+
+  async setCameraOn(camera_on: boolean) {
+    await this.#answer('setCameraOn', undefined, String(camera_on));
+    this.change({ camera_on });
+  }
+
+  mediaAccess() {
+    return this.#script.access?.() ?? Promise.reject(commandError('no_media'));
+  }
+
+  on<Name extends keyof BackendEvents>(name: Name, handle: (payload: BackendEvents[Name]) => void) {
+    const listener = (event: Event) => handle((event as CustomEvent<BackendEvents[Name]>).detail);
+    this.#targets.addEventListener(name, listener);
+    return () => this.#targets.removeEventListener(name, listener);
+  }
+
+  emit<Name extends keyof BackendEvents>(name: Name, detail: BackendEvents[Name]) {
+    this.#targets.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** Something about the call is different from now on. */
+  change(change: Partial<CallSnapshot>) {
+    this.#snapshot = { ...this.#snapshot, ...change };
+    this.emit('call', this.#snapshot);
+  }
+
+  #answer<Answer>(command: keyof Backend, answer: Answer, argument = ''): Promise<Answer> {
+    this.asked.push(argument ? `${command} ${argument}` : command);
+    const failure = this.#script.failing?.[command];
+    return failure ? Promise.reject(failure) : Promise.resolve(answer);
+  }
+}

@@ -1,0 +1,369 @@
+import { configure, render, screen, waitFor, within } from '@testing-library/svelte';
+import axe from 'axe-core';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { en } from '../src/messages/en';
+import { zh } from '../src/messages/zh';
+import Start from '../src/Start.svelte';
+import {
+  commandError,
+  devices,
+  noDevices,
+  report,
+  running,
+  ScriptedBackend,
+  stats,
+  type Script,
+} from './scripted-backend';
+
+// Within the time limit of a test.
+configure({ asyncUtilTimeout: 20_000 });
+
+beforeEach(() => {
+  document.title = 'Ahoy';
+  // jsdom has no layout, so it does not know what the desktop prefers, and shows no modal dialogs.
+  vi.stubGlobal('matchMedia', () => new EventTarget());
+  HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+    this.open = true;
+  };
+  HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) {
+    this.open = false;
+  };
+});
+
+async function open(script: Script = {}) {
+  const backend = new ScriptedBackend(script);
+  render(Start, { connect: () => Promise.resolve(backend) });
+  await screen.findByRole('heading', { level: 1 });
+  return backend;
+}
+
+const press = (name: string) => screen.getByRole('button', { name }).click();
+
+function key(key: string) {
+  document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+}
+
+async function openCall(script: Script = {}) {
+  const backend = await open(script);
+  press(en.home.testCall);
+  await screen.findByRole('heading', { name: en.call.heading });
+  return backend;
+}
+
+/** Everything but contrast, which jsdom can't see: the tests of the tokens and of the painted window do that. */
+async function violations() {
+  const found = await axe.run(document, { rules: { 'color-contrast': { enabled: false } } });
+  return found.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
+}
+
+describe('the first run', () => {
+  const firstRun = { settings: { first_run_done: false, name: '' } };
+
+  it('opens camera and microphone, and closes them when it is left', async () => {
+    const backend = await open(firstRun);
+    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+    expect(backend.asked).not.toContain('stopPreview');
+    press(en.firstRun.skip);
+    await screen.findByRole('heading', { name: en.home.greeting('') });
+    await waitFor(() => expect(backend.asked).toContain('stopPreview'));
+  });
+
+  it('stores the name that was typed, without the spaces around it', async () => {
+    const backend = await open(firstRun);
+    const field = screen.getByLabelText<HTMLInputElement>(en.firstRun.name);
+    field.value = '  Nemo ';
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    press(en.firstRun.finish);
+    await screen.findByRole('heading', { name: en.home.greeting('Nemo') });
+    expect(backend.asked).toContain('changeSettings {"name":"Nemo","first_run_done":true}');
+  });
+
+  it('shows how loud the microphone is, and warns when it is too loud', async () => {
+    const backend = await open(firstRun);
+    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+    const meter = screen.getByRole('meter', { name: en.devices.level });
+    expect(meter.getAttribute('aria-valuenow')).toBe('0');
+    await waitFor(() => {
+      backend.emit('level', { level: 1, clipped: true });
+      expect(meter.getAttribute('aria-valuenow')).toBe('100');
+    });
+    expect(screen.getByText(en.devices.tooLoud)).toBeTruthy();
+  });
+
+  it('opens the preview again with another camera', async () => {
+    const backend = await open(firstRun);
+    const select = screen.getByLabelText<HTMLSelectElement>(en.devices.camera);
+    await waitFor(() => expect(select.options).toHaveLength(3));
+    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+    backend.asked.length = 0;
+    select.value = 'cam-2';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await waitFor(() =>
+      expect(backend.asked).toEqual(['changeSettings {"camera":"cam-2"}', 'stopPreview', 'startPreview']),
+    );
+  });
+
+  it('says in its own words why there is no preview, and tries again when asked', async () => {
+    const failing = { startPreview: commandError('camera_busy') };
+    const backend = await open({ ...firstRun, failing });
+    expect(await screen.findByText(en.problems.camera_busy.text)).toBeTruthy();
+    backend.asked.length = 0;
+    press(en.common.tryAgain);
+    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+  });
+});
+
+describe('home', () => {
+  it('names the devices a call would use', async () => {
+    await open({ settings: { camera: 'cam-2' } });
+    expect(await screen.findByText('Harbour Cam Pro')).toBeTruthy();
+    expect(screen.getByText('Built-in Microphone')).toBeTruthy();
+    expect(screen.getByText('USB Headset')).toBeTruthy();
+  });
+
+  it('says what is missing before anything is tried', async () => {
+    await open({ devices: noDevices });
+    expect(await screen.findByText(en.problems.no_camera.title)).toBeTruthy();
+    expect(screen.getByText(en.problems.no_microphone.title)).toBeTruthy();
+    expect(screen.getByText(en.problems.no_speaker.title)).toBeTruthy();
+  });
+
+  it('notices a camera that is plugged in', async () => {
+    const backend = await open({ devices: { ...devices, cameras: [] } });
+    await screen.findByText(en.problems.no_camera.title);
+    backend.emit('devices', devices);
+    await waitFor(() => expect(screen.queryByText(en.problems.no_camera.title)).toBeNull());
+  });
+
+  it('stays where it is when the call can’t start, with the program’s words for a code it does not know', async () => {
+    await open({ failing: { startTestCall: commandError('whatever', 'The hold is full.') } });
+    press(en.home.testCall);
+    expect((await screen.findByRole('alert')).textContent).toContain('The hold is full.');
+    press(en.common.close);
+    await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  });
+});
+
+describe('the test call', () => {
+  it('switches microphone and camera by button and by key', async () => {
+    const backend = await openCall();
+    press(en.call.mute);
+    await screen.findByRole('button', { name: en.call.unmute });
+    key('m');
+    await screen.findByRole('button', { name: en.call.mute });
+    key('V');
+    await screen.findByRole('button', { name: en.call.cameraOn });
+    const switches = backend.asked.filter((command) => command.startsWith('set'));
+    expect(switches).toEqual(['settings', 'setMuted true', 'setMuted false', 'setCameraOn false']);
+  });
+
+  it('leaves shortcuts of the system and held keys alone', async () => {
+    const backend = await openCall();
+    for (const options of [{ ctrlKey: true }, { metaKey: true }, { altKey: true }, { repeat: true }]) {
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', bubbles: true, ...options }));
+    }
+    key('m');
+    await screen.findByRole('button', { name: en.call.unmute });
+    expect(backend.asked.filter((command) => command.startsWith('setMuted'))).toEqual(['setMuted true']);
+  });
+
+  it('opens the live numbers and closes them with Escape', async () => {
+    const backend = await openCall();
+    key('s');
+    const panel = await screen.findByRole('complementary', { name: en.stats.heading });
+    expect(within(panel).getByText(en.stats.waiting)).toBeTruthy();
+    backend.emit('stats', stats(3));
+    expect(await within(panel).findByText('1280 × 720')).toBeTruthy();
+    expect(within(panel).getAllByRole('figure')).toHaveLength(6);
+    expect(within(within(panel).getByRole('list')).getAllByRole('listitem')).toHaveLength(6);
+    key('Escape');
+    await waitFor(() => expect(screen.queryByRole('complementary')).toBeNull());
+  });
+
+  it('tells how good the connection is', async () => {
+    const backend = await openCall();
+    backend.emit('stats', stats(0));
+    expect(await screen.findByText(en.call.quality.good)).toBeTruthy();
+    const bad = stats(1);
+    bad.network.loss_percent = 20;
+    backend.emit('stats', bad);
+    expect(await screen.findByText(en.call.quality.poor)).toBeTruthy();
+  });
+
+  it('shows a problem that comes up, in place of the hint about headphones', async () => {
+    const backend = await openCall({ system: 'macos' });
+    expect(screen.getByText(en.call.headphones)).toBeTruthy();
+    backend.change({ problems: [{ code: 'camera_unplugged', message: '' }] });
+    expect(await screen.findByText(en.problems.camera_unplugged.title)).toBeTruthy();
+    expect(screen.queryByText(en.call.headphones)).toBeNull();
+  });
+
+  it('names the missing plug-in on Linux, where the web view can’t decode', async () => {
+    // jsdom has no VideoDecoder, as WebKitGTK without the plug-in.
+    await openCall();
+    expect(await screen.findByText(en.problems.h264_plugin_missing.title)).toBeTruthy();
+    expect(screen.getByText(/sudo apt install/).closest('code')?.textContent).toContain('gstreamer1.0-libav');
+    expect(en.problems.h264_plugin_missing.text).toContain('gstreamer1.0-plugins-bad');
+  });
+
+  it('does not name a plug-in where there is none to install', async () => {
+    await openCall({ system: 'macos' });
+    expect(await screen.findByText(en.call.headphones)).toBeTruthy();
+    expect(screen.queryByText(en.problems.h264_plugin_missing.title)).toBeNull();
+  });
+
+  it('changes a device during the call', async () => {
+    const backend = await openCall();
+    press(en.call.devices);
+    const dialog = await screen.findByRole('dialog', { name: en.call.devices });
+    const select = within(dialog).getByLabelText<HTMLSelectElement>(en.devices.microphone);
+    select.value = 'mic-2';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await waitFor(() => expect(backend.asked).toContain('changeSettings {"microphone":"mic-2"}'));
+  });
+
+  it('ends with what it was worth', async () => {
+    const backend = await openCall();
+    press(en.call.hangUp);
+    expect(await screen.findByRole('heading', { name: en.summary.good })).toBeTruthy();
+    expect(screen.getByText('1:24')).toBeTruthy();
+    expect(screen.getByText('312 ms')).toBeTruthy();
+    expect(backend.asked).toContain('hangUp');
+    press(en.summary.done);
+    expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
+  });
+
+  it('leaves for home when the program ends the call', async () => {
+    const backend = await openCall();
+    backend.change({ phase: 'idle' });
+    expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
+  });
+
+  it('says what went wrong when the call was not good', async () => {
+    const problems = [{ code: 'no_microphone', message: '' }];
+    await openCall({ report: { ...report, ok: false, problems, latency_ms: null } });
+    press(en.call.hangUp);
+    expect(await screen.findByRole('heading', { name: en.summary.bad })).toBeTruthy();
+    expect(screen.getByText(en.problems.no_microphone.title)).toBeTruthy();
+    expect(screen.getByText(en.units.notMeasured)).toBeTruthy();
+  });
+});
+
+describe('the settings', () => {
+  async function openSettings(script: Script = {}) {
+    const backend = await open(script);
+    press(en.home.settings);
+    await screen.findByRole('heading', { name: en.settings.heading });
+    return backend;
+  }
+
+  it('speak the language that is chosen at once', async () => {
+    await openSettings();
+    const select = screen.getByLabelText<HTMLSelectElement>(en.settings.language);
+    select.value = 'zh';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    expect(await screen.findByRole('heading', { name: zh.settings.heading })).toBeTruthy();
+    expect(document.documentElement.lang).toBe('zh-Hans');
+  });
+
+  it('paint in the theme that is chosen at once', async () => {
+    await openSettings();
+    const select = screen.getByLabelText<HTMLSelectElement>(en.settings.theme);
+    for (const theme of ['dark', 'light']) {
+      select.value = theme;
+      select.dispatchEvent(new Event('change', { bubbles: true }));
+      await waitFor(() => expect(document.documentElement.dataset.theme).toBe(theme));
+    }
+  });
+
+  it('hold the camera only while its page is open', async () => {
+    const backend = await openSettings();
+    expect(backend.asked).not.toContain('startPreview');
+    screen.getByRole('tab', { name: en.settings.pages.video }).click();
+    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+    screen.getByRole('tab', { name: en.settings.pages.about }).click();
+    await waitFor(() => expect(backend.asked).toContain('stopPreview'));
+  });
+
+  it('say that a chosen device is not there, and keep the choice', async () => {
+    await openSettings({ settings: { speaker: 'gone' } });
+    screen.getByRole('tab', { name: en.settings.pages.audio }).click();
+    const select = await screen.findByLabelText<HTMLSelectElement>(en.devices.speaker);
+    expect(await screen.findByText(en.devices.missing)).toBeTruthy();
+    expect(select.value).toBe('gone');
+    expect(select.getAttribute('aria-invalid')).toBe('true');
+  });
+
+  it('close with Escape', async () => {
+    await openSettings();
+    key('Escape');
+    expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
+  });
+});
+
+it('a program that does not answer is said to, and asked again', async () => {
+  const failing = new ScriptedBackend({
+    failing: { settings: commandError('settings', 'The file is damaged.') },
+  });
+  const answers = [failing, new ScriptedBackend()];
+  render(Start, { connect: () => Promise.resolve(answers.shift()!) });
+  expect(await screen.findByRole('heading', { name: en.failure.heading })).toBeTruthy();
+  expect(screen.getByText('The file is damaged.')).toBeTruthy();
+  expect(await violations()).toEqual([]);
+  press(en.common.tryAgain);
+  expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
+});
+
+describe.each(['en', 'zh'] as const)('in %s', (language) => {
+  const text = { en, zh }[language];
+  const words = { settings: { language } };
+
+  it('nobody is kept out of the first run', async () => {
+    await open({ settings: { language, first_run_done: false } });
+    await screen.findByText(text.devices.levelHint);
+    expect(await violations()).toEqual([]);
+  });
+
+  it('nobody is kept out of home, with all notices', async () => {
+    await open({ ...words, devices: noDevices });
+    await screen.findByText(text.problems.no_speaker.title);
+    await screen.findByText(text.about.version('0.1.0'));
+    expect(await violations()).toEqual([]);
+  });
+
+  it('nobody is kept out of the call, with all that can be open', async () => {
+    const backend = await open({ ...words, snapshot: { ...running, muted: true } });
+    press(text.home.testCall);
+    await screen.findByRole('heading', { name: text.call.heading });
+    backend.emit('stats', stats(1));
+    key('s');
+    await screen.findByText(text.stats.course);
+    expect(await violations()).toEqual([]);
+    key('d');
+    await screen.findByRole('dialog');
+    expect(await violations()).toEqual([]);
+  });
+
+  it('nobody is kept out of the summary', async () => {
+    const backend = await open(words);
+    press(text.home.testCall);
+    await screen.findByRole('heading', { name: text.call.heading });
+    expect(backend.asked).toContain('startTestCall');
+    press(text.call.hangUp);
+    await screen.findByRole('heading', { name: text.summary.good });
+    expect(await violations()).toEqual([]);
+  });
+
+  it('nobody is kept out of any page of the settings', async () => {
+    await open(words);
+    press(text.home.settings);
+    await screen.findByRole('heading', { name: text.settings.heading });
+    for (const name of Object.values(text.settings.pages)) {
+      const tab = screen.getByRole('tab', { name });
+      tab.click();
+      await waitFor(() => expect(tab.getAttribute('aria-selected')).toBe('true'));
+      expect(await violations(), name).toEqual([]);
+    }
+  });
+});
