@@ -108,15 +108,15 @@ pub struct SettingsChange {
     pub theme: Option<Theme>,
     /// See [`Settings::camera`]; null goes back to the default.
     #[serde(deserialize_with = "given")]
-    #[cfg_attr(feature = "bindings", ts(type = "string | null"))]
+    #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
     pub camera: Option<Option<String>>,
     /// See [`Settings::microphone`]; null goes back to the default.
     #[serde(deserialize_with = "given")]
-    #[cfg_attr(feature = "bindings", ts(type = "string | null"))]
+    #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
     pub microphone: Option<Option<String>>,
     /// See [`Settings::speaker`]; null goes back to the default.
     #[serde(deserialize_with = "given")]
-    #[cfg_attr(feature = "bindings", ts(type = "string | null"))]
+    #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
     pub speaker: Option<Option<String>>,
     /// See [`Settings::picture`].
     pub picture: Option<PictureSize>,

@@ -18,7 +18,7 @@ architecture: string,
  */
 webview: string, };
 
-export type ErrorCode = "webview_version_unknown";
+export type ErrorCode = "webview_version_unknown" | "settings" | "speaker" | "call" | "busy" | "no_call";
 
 export type CommandError = { 
 /**
@@ -29,3 +29,401 @@ code: ErrorCode,
  * A sentence that says what to do.
  */
 message: string, };
+
+export type Settings = { 
+/**
+ * What others see; empty until it is chosen.
+ */
+name: string, 
+/**
+ * Language of the window.
+ */
+language: Language, 
+/**
+ * Colours of the window.
+ */
+theme: Theme, 
+/**
+ * Id of the camera; null takes the first that there is.
+ */
+camera: string | null, 
+/**
+ * Id of the microphone; null takes the system's default.
+ */
+microphone: string | null, 
+/**
+ * Id of the speaker; null takes the system's default.
+ */
+speaker: string | null, 
+/**
+ * Size of the pictures that are sent.
+ */
+picture: PictureSize, 
+/**
+ * Whether one's own picture is shown as in a mirror. Others see it as it is.
+ */
+mirror_self: boolean, 
+/**
+ * Whether the first run's questions are answered.
+ */
+first_run_done: boolean, };
+
+export type SettingsChange = { 
+/**
+ * See [`Settings::name`]. Space around it is left out.
+ */
+name?: string, 
+/**
+ * See [`Settings::language`].
+ */
+language?: Language, 
+/**
+ * See [`Settings::theme`].
+ */
+theme?: Theme, 
+/**
+ * See [`Settings::camera`]; null goes back to the default.
+ */
+camera?: string | null, 
+/**
+ * See [`Settings::microphone`]; null goes back to the default.
+ */
+microphone?: string | null, 
+/**
+ * See [`Settings::speaker`]; null goes back to the default.
+ */
+speaker?: string | null, 
+/**
+ * See [`Settings::picture`].
+ */
+picture?: PictureSize, 
+/**
+ * See [`Settings::mirror_self`].
+ */
+mirror_self?: boolean, 
+/**
+ * See [`Settings::first_run_done`].
+ */
+first_run_done?: boolean, };
+
+export type Language = "system" | "en" | "zh";
+
+export type Theme = "system" | "light" | "dark";
+
+export type PictureSize = "360p" | "720p" | "1080p";
+
+export type Devices = { 
+/**
+ * Cameras.
+ */
+cameras: Array<Camera>, 
+/**
+ * Microphones and other sound inputs, the default one first.
+ */
+microphones: Array<SoundDevice>, 
+/**
+ * Speakers and other sound outputs, the default one first.
+ */
+speakers: Array<SoundDevice>, 
+/**
+ * Why something is missing.
+ */
+problems: Array<string>, };
+
+export type Camera = { 
+/**
+ * What to ask for it by: `camera:ID`.
+ */
+id: string, 
+/**
+ * What its maker calls it.
+ */
+name: string, 
+/**
+ * Picture formats that it offers, such as `YUYV 1280x720 at 30 fps`.
+ */
+formats: Array<string>, };
+
+export type SoundDevice = { 
+/**
+ * What to ask for it by: `mic:ID` or `speaker:ID`.
+ */
+id: string, 
+/**
+ * What its maker or the system calls it.
+ */
+name: string, 
+/**
+ * Whether the system would use it when none is asked for.
+ */
+is_default: boolean, 
+/**
+ * The sound system that it belongs to.
+ */
+backend: string, };
+
+export type Access = { 
+/**
+ * The WebSocket's address.
+ */
+url: string, 
+/**
+ * Good for one connection, soon.
+ */
+token: string, };
+
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "preview", "data": PreviewTrouble } | { "type": "settings", "data": Settings };
+
+export type CallSnapshot = { 
+/**
+ * How far it is.
+ */
+phase: CallPhase, 
+/**
+ * Whether one's own sound is held back.
+ */
+muted: boolean, 
+/**
+ * Where pictures come from.
+ */
+camera: CallDevice, 
+/**
+ * Where sound comes from.
+ */
+microphone: CallDevice, 
+/**
+ * Where the received sound goes.
+ */
+speaker: CallDevice, 
+/**
+ * What went wrong so far, oldest first.
+ */
+problems: Array<Problem>, };
+
+export type CallPhase = "connecting" | "running" | "ending";
+
+export type CallDevice = { 
+/**
+ * How it is.
+ */
+standing: DeviceStanding, 
+/**
+ * What its maker calls it, or what was asked for.
+ */
+name: string, 
+/**
+ * Why it failed or was lost: a sentence that says what to do.
+ */
+trouble: string | null, };
+
+export type DeviceStanding = "off" | "changing" | "on" | "failed";
+
+export type Problem = { 
+/**
+ * Stable name for programs.
+ */
+code: string, 
+/**
+ * A sentence for people.
+ */
+message: string, };
+
+export type CallStats = { 
+/**
+ * Milliseconds since the ends connected.
+ */
+at_ms: number, 
+/**
+ * Pictures.
+ */
+video: VideoStats, 
+/**
+ * Sound.
+ */
+audio: AudioStats, 
+/**
+ * The way between the two ends.
+ */
+network: NetworkStats, 
+/**
+ * Milliseconds from stage to stage, the median since the figures before; null where nothing came through.
+ */
+stages_ms: StageStats, 
+/**
+ * CPU of this process: 100 is one core.
+ */
+cpu_percent: number, 
+/**
+ * Resident memory of this process in MB (10^6 bytes).
+ */
+memory_mb: number, };
+
+export type VideoStats = { 
+/**
+ * From the camera.
+ */
+fps_captured: number, 
+/**
+ * Through the encoder.
+ */
+fps_encoded: number, 
+/**
+ * Into the network.
+ */
+fps_sent: number, 
+/**
+ * Out of it, whole.
+ */
+fps_received: number, 
+/**
+ * Through the decoder, or to the window's.
+ */
+fps_decoded: number, 
+/**
+ * Visible.
+ */
+fps_shown: number, 
+/**
+ * Payload sent.
+ */
+bitrate_kbps: number, 
+/**
+ * Asked of the camera.
+ */
+width: number, 
+/**
+ * Asked of the camera.
+ */
+height: number, 
+/**
+ * From capture to visible, the median since the figures before.
+ */
+latency_ms: number | null, 
+/**
+ * Freezes so far, as webrtc-stats counts them.
+ */
+freezes: number, 
+/**
+ * How long they lasted together.
+ */
+freeze_ms: number, };
+
+export type AudioStats = { 
+/**
+ * Payload sent.
+ */
+bitrate_kbps: number, 
+/**
+ * From the microphone to the speaker, of the sound recognised last.
+ */
+delay_ms: number | null, 
+/**
+ * Share of the last sound that was made up because packets were missing.
+ */
+concealed_percent: number, 
+/**
+ * Loudest sample from the microphone since the figures before, 0.0 to 1.0.
+ */
+level_in: number, 
+/**
+ * Loudest sample to the speaker.
+ */
+level_out: number, };
+
+export type NetworkStats = { 
+/**
+ * Packets lost of those sent, as the receiver reports.
+ */
+loss_percent: number, 
+/**
+ * Jitter of the sound's packets (RFC 3550 section 6.4.1).
+ */
+jitter_ms: number, 
+/**
+ * There and back.
+ */
+round_trip_ms: number | null, };
+
+export type StageStats = { 
+/**
+ * From capture to the encoder.
+ */
+capture_to_encode: number | null, 
+/**
+ * In the encoder.
+ */
+encode: number | null, 
+/**
+ * From the encoder to the last packet's arrival.
+ */
+network: number | null, 
+/**
+ * In the jitter buffer.
+ */
+jitter_buffer: number | null, 
+/**
+ * In the decoder; of the window, until it has drawn.
+ */
+decode: number | null, 
+/**
+ * Waiting to be shown.
+ */
+show: number | null, };
+
+export type CallSummary = { 
+/**
+ * How long it lasted.
+ */
+seconds: number, 
+/**
+ * Whether nothing went wrong or fell short.
+ */
+ok: boolean, 
+/**
+ * What did, in the order noticed.
+ */
+problems: Array<Problem>, 
+/**
+ * From the start to the first picture or, without pictures, the first sound.
+ */
+setup_ms: number | null, 
+/**
+ * Pictures shown each second; null without pictures.
+ */
+fps: number | null, 
+/**
+ * Times that the picture stood still.
+ */
+freezes: number | null, 
+/**
+ * From capture to visible, the median.
+ */
+latency_ms: number | null, 
+/**
+ * From the microphone to the speaker, the median.
+ */
+audio_delay_ms: number | null, 
+/**
+ * Payload of the pictures.
+ */
+bitrate_kbps: number | null, };
+
+export type MicrophoneLevel = { 
+/**
+ * Loudest sample of the last 50 ms, 0.0 to 1.0.
+ */
+level: number, 
+/**
+ * Whether it was too loud for the microphone.
+ */
+clipped: boolean, };
+
+export type PreviewTrouble = { 
+/**
+ * Why there is no picture.
+ */
+camera: string | null, 
+/**
+ * Why there is no sound.
+ */
+microphone: string | null, };

@@ -40,7 +40,7 @@ export interface Backend {
 
 /** The Rust shell when there is one, otherwise the browser itself, which the shell's window never loads. */
 export async function connectBackend(): Promise<Backend> {
-  return inDesktopShell() ? tauriBackend : new (await import('./browser')).BrowserBackend();
+  return inDesktopShell() ? tauriBackend() : new (await import('./browser')).BrowserBackend();
 }
 
 /** Tells a failed command from a fault in the window's own code. */

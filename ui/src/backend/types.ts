@@ -149,8 +149,17 @@ export interface MediaAccess {
   token: string;
 }
 
-/** The shell's events by name. */
+/** What keeps the preview from showing more, as sentences. */
+export interface PreviewTrouble {
+  camera: string | null;
+  microphone: string | null;
+}
+
+/** What the program tells, by name. */
 export interface BackendEvents {
+  /** A call is over, hung up or not. */
+  ended: CallReport;
+  trouble: PreviewTrouble;
   devices: Devices;
   call: CallSnapshot;
   stats: CallStats;

@@ -26,6 +26,8 @@ export class CallStore {
     const stops = [
       this.#backend.on('call', (snapshot) => this.#take(snapshot)),
       this.#backend.on('stats', (stats) => this.history.add(stats)),
+      // It may end without a press in this window.
+      this.#backend.on('ended', (report) => (this.report = report)),
     ];
     return () => stops.forEach((stop) => stop());
   }

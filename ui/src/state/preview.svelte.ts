@@ -18,9 +18,18 @@ export class PreviewStore {
   }
 
   listen(): () => void {
-    return this.#backend.on('level', (level) => {
-      if (this.state === 'on') this.level = level;
-    });
+    const stops = [
+      this.#backend.on('level', (level) => {
+        if (this.state === 'on') this.level = level;
+      }),
+      this.#backend.on('trouble', ({ camera, microphone }) => {
+        if (this.state !== 'on' && this.state !== 'failed') return;
+        const message = camera ?? microphone;
+        this.state = camera === null ? 'on' : 'failed';
+        this.error = message === null ? null : { code: camera === null ? 'microphone' : 'camera', message };
+      }),
+    ];
+    return () => stops.forEach((stop) => stop());
   }
 
   start(): Promise<void> {

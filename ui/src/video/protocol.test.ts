@@ -38,7 +38,7 @@ describe('a picture from the socket', () => {
     expect(parsePicture(new ArrayBuffer(0))).toBeNull();
     expect(parsePicture(new ArrayBuffer(24))).toBeNull();
     expect(parsePicture(message(3, 0, 2, 2, [1]))).toBeNull();
-    expect(parsePicture(message(1, 0, 0, 2, [1]))).toBeNull();
+    expect(parsePicture(message(2, 0, 0, 2, [1]))).toBeNull();
   });
 
   it('is refused when its planes do not have the size it says', () => {

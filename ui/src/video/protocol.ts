@@ -12,7 +12,7 @@ export type Format = 'h264' | 'i420';
 export const FIRST_CREDIT = 3;
 
 export const CLOSED_BAD_TOKEN = 4401;
-export const CLOSED_NO_STREAM = 4408;
+export const CLOSED_NO_STREAM = 4404;
 
 const HEADER_BYTES = 24;
 const FORMATS: Record<number, Format> = { 1: 'h264', 2: 'i420' };
@@ -49,8 +49,10 @@ export function parsePicture(message: ArrayBuffer): Picture | null {
   const width = header.getUint16(2, true);
   const height = header.getUint16(4, true);
   const payload = new Uint8Array(message, HEADER_BYTES);
-  if (!format || width === 0 || height === 0) return null;
-  if (format === 'i420' && payload.length !== i420Bytes(width, height)) return null;
+  if (!format) return null;
+  // H.264 says its size itself.
+  if (format === 'i420' && (width === 0 || height === 0 || payload.length !== i420Bytes(width, height)))
+    return null;
   return {
     format,
     keyFrame: (flags & KEY_FRAME) !== 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ahoy_media::scale::Scaler;
 use ahoy_media_types::{FramePool, FrameSize, VideoFrame};
 
-use crate::picture_socket::{Picture, PictureFormat, PictureSender, PictureSocket, StreamName};
+use crate::picture_socket::{Picture, PictureSender, PictureSocket, StreamName};
 
 /// Largest size of the picture: as large as it is drawn, and a quarter of the bytes of 720p.
 const WIDTH: u32 = 640;
@@ -28,7 +28,7 @@ impl SelfView {
 
     /// Shows a frame, if the window looks.
     pub(crate) fn show(&mut self, frame: &VideoFrame) {
-        if self.pictures.wanted() != Some(PictureFormat::I420) {
+        if self.pictures.wanted().is_none() {
             return;
         }
         let size = reduced(frame.size());

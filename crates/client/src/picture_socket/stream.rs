@@ -200,28 +200,27 @@ impl Page {
     /// Puts a picture where it waits for credit; whether pictures had to be dropped that others depend on.
     fn take(&mut self, picture: (u32, MediaTime, Picture)) -> bool {
         let (_, _, new) = &picture;
-        if new.format() != self.format {
-            // On its way before the page asked for another format.
-            return false;
-        }
-        match self.format {
-            PictureFormat::I420 => {
+        match (new.format(), self.format) {
+            // On its way before the page asked for plain ones.
+            (PictureFormat::H264, PictureFormat::I420) => false,
+            // Every page can draw these.
+            (PictureFormat::I420, PictureFormat::H264 | PictureFormat::I420) => {
                 self.waiting.clear();
                 self.waiting.push_back(picture);
                 false
             }
-            PictureFormat::H264 if new.stands_alone() => {
+            (PictureFormat::H264, PictureFormat::H264) if new.stands_alone() => {
                 self.waiting.clear();
                 self.waiting.push_back(picture);
                 self.needs_keyframe = false;
                 false
             }
-            PictureFormat::H264 if self.needs_keyframe => false,
-            PictureFormat::H264 if self.waiting.len() == MOST_WAITING => {
+            (PictureFormat::H264, PictureFormat::H264) if self.needs_keyframe => false,
+            (PictureFormat::H264, PictureFormat::H264) if self.waiting.len() == MOST_WAITING => {
                 self.start_over();
                 true
             }
-            PictureFormat::H264 => {
+            (PictureFormat::H264, PictureFormat::H264) => {
                 self.waiting.push_back(picture);
                 false
             }
