@@ -2,7 +2,7 @@
 //!
 //! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
-use ahoy_client::desk::{Desk, DeskError};
+use ahoy_client::desk::{CallSummary, Desk, DeskError};
 use ahoy_client::devices::Devices;
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
@@ -164,14 +164,13 @@ pub async fn start_test_call(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(desk.start_test_call().await?)
 }
 
-/// Ends the call, if there is one.
+/// Ends the call, if there is one, and tells what it was worth.
 ///
 /// # Errors
 /// None; async commands have to return a result.
 #[tauri::command]
-pub async fn hang_up(desk: State<'_, Desk>) -> CommandResult<()> {
-    desk.hang_up().await;
-    Ok(())
+pub async fn hang_up(desk: State<'_, Desk>) -> CommandResult<Option<CallSummary>> {
+    Ok(desk.hang_up().await)
 }
 
 /// Holds one's own sound back, or lets it go again.
@@ -202,7 +201,7 @@ pub fn media_access(desk: State<'_, Desk>) -> Access {
 mod tests {
     use std::path::Path;
 
-    use ahoy_client::desk::{CallSummary, DeskEvent, MicrophoneLevel, PreviewTrouble};
+    use ahoy_client::desk::{DeskEvent, MicrophoneLevel, PreviewTrouble};
     use ahoy_client::devices::{Camera, SoundDevice};
     use ahoy_client::loopback::{
         AudioStats, CallDevice, CallPhase, CallSnapshot, CallStats, DeviceStanding, NetworkStats, Problem,

@@ -102,8 +102,9 @@ async fn loopback_without_devices_goes_on_and_says_what_is_missing() {
     }
     test.desk.set_muted(true).await.unwrap();
     test.call("it is muted", |call| call.muted).await;
-    test.desk.hang_up().await;
-    let summary = test.summary().await;
+    let summary = test.desk.hang_up().await.expect("there was a call");
+    assert_eq!(test.summary().await, summary);
+    assert!(test.desk.hang_up().await.is_none(), "and there is none any more");
     assert!(!summary.ok && summary.fps.is_none(), "{summary:?}");
     assert!(!summary.problems.is_empty());
     test.desk.start_test_call().await.expect("again");

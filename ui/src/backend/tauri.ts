@@ -34,8 +34,6 @@ class TauriBackend implements Backend {
   };
   /** When the ends were connected, on the window's clock. */
   #runningSince: number | null = null;
-  /** Waits for the report of the call that is being hung up. */
-  #awaitReport: ((report: CallReport) => void) | null = null;
   readonly #listening = listen<shell.DeskEvent>('desk', ({ payload }) => this.#take(payload));
 
   appInfo = () => invoke<shell.AppInfo>('app_info');
@@ -61,9 +59,8 @@ class TauriBackend implements Backend {
   }
 
   async hangUp(): Promise<CallReport | null> {
-    const report = new Promise<CallReport>((resolve) => (this.#awaitReport = resolve));
-    await invoke('hang_up');
-    return report;
+    const summary = await invoke<shell.CallSummary | null>('hang_up');
+    return summary && report(summary);
   }
 
   on<Name extends keyof BackendEvents>(
@@ -87,8 +84,6 @@ class TauriBackend implements Backend {
         return this.#tell('stats', stats(event.data));
       case 'ended':
         this.#runningSince = null;
-        this.#awaitReport?.(report(event.data));
-        this.#awaitReport = null;
         this.#tell('ended', report(event.data));
         return this.#tell('call', idle);
       case 'level':

@@ -100,7 +100,7 @@ fn bitrate(size: PictureSize) -> Bitrate {
 /// A running test call.
 pub(super) struct TestCall {
     commands: mpsc::Sender<CallCommand>,
-    task: JoinHandle<()>,
+    task: JoinHandle<CallSummary>,
     camera_on: bool,
 }
 
@@ -139,7 +139,8 @@ impl TestCall {
                     CallSummary { problems: vec![problem], ..CallSummary::default() }
                 }
             };
-            listener(DeskEvent::Ended(summary));
+            listener(DeskEvent::Ended(summary.clone()));
+            summary
         });
         Self { commands, task, camera_on: true }
     }
@@ -169,11 +170,10 @@ impl TestCall {
         }
     }
 
-    /// Ends it; returns when all devices are let go.
-    pub(super) async fn hang_up(mut self) {
+    /// Ends it, if it has not ended by itself; returns what it was worth when all devices are let go.
+    pub(super) async fn hang_up(mut self) -> Option<CallSummary> {
         self.tell(CallCommand::HangUp).await;
-        if self.task.await.is_err() {
-            tracing::error!("the test call had panicked");
-        }
+        let ended = self.task.await;
+        ended.inspect_err(|error| tracing::error!(%error, "the test call had panicked")).ok()
     }
 }

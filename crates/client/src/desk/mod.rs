@@ -185,11 +185,11 @@ impl Desk {
         Ok(())
     }
 
-    /// Ends the call; [`DeskEvent::Ended`] tells what it was worth. Returns when all devices are let go.
-    pub async fn hang_up(&self) {
-        if let Some(call) = self.call.lock().await.take() {
-            call.hang_up().await;
-        }
+    /// Ends the call and returns, when all devices are let go, what it was worth; also of a call that has just ended by
+    /// itself. `None` where there was none.
+    pub async fn hang_up(&self) -> Option<CallSummary> {
+        let call = self.call.lock().await.take()?;
+        call.hang_up().await
     }
 
     /// Holds one's own sound back in the call, or lets it go again.

@@ -147,8 +147,7 @@ impl Shared {
         let config = WebSocketConfig::default()
             .max_message_size(Some(LONGEST_FROM_PAGE))
             .max_frame_size(Some(LONGEST_FROM_PAGE));
-        // The library's type is as large as it is.
-        #[allow(clippy::result_large_err)]
+        #[expect(clippy::result_large_err, reason = "the library's error is as large as it is")]
         let check = |request: &Request, response: Response| {
             let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
             if origin.is_some_and(|origin| self.origins.iter().any(|allowed| allowed == origin)) {
