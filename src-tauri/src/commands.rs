@@ -52,8 +52,6 @@ pub enum ErrorCode {
     Settings,
     /// The speaker can't be opened.
     Speaker,
-    /// There was no call.
-    Call,
     /// A call is running.
     Busy,
     /// No call is running.
@@ -84,7 +82,6 @@ impl From<DeskError> for CommandError {
         let code = match error {
             DeskError::Settings(_) => ErrorCode::Settings,
             DeskError::Speaker(_) => ErrorCode::Speaker,
-            DeskError::Call(_) => ErrorCode::Call,
             DeskError::Busy => ErrorCode::Busy,
             DeskError::NoCall => ErrorCode::NoCall,
         };

@@ -1,5 +1,5 @@
 //! Calls between one of our ends and Chromium: what a browser on the other side sees, hears and can do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "what Chromium said belongs into the output of a test that failed")]
 
 mod browser;

@@ -1,5 +1,5 @@
 //! What happens between two peers when either side changes its mind, at any time.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -18,7 +18,7 @@ architecture: string,
  */
 webview: string, };
 
-export type ErrorCode = "webview_version_unknown" | "settings" | "speaker" | "call" | "busy" | "no_call";
+export type ErrorCode = "webview_version_unknown" | "settings" | "speaker" | "busy" | "no_call";
 
 export type CommandError = { 
 /**

@@ -21,7 +21,7 @@ pub use self::speaker::SpeakerError;
 use self::call::TestCall;
 use self::preview::Preview;
 use crate::devices::{self, Devices};
-use crate::loopback::{CallCommand, CallSnapshot, CallStats, LoopbackError};
+use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
 use crate::settings::{Settings, SettingsChange, SettingsError, SettingsStore};
 
@@ -64,9 +64,6 @@ pub enum DeskError {
     /// Settings were not changed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// There was no call.
-    #[error(transparent)]
-    Call(#[from] LoopbackError),
     /// The speaker can't be heard.
     #[error(transparent)]
     Speaker(#[from] SpeakerError),
