@@ -1,108 +1,107 @@
-//! The built application, opened on a private desktop and looked at through WebDriver.
+//! The window's views on a computer without devices: what they say, who can use them, and what they keep out.
 
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod desktop;
+mod support;
 
 mod needs_display {
     use std::net::{Ipv4Addr, TcpListener};
 
+    use ahoy_testkit::lab::Preferences;
     use serde_json::{Value, json};
 
-    use super::desktop::{Preferences, Window};
+    use super::support::{Ahoy, Computer};
 
     const TAB: char = '\u{e004}';
 
-    /// Presses the button with this text.
-    fn press_button(window: &Window, text: &str) {
-        let pressed = window.run(&format!(
-            "const button = [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === '{text}');
-             button?.click();
-             return button !== undefined",
-        ));
-        assert_eq!(pressed, true, "there is a button {text:?}");
-    }
-
-    /// Waits until the window shows text that this regular expression matches.
-    fn await_text(window: &Window, pattern: &str) {
-        let shown = window.run(&format!(
-            "return new Promise((done) => {{
-               const look = () => /{pattern}/i.test(document.body.innerText) ? done(true) : requestAnimationFrame(look);
-               look();
-             }})",
-        ));
-        assert_eq!(shown, true);
+    #[test]
+    fn the_first_run_asks_and_can_be_skipped() {
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let picture = std::fs::read(ahoy.screenshot("first-run-light.png")).unwrap();
+        assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
+        ahoy.press("Skip for now");
+        ahoy.until_heading("Ahoy!");
+        ahoy.screenshot("home-light.png");
     }
 
     #[test]
-    fn the_first_run_asks_and_can_be_skipped() {
-        let window = Window::open(Preferences::default());
-        assert_eq!(window.find_text("Welcome aboard").text(), "Welcome aboard");
-        let picture = std::fs::read(window.screenshot("first-run-light.png")).expect("just written");
-        assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
-        press_button(&window, "Skip for now");
-        assert!(window.find_text("Ahoy!").displayed());
-        window.screenshot("home-light.png");
+    fn what_was_answered_is_not_asked_again() {
+        let computer = Computer::bare(Preferences::default());
+        let first = computer.open();
+        first.until_heading("Welcome aboard");
+        first.press("Skip for now");
+        first.until_heading("Ahoy!");
+        drop(first);
+        computer.open().until_heading("Ahoy!");
+    }
+
+    #[test]
+    fn a_second_start_leaves_it_to_the_first() {
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let second = computer.another_start().output().unwrap();
+        assert!(second.status.success(), "{second:?}");
+        assert_eq!(ahoy.run("return document.visibilityState"), "visible");
     }
 
     #[test]
     fn a_test_call_runs_says_what_is_missing_and_ends() {
-        let window = Window::open(Preferences::default());
-        window.find_text("Welcome aboard");
-        press_button(&window, "Skip for now");
-        window.find_text("Ahoy!");
-        press_button(&window, "Test call");
-        assert!(window.find_text("What others see").displayed());
+        let computer = Computer::bare(Preferences::default());
+        computer.settings(&json!({ "first_run_done": true }));
+        let ahoy = computer.open();
+        ahoy.press("Test call");
         // There is no camera on this desktop.
-        await_text(&window, "no camera");
-        window.screenshot("call-without-devices.png");
-        let hung_up = window.run(
-            "const button = document.querySelector('button[aria-label*=\"ang up\"]')
-               ?? [...document.querySelectorAll('button')].find((b) => /hang up/i.test(b.textContent));
-             button?.click();
-             return button !== null && button !== undefined",
-        );
-        assert_eq!(hung_up, true, "there is a button to hang up");
-        window.find("h1[tabindex]");
-        window.screenshot("summary-without-devices.png");
+        ahoy.until_text("no camera");
+        ahoy.screenshot("call-without-devices.png");
+        ahoy.press("Hang up");
+        ahoy.until("document.querySelector('figure') === null");
+        ahoy.screenshot("summary-without-devices.png");
     }
 
     #[test]
     fn the_window_follows_a_dark_desktop() {
-        let window = Window::open(Preferences { dark: true, ..Preferences::default() });
-        window.find("h1");
-        assert_eq!(window.find("body").css("background-color"), "rgb(10, 22, 29)");
-        window.screenshot("first-run-dark.png");
+        let computer = Computer::bare(Preferences { dark: true, ..Preferences::default() });
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let body = ahoy.window.find("body").unwrap();
+        assert_eq!(body.css("background-color").unwrap(), "rgb(10, 22, 29)");
+        ahoy.screenshot("first-run-dark.png");
     }
 
     #[test]
     fn nobody_is_kept_out_by_what_the_window_shows() {
         for dark in [false, true] {
-            let window = Window::open(Preferences { dark, ..Preferences::default() });
-            window.find("h1");
-            assert_eq!(accessibility_violations(&window), json!([]), "first run, dark: {dark}");
-            press_button(&window, "Skip for now");
-            window.find_text("Test call");
-            assert_eq!(accessibility_violations(&window), json!([]), "home, dark: {dark}");
+            let computer = Computer::bare(Preferences { dark, ..Preferences::default() });
+            let ahoy = computer.open();
+            ahoy.until_heading("Welcome aboard");
+            assert_eq!(accessibility_violations(&ahoy), json!([]), "first run, dark: {dark}");
+            ahoy.press("Skip for now");
+            ahoy.until_control("Test call");
+            assert_eq!(accessibility_violations(&ahoy), json!([]), "home, dark: {dark}");
         }
     }
 
     #[test]
     fn the_keyboard_reaches_what_can_be_pressed_and_shows_where_it_is() {
-        let window = Window::open(Preferences::default());
-        window.find("h1");
-        window.press(TAB);
-        let focused = window.focused();
-        assert_eq!(focused.css("outline-style"), "solid");
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        ahoy.window.press(TAB).unwrap();
+        assert_eq!(ahoy.window.focused().unwrap().css("outline-style").unwrap(), "solid");
     }
 
     #[test]
     fn script_that_does_not_belong_to_the_window_gets_nowhere() {
-        let window = Window::open(Preferences::default());
-        window.find("h1");
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
 
-        let foreign = window.run(
+        let foreign = ahoy.run(
             "const script = document.createElement('script');
              script.textContent = 'window.injected = true';
              document.body.append(script);
@@ -112,29 +111,74 @@ mod needs_display {
 
         // Not 127.0.0.1, where its pictures come from (what may be a WebSocket may be HTTP, says CSP level 3).
         let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
-        let listener = TcpListener::bind((elsewhere, 0)).expect("a free port");
-        listener.set_nonblocking(true).expect("a socket can be non-blocking");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        let fetched = window.run(&format!(
+        let listener = TcpListener::bind((elsewhere, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let fetched = ahoy.run(&format!(
             "return fetch('http://{address}/', {{ mode: 'no-cors' }}).then(() => 'sent', () => 'refused')"
         ));
         assert_eq!(fetched, "refused");
         assert!(listener.accept().is_err(), "nothing may leave the window");
+    }
 
-        let command = window.run(
-            "return window.__TAURI_INTERNALS__.invoke('plugin:app|version').then(() => 'done', (error) => String(error))",
-        );
-        let refusal = command.as_str().expect("a text");
-        assert!(refusal.contains("not allowed"), "only its own commands are the window's right: {refusal}");
+    #[test]
+    fn the_page_has_no_rights_but_its_own_commands() {
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let own =
+            ahoy.run("return window.__TAURI_INTERNALS__.invoke('app_info').then((info) => info.system)");
+        assert_eq!(own, std::env::consts::OS);
+        let others = [
+            "plugin:app|version",
+            "plugin:path|resolve_directory",
+            "plugin:webview|create_webview_window",
+            "plugin:window|close",
+            "plugin:window-state|save_window_state",
+            "plugin:event|emit",
+            "plugin:resources|close",
+            "plugin:fs|read_text_file",
+            "plugin:shell|execute",
+            "no_such_command",
+        ];
+        for command in others {
+            let answer = ahoy.run(&format!(
+                "return window.__TAURI_INTERNALS__.invoke({command:?}, {{}}).then(() => 'done', (e) => String(e))"
+            ));
+            let refusal = answer.as_str().unwrap();
+            let refused = refusal.contains("not allowed") || refusal.contains("not found");
+            assert!(refused, "{command}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn the_page_reaches_no_file_of_the_computer() {
+        let computer = Computer::bare(Preferences::default());
+        let secret = computer.desktop.home().join("secret.txt");
+        std::fs::write(&secret, "secret").unwrap();
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let path = secret.display();
+        let ways = [
+            format!("file://{path}"),
+            format!("asset://localhost{path}"),
+            format!("asset://localhost/{}", path.to_string().replace('/', "%2F")),
+            format!("tauri://localhost/../../../../..{path}"),
+            format!("tauri://localhost/%2e%2e/%2e%2e/%2e%2e{path}"),
+        ];
+        for way in ways {
+            let read = ahoy.run(&format!("return fetch({way:?}).then((r) => r.text(), () => 'refused')"));
+            assert!(!read.as_str().unwrap().contains("secret"), "{way}: {read}");
+        }
     }
 
     /// What axe-core finds in the painted window: rule and elements.
-    fn accessibility_violations(window: &Window) -> Value {
+    fn accessibility_violations(ahoy: &Ahoy) -> Value {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ui/node_modules/axe-core/axe.min.js");
         let axe = std::fs::read_to_string(path)
             .unwrap_or_else(|error| panic!("cannot read {path}: {error}; run npm ci in ui/"));
-        window.run(&axe);
-        window.run(
+        ahoy.run(&axe);
+        ahoy.run(
             "return window.axe.run().then(({ violations }) =>
                violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])]))",
         )

@@ -191,6 +191,16 @@ describe('the test call', () => {
     expect(await screen.findByText(en.call.quality.poor)).toBeTruthy();
   });
 
+  it('shows a device that is lost again and again as one problem, and goes on', async () => {
+    const problems = [1, 2, 3].map((time) => ({ code: 'camera_unplugged', message: `Lost ${time} times.` }));
+    const backend = await openCall({ report: { ...report, ok: false, problems } });
+    backend.change({ problems: problems.slice(1) });
+    expect(await screen.findAllByText(en.problems.camera_unplugged.title)).toHaveLength(1);
+    press(en.call.hangUp);
+    await screen.findByRole('heading', { name: en.summary.heading });
+    expect(screen.getAllByText(en.problems.camera_unplugged.title)).toHaveLength(1);
+  });
+
   it('shows a problem that comes up, in place of the hint about headphones', async () => {
     const backend = await openCall({ system: 'macos' });
     expect(screen.getByText(en.call.headphones)).toBeTruthy();

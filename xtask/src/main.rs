@@ -36,7 +36,7 @@ struct Arguments {
 enum Task {
     /// Install what is missing on this machine, saying what and why first.
     Setup(setup::Options),
-    /// Build Ahoy and start it. Without a window that is a 10-second loopback call and its report.
+    /// Build Ahoy and start it: the window or, where there is no display, a 10-second loopback call and its report.
     Run(run::Options),
     /// Install what the tests need, then run them all.
     Test(test::Options),

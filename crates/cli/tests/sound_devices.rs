@@ -64,7 +64,8 @@ mod needs_pulse {
         ];
         let mut calling = Running::start(ahoy(&arguments), with_camera(&lab, &camera));
         calling.until_all(&[SHOWN, HEARD, HEARD]);
-        let recording = lab.record_speaker(&heard, Duration::from_secs(u64::from(seconds) + 2)).unwrap();
+        let recording =
+            lab.record(AudioDevice::Speaker, &heard, Duration::from_secs(u64::from(seconds) + 2)).unwrap();
         lab.play_into_mic(&spoken).unwrap().wait().unwrap();
         recording.wait().unwrap();
         let ended = calling.end();
@@ -170,5 +171,19 @@ mod needs_pulse {
             let choice = format!("{prefix}:{}", device["id"].as_str().unwrap());
             assert!(shown.contains(&choice), "{choice} is not in {shown}");
         }
+    }
+
+    #[test]
+    fn a_home_where_nothing_has_had_sound_before_has_the_same_devices() {
+        let lab = PulseLab::start().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let env = lab.env().into_iter().filter(|(name, _)| *name != "HOME");
+        let env = env.chain([("HOME", home.path().into())]).collect();
+        let found = run(ahoy(&["devices", "--json"]), env).report(0);
+        let speakers = found["speakers"].as_array().unwrap();
+        assert!(
+            speakers.iter().any(|speaker| speaker["name"] == AudioDevice::Speaker.description()),
+            "{found:#}"
+        );
     }
 }

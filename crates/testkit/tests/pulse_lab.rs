@@ -57,7 +57,7 @@ mod needs_sound_server {
         let files = tempfile::tempdir().unwrap();
         let (tone, heard) = (files.path().join("tone.wav"), files.path().join("heard.wav"));
         write_tone(&tone, 1000.0, 4);
-        let recording = lab.record_speaker(&heard, Duration::from_secs(4)).unwrap();
+        let recording = lab.record(AudioDevice::Speaker, &heard, Duration::from_secs(4)).unwrap();
         // The program under test: microphone to speaker.
         let mut program = Command::new("sh")
             .args([
@@ -98,12 +98,12 @@ mod needs_sound_server {
         let lab = PulseLab::start().unwrap();
         let files = tempfile::tempdir().unwrap();
         let heard = files.path().join("heard.wav");
-        let recording = lab.record_speaker(&heard, Duration::from_secs(3600)).unwrap();
+        let recording = lab.record(AudioDevice::Speaker, &heard, Duration::from_secs(3600)).unwrap();
         lab.unplug(AudioDevice::Microphone).unwrap();
         lab.unplug(AudioDevice::Speaker).unwrap();
         assert!(recording.wait().is_err());
         assert!(hound::WavReader::open(&heard).unwrap().len() > 0);
-        assert!(lab.record_speaker(&heard, Duration::from_secs(1)).is_err());
+        assert!(lab.record(AudioDevice::Speaker, &heard, Duration::from_secs(1)).is_err());
     }
 
     #[test]

@@ -14,3 +14,8 @@ export function wording(text: Messages, { code, message }: Problem): Wording {
     ? { title: own.title, text: own.text }
     : { title: text.problems.other.title, text: message };
 }
+
+/** Each kind of problem once, as first told: a device that is lost again and again is one problem to the person. */
+export function distinct<P extends Problem>(problems: readonly P[]): P[] {
+  return problems.filter(({ code }, at) => problems.findIndex((other) => other.code === code) === at);
+}

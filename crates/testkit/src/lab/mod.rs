@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 mod clip;
+mod desktop;
 mod fake_camera;
 mod listen;
 mod pulse;
 mod vm;
 
 pub use clip::{Clip, speak};
+pub use desktop::{Desktop, Element, Preferences, Window};
 pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use listen::{HeardSound, Listening, write_chirps};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
@@ -59,6 +61,14 @@ pub enum LabError {
     /// Files of the stand-in could not be written or read.
     #[error("the files of the lab could not be used: {0}; is the temporary directory full?")]
     Io(#[from] io::Error),
+    /// A window did not do what it was asked for.
+    #[error("{what}: the window's driver answered {answer}")]
+    Driver {
+        /// What it was asked for.
+        what: String,
+        /// What came back.
+        answer: String,
+    },
     /// A sound file could not be written.
     #[error("the sound could not be written: {0}")]
     Wav(#[from] hound::Error),

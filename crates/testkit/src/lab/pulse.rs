@@ -30,6 +30,8 @@ pub enum AudioDevice {
     Microphone,
     /// Named `spk`, "Fake Speaker".
     Speaker,
+    /// Named `phones`, "Fake Headphones": another speaker, which is not there until it is plugged in.
+    Headphones,
 }
 
 impl AudioDevice {
@@ -38,6 +40,7 @@ impl AudioDevice {
         match self {
             AudioDevice::Microphone => "mic",
             AudioDevice::Speaker => "spk",
+            AudioDevice::Headphones => "phones",
         }
     }
 
@@ -46,6 +49,7 @@ impl AudioDevice {
         match self {
             AudioDevice::Microphone => "Fake Microphone",
             AudioDevice::Speaker => "Fake Speaker",
+            AudioDevice::Headphones => "Fake Headphones",
         }
     }
 }
@@ -55,7 +59,7 @@ impl AudioDevice {
     pub(super) fn heard_at(self) -> String {
         match self {
             AudioDevice::Microphone => format!("{MICROPHONE_FEED}.monitor"),
-            AudioDevice::Speaker => format!("{}.monitor", self.name()),
+            AudioDevice::Speaker | AudioDevice::Headphones => format!("{}.monitor", self.name()),
         }
     }
 }
@@ -115,7 +119,7 @@ impl PulseLab {
     pub fn plug_in(&self, device: AudioDevice) -> Result<(), LabError> {
         let (name, description) = (device.name(), device.description());
         match device {
-            AudioDevice::Speaker => self.pactl(&[
+            AudioDevice::Speaker | AudioDevice::Headphones => self.pactl(&[
                 "load-module",
                 "module-null-sink",
                 &format!("sink_name={name}"),
@@ -142,7 +146,7 @@ impl PulseLab {
             }
         };
         let set_default = match device {
-            AudioDevice::Speaker => "set-default-sink",
+            AudioDevice::Speaker | AudioDevice::Headphones => "set-default-sink",
             AudioDevice::Microphone => "set-default-source",
         };
         self.pactl(&[set_default, name]).map(|_| ())
@@ -152,7 +156,7 @@ impl PulseLab {
     /// device if one is left (the speaker's monitor counts as a microphone) and ends them if not.
     pub fn unplug(&self, device: AudioDevice) -> Result<(), LabError> {
         let names: &[&str] = match device {
-            AudioDevice::Speaker => &[AudioDevice::Speaker.name()],
+            AudioDevice::Speaker | AudioDevice::Headphones => &[device.name()],
             AudioDevice::Microphone => &[AudioDevice::Microphone.name(), MICROPHONE_FEED],
         };
         let modules = self.pactl(&["list", "short", "modules"])?;
@@ -179,13 +183,14 @@ impl PulseLab {
         Ok(Playing { player })
     }
 
-    /// Records what the speaker plays to a mono 48 kHz file, in the background, until it has `length` of sound.
+    /// Records what a device plays (or, of the microphone, hears) to a mono 48 kHz file, in the background, until it has
+    /// `length` of sound.
     ///
     /// Recording has begun when this returns.
-    pub fn record_speaker(&self, wav: &Path, length: Duration) -> Result<Recording, LabError> {
+    pub fn record(&self, device: AudioDevice, wav: &Path, length: Duration) -> Result<Recording, LabError> {
         let mut command = self.client("parec");
         command
-            .arg(format!("--device={}", AudioDevice::Speaker.heard_at()))
+            .arg(format!("--device={}", device.heard_at()))
             .args(["--raw", "--format=s16le", "--channels=1", "--latency-msec=20"])
             .arg(format!("--rate={SAMPLE_RATE}"))
             .stdin(Stdio::null())
@@ -206,6 +211,27 @@ impl PulseLab {
             move || write_wav(&wav, first, sound, bytes)
         });
         Ok(Recording { recorder, writer: Some(writer) })
+    }
+
+    /// The loudest sample that a device plays (or, of the microphone, hears) for `length` from now on, 0.0 to 1.0.
+    pub fn loudest(&self, device: AudioDevice, length: Duration) -> Result<f32, LabError> {
+        let wav = self.directory.path().join("loudest.wav");
+        self.record(device, &wav, length)?.wait()?;
+        let loudest = hound::WavReader::open(&wav)?
+            .samples::<i16>()
+            .try_fold(0, |loudest: u16, sample| Ok::<_, hound::Error>(loudest.max(sample?.unsigned_abs())))?;
+        Ok(f32::from(loudest) / f32::from(i16::MAX))
+    }
+
+    /// How many streams to and from devices programs have open.
+    pub fn open_streams(&self) -> Result<usize, LabError> {
+        let mut open = 0;
+        for kind in ["sink-inputs", "source-outputs"] {
+            // The third column is the client; the server's own modules have none.
+            let listed = self.pactl(&["list", "short", kind])?;
+            open += listed.lines().filter(|line| line.split('\t').nth(2).is_some_and(|c| c != "-")).count();
+        }
+        Ok(open)
     }
 
     /// A PulseAudio client program that talks to this server.

@@ -76,9 +76,13 @@ pub(super) fn connect(only: Option<HostId>) -> Result<Arc<Host>, AudioError> {
 fn connect_anew(only: Option<HostId>) -> Result<Host, AudioError> {
     let mut detail = "there is none".to_owned();
     for id in system::hosts().into_iter().filter(|id| only.is_none_or(|only| *id == only)) {
+        system::prepare(id);
         match cpal::host_from_id(id) {
             Ok(host) => return Ok(host),
-            Err(e) => detail = e.to_string(),
+            Err(e) => {
+                tracing::info!("{} can't be used: {e}", id.name());
+                detail = e.to_string();
+            }
         }
     }
     Err(AudioError::NoSoundSystem { detail })

@@ -5,11 +5,18 @@
 
 use cpal::HostId;
 
-use super::Direction;
+use super::{Direction, pulse_cookie};
 
 /// The sound systems to try, best first.
 pub(super) fn hosts() -> Vec<HostId> {
     [HostId::PulseAudio, HostId::Alsa].into_iter().filter(|id| cpal::available_hosts().contains(id)).collect()
+}
+
+/// Does what a sound system expects before it is connected to.
+pub(super) fn prepare(host: HostId) {
+    if host == HostId::PulseAudio {
+        pulse_cookie::ensure();
+    }
 }
 
 /// Keeps alsa-lib from writing its complaints about devices that aren't there to our standard error, in this thread.

@@ -3,6 +3,8 @@
 mod find;
 mod lead;
 mod microphone;
+#[cfg(target_os = "linux")]
+mod pulse_cookie;
 mod reopen;
 mod sample_clock;
 mod speaker;

@@ -9,6 +9,9 @@ pub(super) fn hosts() -> Vec<HostId> {
     cpal::available_hosts()
 }
 
+/// Nothing to prepare here.
+pub(super) fn prepare(_host: HostId) {}
+
 /// Nothing to hush here.
 pub(super) fn hush() {}
 
