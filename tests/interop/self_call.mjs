@@ -1,6 +1,9 @@
 // Has Chromium call itself and reports in the form of `ahoy-cli loopback --json` (the fields that it can know).
 //
-//   node self_call.mjs --clip STAMPED.y4m --size 1280x720 --bitrate 1500 --seconds 20 [--calls 1]
+//   node self_call.mjs --clip STAMPED.y4m --size 1280x720 --bitrate 1500 --seconds 20 [--calls 1] [--display :7]
+//
+// With --display the browser opens a window there and shows one's own picture beside the received one, as large as Ahoy's
+// window does; contents are then not compared.
 //
 // The clip's pictures carry frame numbers as black and white cells (crates/measure/src/stamp.rs), so that a picture that
 // arrives can be told from the others. The call runs in three parts: Chromium's bandwidth estimate climbs from 300 kbit/s
@@ -20,6 +23,7 @@ const { values: options } = parseArgs({
     bitrate: { type: 'string', default: '1500' },
     seconds: { type: 'string', default: '20' },
     calls: { type: 'string', default: '1' },
+    display: { type: 'string' },
   },
 });
 const [width, height] = options.size.split('x').map(Number);
@@ -33,7 +37,10 @@ const server = createServer((_, reply) => reply.setHeader('content-type', 'text/
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
 const browser = await chromium.launchPersistentContext(profile, {
   executablePath: '/usr/bin/chromium',
-  headless: true,
+  headless: options.display === undefined,
+  env: { ...process.env, ...(options.display && { DISPLAY: options.display }) },
+  // Of the window's content: the size that Ahoy's window opens with.
+  viewport: { width: 1040, height: 720 },
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
@@ -45,13 +52,13 @@ try {
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.evaluate(definePage);
-  await page.evaluate(([w, h, kbps, n]) => startCalls(w, h, kbps, n), [width, height, Number(options.bitrate), calls]);
+  await page.evaluate(([w, h, kbps, n, shown]) => startCalls(w, h, kbps, n, shown), [width, height, Number(options.bitrate), calls, options.display !== undefined]);
   await page.waitForTimeout(WARM_UP * 1000);
   const before = { cpu: treeCpu(profile), at: Date.now(), stats: await page.evaluate(() => collect()) };
-  await page.waitForTimeout(seconds * 500);
+  await page.waitForTimeout(seconds * (options.display ? 1000 : 500));
   const after = { cpu: treeCpu(profile), at: Date.now(), stats: await page.evaluate(() => collect()) };
   const memory = treeMemory(profile);
-  const content = await page.evaluate((ms) => readContent(ms), seconds * 500);
+  const content = await page.evaluate((ms) => readContent(ms), options.display ? 0 : seconds * 500);
   const elapsed = (after.at - before.at) / 1000;
   const reports = after.stats.map((end, i) => report(before.stats[i], end, content[i], elapsed));
   for (const one of reports) {
@@ -124,11 +131,11 @@ function definePage() {
   const all = [];
   const H264 = (codec) => codec.mimeType === 'video/H264' && /42e01f/.test(codec.sdpFmtpLine ?? '') && /packetization-mode=1/.test(codec.sdpFmtpLine);
 
-  window.startCalls = async (width, height, kbps, count) => {
-    for (let i = 0; i < count; i += 1) all.push(await startCall(width, height, kbps));
+  window.startCalls = async (width, height, kbps, count, shown) => {
+    for (let i = 0; i < count; i += 1) all.push(await startCall(width, height, kbps, shown));
   };
 
-  async function startCall(width, height, kbps) {
+  async function startCall(width, height, kbps, shown) {
     const start = performance.now();
     const call = { setup: null, caller: new RTCPeerConnection(), callee: new RTCPeerConnection() };
     const { caller, callee } = call;
@@ -139,6 +146,7 @@ function definePage() {
       element.autoplay = true;
       element.muted = true;
       element.srcObject = new MediaStream([track]);
+      if (shown) element.width = 494;
       document.body.append(element);
       if (track.kind !== 'video') return;
       call.remote = track;
@@ -147,6 +155,11 @@ function definePage() {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true });
     for (const track of stream.getTracks()) caller.addTrack(track, stream);
     [call.local] = stream.getVideoTracks();
+    if (shown) {
+      const own = Object.assign(document.createElement('video'), { autoplay: true, muted: true, width: 494 });
+      own.srcObject = new MediaStream([call.local]);
+      document.body.append(own);
+    }
     const transceiver = caller.getTransceivers().find(({ sender }) => sender.track.kind === 'video');
     const codecs = RTCRtpSender.getCapabilities('video').codecs;
     transceiver.setCodecPreferences(codecs.filter((codec) => H264(codec) || codec.mimeType === 'video/rtx'));

@@ -39,8 +39,9 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     // Benches have peers and clips that only the tests' set-up brings.
     setup::prepare(Purpose::Test, options.yes)?;
-    // Benches start the command line program beside them, as users have it.
-    command::cargo(["build", "--release", "--package", "ahoy-bench", "--package", "ahoy-cli"]).succeed()?;
+    // Benches start the programs beside them, as users have them.
+    let packages = ["ahoy-bench", "ahoy-cli", "ahoy"].map(|package| ["--package", package]);
+    command::cargo(["build", "--release"]).args(packages.concat()).succeed()?;
     let busy = busy_share()?;
     if busy > BUSY && !options.force {
         bail!(

@@ -13,7 +13,9 @@ use ahoy_media_types::{FrameId, FrameRate, FrameSize, I420Buffer, MediaTime};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::footprint::Calls;
 use crate::output::{Goal, Row, median};
+use crate::window_call::Setting;
 use crate::{mouth_to_ear, say};
 
 /// Name of the peer in the rows.
@@ -150,6 +152,9 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
                 None,
                 goal,
             ));
+            let setting = Setting::new(built_programs()?.join("ahoy"), &clip.pictures)?;
+            let calls = Calls::make(&setting, &clip.pictures, folder.path(), runs, seconds, !args.no_peer)?;
+            rows.extend(calls.rows());
         }
     }
     Ok(rows)
@@ -176,7 +181,7 @@ fn together(calls: &[Value], figure: &Figure) -> Option<f64> {
 }
 
 /// The folder that this program was built into, where its neighbours are.
-fn built_programs() -> Result<PathBuf> {
+pub(crate) fn built_programs() -> Result<PathBuf> {
     let me = std::env::current_exe().context("the program's own path is unknown")?;
     Ok(me.parent().context("the program has no folder")?.to_owned())
 }
@@ -223,6 +228,11 @@ fn call_ours(case: &Case, seconds: u32, clip: &Path) -> Result<Vec<Value>> {
             Ok(report)
         })
         .collect()
+}
+
+/// [`stamp_clip`] for calls in a window.
+pub(crate) fn stamp_720p30(clip: &Path, folder: &Path) -> Result<PathBuf> {
+    stamp_clip(&CASES[0], clip, folder)
 }
 
 /// The clip in the case's size, with a number in each picture by which Chromium's page tells one from the other. Chromium

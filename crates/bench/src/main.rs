@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+mod footprint;
 mod loopback;
 mod mouth_to_ear;
 mod output;
+mod processes;
+mod window_call;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ struct Cli {
 enum Bench {
     /// A call to oneself on this machine: delivery, latency, picture, CPU and memory, beside Chromium's
     Loopback(loopback::Args),
+    /// The window's start, memory, processor time and size, in a call beside Chromium's
+    Footprint(footprint::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
     let machine = output::Machine::look();
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
+        Bench::Footprint(args) => footprint::run(&args, cli.quick).map(|rows| ("footprint", rows)),
     };
     let written = measured.and_then(|(bench, rows)| {
         let findings = output::Findings { bench, machine, rows };

@@ -12,14 +12,17 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Ours is at least this.
     AtLeast(f64),
+    /// Ours is at most so many times the peer's.
+    RatioAtMost(f64),
 }
 
 impl Goal {
     /// Whether the goal is met; `None` where the figure that it needs was not measured.
-    fn met(self, ours: Option<f64>) -> Option<bool> {
+    fn met(self, ours: Option<f64>, ratio: Option<f64>) -> Option<bool> {
         match self {
             Goal::AtMost(limit) => ours.map(|v| v <= limit),
             Goal::AtLeast(limit) => ours.map(|v| v >= limit),
+            Goal::RatioAtMost(limit) => ratio.map(|v| v <= limit),
         }
     }
 }
@@ -29,6 +32,7 @@ impl fmt::Display for Goal {
         match self {
             Goal::AtMost(v) => write!(f, "<= {v}"),
             Goal::AtLeast(v) => write!(f, ">= {v}"),
+            Goal::RatioAtMost(v) => write!(f, "ratio <= {v}"),
         }
     }
 }
@@ -79,7 +83,7 @@ impl Row {
             peer_name: peer.map(|(name, _)| name),
             ratio,
             goal: goal.map(|g| g.to_string()),
-            met: goal.map(|g| g.met(ours).unwrap_or(false)),
+            met: goal.map(|g| g.met(ours, ratio).unwrap_or(false)),
         }
     }
 }
@@ -180,6 +184,8 @@ mod tests {
         assert_eq!(row(Some(10.1), Goal::AtMost(10.0)).met, Some(false));
         assert_eq!(row(Some(10.0), Goal::AtLeast(10.0)).met, Some(true));
         assert_eq!(row(None, Goal::AtLeast(0.0)).met, Some(false));
+        assert_eq!(row(Some(10.0), Goal::RatioAtMost(0.5)).met, Some(true));
+        assert_eq!(row(Some(10.1), Goal::RatioAtMost(0.5)).met, Some(false));
         assert_eq!(Row::new("c", "m", "ms", Some(1.0), None, None).met, None);
     }
 

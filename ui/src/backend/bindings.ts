@@ -400,6 +400,14 @@ freezes: number | null,
  */
 latency_ms: number | null, 
 /**
+ * In the decoder, the median; where the window decodes, from here until it has drawn.
+ */
+decode_ms: number | null, 
+/**
+ * The same, the 95th percentile.
+ */
+decode_p95_ms: number | null, 
+/**
  * From the microphone to the speaker, the median.
  */
 audio_delay_ms: number | null, 

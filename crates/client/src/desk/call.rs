@@ -39,6 +39,10 @@ pub struct CallSummary {
     pub freezes: Option<u64>,
     /// From capture to visible, the median.
     pub latency_ms: Option<f64>,
+    /// In the decoder, the median; where the window decodes, from here until it has drawn.
+    pub decode_ms: Option<f64>,
+    /// The same, the 95th percentile.
+    pub decode_p95_ms: Option<f64>,
     /// From the microphone to the speaker, the median.
     pub audio_delay_ms: Option<f64>,
     /// Payload of the pictures.
@@ -56,6 +60,8 @@ impl From<LoopbackReport> for CallSummary {
             fps: video.as_ref().map(|video| video.fps),
             freezes: video.as_ref().map(|video| video.freezes),
             latency_ms: video.as_ref().and_then(|video| video.decoded_latency_ms.p50),
+            decode_ms: video.as_ref().and_then(|video| video.stages_ms.decode.p50),
+            decode_p95_ms: video.as_ref().and_then(|video| video.stages_ms.decode.p95),
             audio_delay_ms: report.audio.and_then(|audio| audio.delay_ms.p50),
             bitrate_kbps: video.map(|video| video.bitrate_kbps),
         }

@@ -82,6 +82,11 @@ impl Desktop {
         self.home.path()
     }
 
+    /// The name of the display, such as `:7`.
+    pub fn display(&self) -> &str {
+        &self.display_name
+    }
+
     /// A program that will run on this desktop.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -58,6 +58,16 @@ impl<'a> Window<'a> {
         program: &Path,
         env: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Result<Self, LabError> {
+        Self::open_after(desktop, program, env, || Ok(()))
+    }
+
+    /// The same with something to be done when everything else is ready and the program has not been started yet.
+    pub fn open_after(
+        desktop: &'a Desktop,
+        program: &Path,
+        env: impl IntoIterator<Item = (&'static str, OsString)>,
+        prepare: impl FnOnce() -> std::io::Result<()>,
+    ) -> Result<Self, LabError> {
         let port = free_port()?;
         let mut command = desktop.command(DRIVER);
         // What leads to the desktop stays, whatever the labs of devices would have.
@@ -76,6 +86,7 @@ impl<'a> Window<'a> {
             .new_agent();
         let address = format!("http://127.0.0.1:{port}");
         wait_until_listening(&agent, &address)?;
+        prepare()?;
         let options = json!({ "binary": program, "args": [] });
         let capabilities = json!({ "alwaysMatch": { "webkitgtk:browserOptions": options } });
         let opened = post(&agent, &format!("{address}/session"), &json!({ "capabilities": capabilities }))?;
