@@ -8,6 +8,8 @@
 mod support;
 
 mod needs_display {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpStream;
     use std::time::Duration;
 
     use ahoy_measure::stamp::Stamp;
@@ -145,6 +147,56 @@ mod needs_display {
         ahoy.press("Skip for now");
         ahoy.until_heading("Ahoy!");
         until(|| !computer.camera().is_in_use().unwrap());
+    }
+
+    #[test]
+    fn nobody_but_the_window_gets_pictures_and_each_token_opens_one_connection() {
+        let computer = Computer::equipped();
+        let ahoy = computer.open();
+        ahoy.call();
+        let access = ahoy.run("return window.__TAURI_INTERNALS__.invoke('media_access')");
+        let address = access["url"].as_str().unwrap().trim_start_matches("ws://").trim_end_matches('/');
+        for (origin, status) in [
+            ("", "403"),
+            ("Origin: https://example.org\r\n", "403"),
+            ("Origin: http://127.0.0.1\r\n", "403"),
+            ("Origin: null\r\n", "403"),
+            ("Origin: tauri://localhost\r\n", "101"),
+        ] {
+            assert_eq!(upgrade(address, origin), status, "{origin}");
+        }
+        // From the window's own page, which has the right origin: the close code, or "picture".
+        let connect = |token: &str| {
+            ahoy.run(&format!(
+                "return window.__TAURI_INTERNALS__.invoke('media_access').then(({{ url }}) => new Promise((done) => {{
+                   const socket = new WebSocket(url);
+                   socket.onopen = () => {{
+                     socket.send(JSON.stringify({{ token: {token:?}, stream: 'local', accepts: 'i420' }}));
+                     socket.send(JSON.stringify({{ type: 'credit', pictures: 1 }}));
+                   }};
+                   socket.onmessage = () => {{ done('picture'); socket.close(); }};
+                   socket.onclose = ({{ code }}) => done(code);
+                 }}))"
+            ))
+        };
+        let token = access["token"].as_str().unwrap();
+        assert_eq!(connect("a guess"), 4401);
+        assert_eq!(connect(token), "picture");
+        assert_eq!(connect(token), 4401);
+    }
+
+    /// The HTTP status with which a request for a WebSocket is answered.
+    fn upgrade(address: &str, origin: &str) -> String {
+        let mut socket = TcpStream::connect(address).unwrap();
+        write!(
+            socket,
+            "GET / HTTP/1.1\r\nHost: {address}\r\n{origin}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).unwrap_or_default().to_owned()
     }
 
     /// Threads of the idle application: those of what was shown before have ended.
