@@ -1,8 +1,9 @@
-//! The commands the window can call. Each passes on what the window sent and maps the error to a code.
+//! The commands the window can call. Each passes on what the window sent and passes on what goes wrong.
 //!
 //! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
-use ahoy_client::desk::{CallSummary, Desk, DeskError};
+use ahoy_client::Problem;
+use ahoy_client::desk::{CallSummary, Desk};
 use ahoy_client::devices::Devices;
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
@@ -19,85 +20,24 @@ pub struct AppInfo {
     pub system: String,
     /// The processor architecture, named as Rust names it: `x86_64`, `aarch64`.
     pub architecture: String,
-    /// The version of the system's web view, which draws the window.
-    pub webview: String,
+    /// The version of the system's web view, which draws the window; null where it does not tell.
+    pub webview: Option<String>,
+    /// Whether the window is told when devices come or go; where it is not, it asks when it matters.
+    pub notices_devices: bool,
 }
 
-impl AppInfo {
-    fn collect(app: &AppHandle) -> Result<Self, AppInfoError> {
-        Ok(Self {
-            version: app.package_info().version.to_string(),
-            system: std::env::consts::OS.to_owned(),
-            architecture: std::env::consts::ARCH.to_owned(),
-            webview: tauri::webview_version().map_err(|error| AppInfoError::Webview(error.into()))?,
-        })
-    }
-}
-
-/// Why the program could not describe itself.
-#[derive(Debug, thiserror::Error)]
-enum AppInfoError {
-    #[error("Ahoy could not read the version of the system's web view ({0}). Install the web view again.")]
-    Webview(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// What went wrong, as a code the window branches on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    /// The system's web view does not tell its version.
-    WebviewVersionUnknown,
-    /// The settings were not changed.
-    Settings,
-    /// The speaker can't be opened.
-    Speaker,
-    /// A call is running.
-    Busy,
-    /// No call is running.
-    NoCall,
-}
-
-/// A failed command: the code is for the window's decisions, the message is a sentence for people and logs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct CommandError {
-    /// What went wrong, for the window to branch on.
-    pub code: ErrorCode,
-    /// A sentence that says what to do.
-    pub message: String,
-}
-
-impl From<AppInfoError> for CommandError {
-    fn from(error: AppInfoError) -> Self {
-        let code = match error {
-            AppInfoError::Webview(_) => ErrorCode::WebviewVersionUnknown,
-        };
-        Self { code, message: error.to_string() }
-    }
-}
-
-impl From<DeskError> for CommandError {
-    fn from(error: DeskError) -> Self {
-        let code = match error {
-            DeskError::Settings(_) => ErrorCode::Settings,
-            DeskError::Speaker(_) => ErrorCode::Speaker,
-            DeskError::Busy => ErrorCode::Busy,
-            DeskError::NoCall => ErrorCode::NoCall,
-        };
-        Self { code, message: ahoy_client::sentence(&error.to_string()) }
-    }
-}
-
-type CommandResult<T> = Result<T, CommandError>;
+type CommandResult<T> = Result<T, Problem>;
 
 /// Tells the window what it is running.
-///
-/// # Errors
-/// [`ErrorCode::WebviewVersionUnknown`] when the web view does not tell its version.
 #[tauri::command]
-pub fn app_info(app: AppHandle) -> CommandResult<AppInfo> {
-    Ok(AppInfo::collect(&app)?)
+pub fn app_info(app: AppHandle, desk: State<'_, Desk>) -> AppInfo {
+    AppInfo {
+        version: app.package_info().version.to_string(),
+        system: std::env::consts::OS.to_owned(),
+        architecture: std::env::consts::ARCH.to_owned(),
+        webview: tauri::webview_version().ok(),
+        notices_devices: desk.notices_devices(),
+    }
 }
 
 /// The settings as they are.
@@ -109,7 +49,7 @@ pub fn settings(desk: State<'_, Desk>) -> Settings {
 /// Changes settings; the desk follows.
 ///
 /// # Errors
-/// [`ErrorCode::Settings`].
+/// `DeskError::Settings`.
 #[tauri::command]
 pub async fn change_settings(desk: State<'_, Desk>, change: SettingsChange) -> CommandResult<Settings> {
     Ok(desk.change_settings(change).await?)
@@ -127,10 +67,20 @@ pub async fn devices(desk: State<'_, Desk>) -> CommandResult<Devices> {
 /// Shows the camera and listens to the microphone without a call.
 ///
 /// # Errors
-/// [`ErrorCode::Busy`] during a call.
+/// `DeskError::Busy` during a call.
 #[tauri::command]
 pub async fn start_preview(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(desk.start_preview().await?)
+}
+
+/// Tries again to open what could not be opened.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn retry_devices(desk: State<'_, Desk>) -> CommandResult<()> {
+    desk.retry_devices().await;
+    Ok(())
 }
 
 /// Lets camera and microphone go.
@@ -146,7 +96,7 @@ pub async fn stop_preview(desk: State<'_, Desk>) -> CommandResult<()> {
 /// Plays a sound; returns when it has been heard.
 ///
 /// # Errors
-/// [`ErrorCode::Speaker`].
+/// `DeskError::Speaker`.
 #[tauri::command]
 pub async fn test_speaker(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(desk.test_speaker().await?)
@@ -155,7 +105,7 @@ pub async fn test_speaker(desk: State<'_, Desk>) -> CommandResult<()> {
 /// Starts a test call.
 ///
 /// # Errors
-/// [`ErrorCode::Busy`] while there is one.
+/// `DeskError::Busy` while there is one.
 #[tauri::command]
 pub async fn start_test_call(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(desk.start_test_call().await?)
@@ -173,7 +123,7 @@ pub async fn hang_up(desk: State<'_, Desk>) -> CommandResult<Option<CallSummary>
 /// Holds one's own sound back, or lets it go again.
 ///
 /// # Errors
-/// [`ErrorCode::NoCall`].
+/// `DeskError::NoCall`.
 #[tauri::command]
 pub async fn set_muted(desk: State<'_, Desk>, muted: bool) -> CommandResult<()> {
     Ok(desk.set_muted(muted).await?)
@@ -182,7 +132,7 @@ pub async fn set_muted(desk: State<'_, Desk>, muted: bool) -> CommandResult<()> 
 /// Switches the camera off or on.
 ///
 /// # Errors
-/// [`ErrorCode::NoCall`].
+/// `DeskError::NoCall`.
 #[tauri::command]
 pub async fn set_camera_on(desk: State<'_, Desk>, on: bool) -> CommandResult<()> {
     Ok(desk.set_camera_on(on).await?)
@@ -198,11 +148,11 @@ pub fn media_access(desk: State<'_, Desk>) -> Access {
 mod tests {
     use std::path::Path;
 
-    use ahoy_client::desk::{DeskEvent, MicrophoneLevel, PreviewTrouble};
+    use ahoy_client::desk::{DeskError, DeskEvent, MicrophoneLevel, PreviewSnapshot};
     use ahoy_client::devices::{Camera, SoundDevice};
     use ahoy_client::loopback::{
-        AudioStats, CallDevice, CallPhase, CallSnapshot, CallStats, DeviceStanding, NetworkStats, Problem,
-        StageStats, VideoStats,
+        AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
+        ProblemCode, StageStats, VideoStats,
     };
     use ahoy_client::settings::{Language, PictureSize, Theme};
     use ts_rs::{Config, TS};
@@ -214,8 +164,8 @@ mod tests {
         let config = Config::new();
         let types = [
             AppInfo::decl(&config),
-            ErrorCode::decl(&config),
-            CommandError::decl(&config),
+            Problem::decl(&config),
+            ProblemCode::decl(&config),
             Settings::decl(&config),
             SettingsChange::decl(&config),
             Language::decl(&config),
@@ -228,9 +178,8 @@ mod tests {
             DeskEvent::decl(&config),
             CallSnapshot::decl(&config),
             CallPhase::decl(&config),
-            CallDevice::decl(&config),
+            DeviceState::decl(&config),
             DeviceStanding::decl(&config),
-            Problem::decl(&config),
             CallStats::decl(&config),
             VideoStats::decl(&config),
             AudioStats::decl(&config),
@@ -238,7 +187,7 @@ mod tests {
             StageStats::decl(&config),
             CallSummary::decl(&config),
             MicrophoneLevel::decl(&config),
-            PreviewTrouble::decl(&config),
+            PreviewSnapshot::decl(&config),
         ];
         let mut text =
             String::from("// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate\n");
@@ -260,14 +209,8 @@ mod tests {
 
     #[test]
     fn a_failed_command_carries_a_code_and_a_sentence() {
-        let error = CommandError::from(AppInfoError::Webview("no such library".into()));
-        let json = serde_json::to_value(&error).expect("plain data");
-        assert_eq!(json["code"], "webview_version_unknown");
-        assert!(json["message"].as_str().is_some_and(|text| text.ends_with('.')), "{json}");
-        let busy = CommandError::from(DeskError::Busy);
-        assert_eq!(
-            (busy.code, busy.message.as_str()),
-            (ErrorCode::Busy, "A test call is running: hang it up first")
-        );
+        let busy = serde_json::to_value(Problem::from(DeskError::Busy)).expect("plain data");
+        assert_eq!(busy["code"], "call_running");
+        assert_eq!(busy["message"], "A test call is running: hang it up first");
     }
 }

@@ -43,6 +43,7 @@ pub fn run() -> anyhow::Result<()> {
             commands::change_settings,
             commands::devices,
             commands::start_preview,
+            commands::retry_devices,
             commands::stop_preview,
             commands::test_speaker,
             commands::start_test_call,

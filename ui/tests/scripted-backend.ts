@@ -1,15 +1,18 @@
 import type {
+  Access,
+  AnyProblem,
   Backend,
-  BackendEvents,
-  CallReport,
   CallSnapshot,
   CallStats,
-  CommandError,
+  CallSummary,
+  DeviceState,
   Devices,
-  MediaAccess,
+  PreviewSnapshot,
+  Problem,
   Settings,
   SettingsChange,
 } from '../src/backend';
+import { Events } from '../src/backend/events';
 
 export const settings: Settings = {
   name: 'Marina',
@@ -41,21 +44,27 @@ export const devices: Devices = {
 
 export const noDevices: Devices = { cameras: [], microphones: [], speakers: [], problems: [] };
 
-const on = (name: string) => ({ state: 'on' as const, name, message: null });
+export const on: DeviceState = { standing: 'on', trouble: null };
+export const off: DeviceState = { standing: 'off', trouble: null };
+
+/** A device that can't be had. */
+export function failed(code: Problem['code'], device: string | null = null): DeviceState {
+  return { standing: 'failed', trouble: { code, message: 'For the terminal.', device } };
+}
 
 export const running: CallSnapshot = {
   phase: 'running',
-  started_ms_ago: 0,
   muted: false,
-  camera_on: true,
-  camera: on('Integrated Camera'),
-  microphone: on('Built-in Microphone'),
-  speaker: on('USB Headset'),
+  camera: on,
+  microphone: on,
+  speaker: on,
   problems: [],
 };
 
-export const report: CallReport = {
+export const summary: CallSummary = {
   seconds: 84,
+  decode_ms: 6,
+  decode_p95_ms: 11,
   ok: true,
   problems: [],
   setup_ms: 312,
@@ -98,32 +107,42 @@ export function stats(at: number): CallStats {
       jitter_ms: 3 + Math.abs(sway) * 2,
       round_trip_ms: 1,
     },
-    stages_ms: { capture_to_encode: 1.4, encode: 6.2, send: 0.8, receive: 41, decode: 3.1, show: 7.4 },
+    stages_ms: {
+      capture_to_encode: 1.4,
+      encode: 6.2,
+      network: 0.8,
+      jitter_buffer: 41,
+      decode: 3.1,
+      show: 7.4,
+    },
     cpu_percent: 38 + sway * 5,
     memory_mb: 164,
   };
 }
 
-export function commandError(code: string, message = 'A sentence of the program.'): CommandError {
-  return Object.assign(new Error(message), { code });
+export function failure(code: AnyProblem['code'], message = 'A sentence of the program.'): AnyProblem {
+  return Object.assign(new Error(message), { code, device: null });
 }
 
 export interface Script {
   settings?: Partial<Settings>;
   devices?: Devices;
   system?: string;
+  /** Whether the program notices devices that come and go. */
+  notices?: boolean;
+  preview?: PreviewSnapshot;
   snapshot?: CallSnapshot;
-  report?: CallReport | null;
-  access?: () => Promise<MediaAccess>;
+  summary?: CallSummary;
+  access?: () => Promise<Access>;
   /** Commands that fail, by name. */
-  failing?: Partial<Record<keyof Backend, CommandError>>;
+  failing?: Partial<Record<keyof Backend, AnyProblem>>;
 }
 
 /** A program that does what a script says, and remembers what it was asked. */
 export class ScriptedBackend implements Backend {
   readonly asked: string[] = [];
   readonly #script: Script;
-  readonly #targets = new EventTarget();
+  readonly #events = new Events();
   #settings: Settings;
   #snapshot: CallSnapshot;
 
@@ -133,12 +152,16 @@ export class ScriptedBackend implements Backend {
     this.#snapshot = script.snapshot ?? running;
   }
 
+  on = this.#events.on;
+  emit = this.#events.emit.bind(this.#events);
+
   appInfo() {
     const info = {
       version: '0.1.0',
       system: this.#script.system ?? 'linux',
       architecture: 'x86_64',
       webview: '2.50.6',
+      notices_devices: this.#script.notices ?? true,
     };
     return this.#answer('appInfo', info);
   }
@@ -158,24 +181,33 @@ export class ScriptedBackend implements Backend {
     return this.#answer('devices', this.#script.devices ?? devices);
   }
 
-  startPreview() {
-    return this.#answer('startPreview', undefined);
+  async startPreview() {
+    await this.#answer('startPreview', undefined);
+    this.emit('preview', this.#script.preview ?? { camera: on, microphone: on });
   }
 
-  stopPreview() {
-    return this.#answer('stopPreview', undefined);
+  async stopPreview() {
+    await this.#answer('stopPreview', undefined);
+    this.emit('preview', { camera: off, microphone: off });
+  }
+
+  retryDevices() {
+    return this.#answer('retryDevices', undefined);
   }
 
   testSpeaker() {
     return this.#answer('testSpeaker', undefined);
   }
 
-  startTestCall() {
-    return this.#answer('startTestCall', this.#snapshot);
+  async startTestCall() {
+    await this.#answer('startTestCall', undefined);
+    this.emit('call', this.#snapshot);
   }
 
-  hangUp() {
-    return this.#answer('hangUp', this.#script.report === undefined ? report : this.#script.report);
+  async hangUp() {
+    const ended = await this.#answer('hangUp', this.#script.summary ?? summary);
+    this.emit('ended', ended);
+    return ended;
   }
 
   async setMuted(muted: boolean) {
@@ -183,23 +215,13 @@ export class ScriptedBackend implements Backend {
     this.change({ muted });
   }
 
-  async setCameraOn(camera_on: boolean) {
-    await this.#answer('setCameraOn', undefined, String(camera_on));
-    this.change({ camera_on });
+  async setCameraOn(wanted: boolean) {
+    await this.#answer('setCameraOn', undefined, String(wanted));
+    this.change({ camera: wanted ? on : off });
   }
 
   mediaAccess() {
-    return this.#script.access?.() ?? Promise.reject(commandError('no_media'));
-  }
-
-  on<Name extends keyof BackendEvents>(name: Name, handle: (payload: BackendEvents[Name]) => void) {
-    const listener = (event: Event) => handle((event as CustomEvent<BackendEvents[Name]>).detail);
-    this.#targets.addEventListener(name, listener);
-    return () => this.#targets.removeEventListener(name, listener);
-  }
-
-  emit<Name extends keyof BackendEvents>(name: Name, detail: BackendEvents[Name]) {
-    this.#targets.dispatchEvent(new CustomEvent(name, { detail }));
+    return this.#script.access?.() ?? Promise.reject(failure('no_call'));
   }
 
   /** Something about the call is different from now on. */

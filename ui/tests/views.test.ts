@@ -1,4 +1,4 @@
-import { configure, render, screen, waitFor, within } from '@testing-library/svelte';
+import { cleanup, configure, render, screen, waitFor, within } from '@testing-library/svelte';
 import axe from 'axe-core';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -6,13 +6,15 @@ import { en } from '../src/messages/en';
 import { zh } from '../src/messages/zh';
 import Start from '../src/Start.svelte';
 import {
-  commandError,
   devices,
+  failed,
+  failure,
   noDevices,
-  report,
+  on,
   running,
   ScriptedBackend,
   stats,
+  summary,
   type Script,
 } from './scripted-backend';
 
@@ -91,7 +93,7 @@ describe('the first run', () => {
     expect(screen.getByText(en.devices.tooLoud)).toBeTruthy();
   });
 
-  it('opens the preview again with another camera', async () => {
+  it('leaves it to the program to open the camera that is chosen', async () => {
     const backend = await open(firstRun);
     const select = screen.getByLabelText<HTMLSelectElement>(en.devices.camera);
     await waitFor(() => expect(select.options).toHaveLength(3));
@@ -99,18 +101,36 @@ describe('the first run', () => {
     backend.asked.length = 0;
     select.value = 'cam-2';
     select.dispatchEvent(new Event('change', { bubbles: true }));
-    await waitFor(() =>
-      expect(backend.asked).toEqual(['changeSettings {"camera":"cam-2"}', 'stopPreview', 'startPreview']),
-    );
+    await waitFor(() => expect(backend.asked).toEqual(['changeSettings {"camera":"cam-2"}']));
   });
 
-  it('says in its own words why there is no preview, and tries again when asked', async () => {
-    const failing = { startPreview: commandError('camera_busy') };
-    const backend = await open({ ...firstRun, failing });
-    expect(await screen.findByText(en.problems.camera_busy.text)).toBeTruthy();
-    backend.asked.length = 0;
-    press(en.common.tryAgain);
-    await waitFor(() => expect(backend.asked).toContain('startPreview'));
+  it('says in the tile what is wrong with the camera, by its name, and tries again when asked', async () => {
+    const preview = { camera: failed('camera_busy', 'Harbour Cam Pro'), microphone: on };
+    const backend = await open({ ...firstRun, preview });
+    const tile = screen.getByRole('figure', { name: en.tile.yourPicture });
+    expect(await within(tile).findByText(en.problems.camera_busy.title)).toBeTruthy();
+    expect(within(tile).getByText(/Harbour Cam Pro/)).toBeTruthy();
+    expect(screen.getAllByText(en.problems.camera_busy.title)).toHaveLength(1);
+    within(tile).getByRole('button', { name: en.common.tryAgain }).click();
+    await waitFor(() => expect(backend.asked).toContain('retryDevices'));
+    backend.emit('preview', { camera: on, microphone: on });
+    await waitFor(() => expect(within(tile).queryByText(en.problems.camera_busy.title)).toBeNull());
+  });
+
+  it('says at the list of microphones what is wrong with the one that is chosen', async () => {
+    await open({ ...firstRun, preview: { camera: on, microphone: failed('microphone_busy', 'Headset') } });
+    const select = screen.getByLabelText<HTMLSelectElement>(en.devices.microphone);
+    await waitFor(() => expect(select.getAttribute('aria-invalid')).toBe('true'));
+    const note = document.getElementById(select.getAttribute('aria-describedby')!);
+    expect(note?.textContent).toContain('Another program keeps Headset for itself');
+  });
+
+  it('says at the list of speakers why nothing was played', async () => {
+    await open({ ...firstRun, failing: { testSpeaker: failure('speaker_unusable') } });
+    press(en.devices.testSpeaker);
+    const select = screen.getByLabelText<HTMLSelectElement>(en.devices.speaker);
+    await waitFor(() => expect(select.getAttribute('aria-invalid')).toBe('true'));
+    expect(screen.queryByRole('alert')).toBeNull();
   });
 });
 
@@ -124,24 +144,37 @@ describe('home', () => {
 
   it('says what is missing before anything is tried', async () => {
     await open({ devices: noDevices });
-    expect(await screen.findByText(en.problems.no_camera.title)).toBeTruthy();
-    expect(screen.getByText(en.problems.no_microphone.title)).toBeTruthy();
-    expect(screen.getByText(en.problems.no_speaker.title)).toBeTruthy();
+    expect(await screen.findByText(en.problems.camera_missing.title)).toBeTruthy();
+    expect(screen.getByText(en.problems.microphone_missing.title)).toBeTruthy();
+    expect(screen.getByText(en.problems.speaker_missing.title)).toBeTruthy();
   });
 
   it('notices a camera that is plugged in', async () => {
     const backend = await open({ devices: { ...devices, cameras: [] } });
-    await screen.findByText(en.problems.no_camera.title);
+    await screen.findByText(en.problems.camera_missing.title);
     backend.emit('devices', devices);
-    await waitFor(() => expect(screen.queryByText(en.problems.no_camera.title)).toBeNull());
+    await waitFor(() => expect(screen.queryByText(en.problems.camera_missing.title)).toBeNull());
   });
 
-  it('stays where it is when the call can’t start, with the program’s words for a code it does not know', async () => {
-    await open({ failing: { startTestCall: commandError('whatever', 'The hold is full.') } });
+  it('stays where it is when the call can’t start, and says why', async () => {
+    await open({ failing: { startTestCall: failure('call_running') } });
     press(en.home.testCall);
-    expect((await screen.findByRole('alert')).textContent).toContain('The hold is full.');
+    expect((await screen.findByRole('alert')).textContent).toContain(en.problems.call_running.title);
     press(en.common.close);
     await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  });
+
+  it('looks for devices again with the focus only where the program does not notice them', async () => {
+    const listed = (backend: ScriptedBackend) => backend.asked.filter((asked) => asked === 'devices').length;
+    const noticing = await open();
+    await screen.findByText(en.about.version('0.1.0'));
+    window.dispatchEvent(new Event('focus'));
+    expect(listed(noticing)).toBe(1);
+    cleanup();
+    const blind = await open({ notices: false });
+    await screen.findByText(en.about.version('0.1.0'));
+    window.dispatchEvent(new Event('focus'));
+    await waitFor(() => expect(listed(blind)).toBe(2));
   });
 });
 
@@ -191,22 +224,57 @@ describe('the test call', () => {
     expect(await screen.findByText(en.call.quality.poor)).toBeTruthy();
   });
 
-  it('shows a device that is lost again and again as one problem, and goes on', async () => {
-    const problems = [1, 2, 3].map((time) => ({ code: 'camera_unplugged', message: `Lost ${time} times.` }));
-    const backend = await openCall({ report: { ...report, ok: false, problems } });
-    backend.change({ problems: problems.slice(1) });
-    expect(await screen.findAllByText(en.problems.camera_unplugged.title)).toHaveLength(1);
-    press(en.call.hangUp);
-    await screen.findByRole('heading', { name: en.summary.heading });
-    expect(screen.getAllByText(en.problems.camera_unplugged.title)).toHaveLength(1);
+  it('that fails to show something says so instead of standing still', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const backend = await openCall();
+    backend.change({ camera: undefined as never });
+    expect(await screen.findByRole('alert')).toBeTruthy();
+    backend.change({ camera: running.camera });
+    press(en.common.tryAgain);
+    expect(await screen.findByRole('heading', { name: en.call.heading })).toBeTruthy();
   });
 
   it('shows a problem that comes up, in place of the hint about headphones', async () => {
     const backend = await openCall({ system: 'macos' });
     expect(screen.getByText(en.call.headphones)).toBeTruthy();
-    backend.change({ problems: [{ code: 'camera_unplugged', message: '' }] });
-    expect(await screen.findByText(en.problems.camera_unplugged.title)).toBeTruthy();
+    backend.change({ problems: [{ code: 'connection_lost', message: '', device: null }] });
+    expect(await screen.findByText(en.problems.connection_lost.title)).toBeTruthy();
     expect(screen.queryByText(en.call.headphones)).toBeNull();
+  });
+
+  it('without devices has the camera’s trouble in its tile, the rest at its control, and one notice', async () => {
+    const codes = ['camera_missing', 'microphone_missing', 'speaker_missing'] as const;
+    const [camera, microphone, speaker] = codes.map((code) => failed(code));
+    const problems = codes.map((code) => ({ code, message: 'plug one in', device: null }));
+    await openCall({
+      devices: noDevices,
+      snapshot: { ...running, camera, microphone, speaker, problems } as typeof running,
+    });
+    const tile = screen.getByRole('figure', { name: en.tile.you });
+    expect(within(tile).getByText(en.problems.camera_missing.title)).toBeTruthy();
+    const described = (name: string) =>
+      document.getElementById(
+        screen.getByRole('button', { name }).getAttribute('aria-describedby') ?? 'nothing',
+      )?.textContent;
+    expect(described(en.call.mute)).toBe(en.problems.microphone_missing.title);
+    expect(described(en.call.devices)).toBe(en.problems.speaker_missing.title);
+    const closers = () => screen.getAllByRole('button', { name: en.common.close });
+    expect(closers()).toHaveLength(1);
+    expect(screen.getByText(en.problems.microphone_missing.text as string)).toBeTruthy();
+    closers()[0]?.click();
+    expect(await screen.findByText(en.problems.speaker_missing.text as string)).toBeTruthy();
+    expect(closers()).toHaveLength(1);
+    expect(screen.queryByText('plug one in')).toBeNull();
+  });
+
+  it('offers another device, or another try, where that helps', async () => {
+    const camera = failed('camera_busy', 'Harbour Cam Pro');
+    const backend = await openCall({ snapshot: { ...running, camera } });
+    const tile = screen.getByRole('figure', { name: en.tile.you });
+    within(tile).getByRole('button', { name: en.common.tryAgain }).click();
+    await waitFor(() => expect(backend.asked).toContain('retryDevices'));
+    within(tile).getByRole('button', { name: en.call.devices }).click();
+    expect(await screen.findByRole('dialog', { name: en.call.devices })).toBeTruthy();
   });
 
   it('names the missing plug-in on Linux, where the web view can’t decode', async () => {
@@ -214,7 +282,7 @@ describe('the test call', () => {
     await openCall();
     expect(await screen.findByText(en.problems.h264_plugin_missing.title)).toBeTruthy();
     expect(screen.getByText(/sudo apt install/).closest('code')?.textContent).toContain('gstreamer1.0-libav');
-    expect(en.problems.h264_plugin_missing.text).toContain('gstreamer1.0-plugins-bad');
+    expect(en.problems.h264_plugin_missing.text as string).toContain('gstreamer1.0-plugins-bad');
   });
 
   it('does not name a plug-in where there is none to install', async () => {
@@ -223,7 +291,7 @@ describe('the test call', () => {
     expect(screen.queryByText(en.problems.h264_plugin_missing.title)).toBeNull();
   });
 
-  it('changes a device during the call', async () => {
+  it('changes devices and the picture size during the call', async () => {
     const backend = await openCall();
     press(en.call.devices);
     const dialog = await screen.findByRole('dialog', { name: en.call.devices });
@@ -231,6 +299,10 @@ describe('the test call', () => {
     select.value = 'mic-2';
     select.dispatchEvent(new Event('change', { bubbles: true }));
     await waitFor(() => expect(backend.asked).toContain('changeSettings {"microphone":"mic-2"}'));
+    const size = within(dialog).getByLabelText<HTMLSelectElement>(en.settings.picture);
+    size.value = '360p';
+    size.dispatchEvent(new Event('change', { bubbles: true }));
+    await waitFor(() => expect(backend.asked).toContain('changeSettings {"picture":"360p"}'));
   });
 
   it('ends with what it was worth', async () => {
@@ -244,18 +316,19 @@ describe('the test call', () => {
     expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
   });
 
-  it('leaves for home when the program ends the call', async () => {
+  it('is over when the program says so', async () => {
     const backend = await openCall();
-    backend.change({ phase: 'idle' });
-    expect(await screen.findByRole('heading', { name: en.home.greeting('Marina') })).toBeTruthy();
+    backend.emit('ended', summary);
+    expect(await screen.findByRole('heading', { name: en.summary.good })).toBeTruthy();
   });
 
-  it('says what went wrong when the call was not good', async () => {
-    const problems = [{ code: 'no_microphone', message: '' }];
-    await openCall({ report: { ...report, ok: false, problems, latency_ms: null } });
+  it('says what went wrong when the call was not good, each thing once', async () => {
+    const lost = { code: 'microphone_lost', message: '', device: 'USB Headset' } as const;
+    await openCall({ summary: { ...summary, ok: false, problems: [lost, lost], latency_ms: null } });
     press(en.call.hangUp);
     expect(await screen.findByRole('heading', { name: en.summary.bad })).toBeTruthy();
-    expect(screen.getByText(en.problems.no_microphone.title)).toBeTruthy();
+    expect(screen.getAllByText(en.problems.microphone_lost.title)).toHaveLength(1);
+    expect(screen.getByText(/Plug USB Headset in again/)).toBeTruthy();
     expect(screen.getByText(en.units.notMeasured)).toBeTruthy();
   });
 });
@@ -300,7 +373,7 @@ describe('the settings', () => {
     await openSettings({ settings: { speaker: 'gone' } });
     screen.getByRole('tab', { name: en.settings.pages.audio }).click();
     const select = await screen.findByLabelText<HTMLSelectElement>(en.devices.speaker);
-    expect(await screen.findByText(en.devices.missing)).toBeTruthy();
+    expect(await screen.findByText(new RegExp(en.problems.speaker_not_connected.title))).toBeTruthy();
     expect(select.value).toBe('gone');
     expect(select.getAttribute('aria-invalid')).toBe('true');
   });
@@ -314,7 +387,7 @@ describe('the settings', () => {
 
 it('a program that does not answer is said to, and asked again', async () => {
   const failing = new ScriptedBackend({
-    failing: { settings: commandError('settings', 'The file is damaged.') },
+    failing: { settings: failure('no_answer', 'The file is damaged.') },
   });
   const answers = [failing, new ScriptedBackend()];
   render(Start, { connect: () => Promise.resolve(answers.shift()!) });
@@ -337,7 +410,7 @@ describe.each(['en', 'zh'] as const)('in %s', (language) => {
 
   it('nobody is kept out of home, with all notices', async () => {
     await open({ ...words, devices: noDevices });
-    await screen.findByText(text.problems.no_speaker.title);
+    await screen.findByText(text.problems.speaker_missing.title);
     await screen.findByText(text.about.version('0.1.0'));
     expect(await violations()).toEqual([]);
   });

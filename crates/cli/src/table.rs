@@ -164,7 +164,7 @@ pub(crate) fn devices(found: &Devices) -> String {
     sound_devices(&mut text, "Microphones", "mic", &found.microphones);
     sound_devices(&mut text, "Speakers", "speaker", &found.speakers);
     for problem in &found.problems {
-        let _ = writeln!(text, "{problem}");
+        let _ = writeln!(text, "{}", problem.message);
     }
     text
 }

@@ -72,7 +72,7 @@ fn clips_that_cannot_be_played_are_named_and_the_sound_goes_on() {
     for clip in [missing, empty, garbage, headless, huge, deep, truncated, still] {
         let output = loopback(&["--video", &format!("file:{clip}")]);
         assert_says(&output, 1, &clip);
-        assert_says(&output, 1, "\"video_source\"");
+        assert_says(&output, 1, "\"clip_unusable\"");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
         assert!(report["audio"]["packets_received"].as_u64().unwrap() > 20, "{clip}: the sound went on");
     }
@@ -128,9 +128,9 @@ fn missing_devices_are_problems_of_the_report_and_the_call_goes_on() {
     let output = loopback(&["--video", "camera:/dev/video99", "--audio", "chirps"]);
     assert_says(&output, 1, "/dev/video99");
     let output = loopback(&["--video", "pattern", "--audio", "mic:no-such-microphone"]);
-    assert_says(&output, 1, "\"audio_source\"");
+    assert_says(&output, 1, "\"microphone_not_connected\"");
     let output = loopback(&["--speaker", "speaker:no-such-speaker"]);
-    assert_says(&output, 1, "\"audio_sink\"");
+    assert_says(&output, 1, "\"speaker_not_connected\"");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     assert!(
         report["audio"]["packets_received"].as_u64().unwrap() > 20,

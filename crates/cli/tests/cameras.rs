@@ -41,7 +41,7 @@ fn loopback_with_a_frozen_camera_reports_the_freeze_and_is_not_good() {
     camera.set_stalled(true).unwrap();
     let report = calling.end().report(1);
     assert_eq!(report["ok"], false);
-    assert!(problem(&report, "video_source_lost").contains("Fake Camera has sent no picture for 2 s"));
+    assert!(problem(&report, "camera_stalled").contains("Fake Camera has sent no picture for 2 s"));
     assert!(number(&report, "/video/freezes") >= 1.0, "{report:#}");
     assert!(number(&report, "/video/freeze_ms") > 3000.0, "{report:#}");
     assert!(problem(&report, "freezes").starts_with("The picture froze"));
@@ -58,7 +58,7 @@ fn loopback_goes_on_with_sound_when_the_camera_is_pulled_out_and_takes_it_up_aga
     calling.until("camera opened");
     let ended = calling.end();
     let report = ended.report(1);
-    let told = problem(&report, "video_source_lost");
+    let told = problem(&report, "camera_lost");
     assert!(told.starts_with("The camera Fake Camera was unplugged: plug it in again"), "{told}");
     assert!(told.contains("It came back"), "{told}");
     assert!(packets_heard(&report) > 8.0 * PACKETS_A_SECOND, "{report:#}");
@@ -66,27 +66,27 @@ fn loopback_goes_on_with_sound_when_the_camera_is_pulled_out_and_takes_it_up_aga
     assert!(!camera.is_in_use().unwrap());
 }
 
-/// A call with sound and this camera, which can't be had.
-fn call_without(camera: &FakeCamera, source: &str) -> String {
+/// What a call with sound says under this code about the camera, which can't be had.
+fn call_without(camera: &FakeCamera, source: &str, code: &str) -> String {
     let report = run(call(3, &["--video", source]), camera.env()).report(1);
     assert!(packets_heard(&report) > 3.0 * PACKETS_A_SECOND, "{report:#}");
     assert_eq!(number(&report, "/video/frames_captured"), 0.0);
-    problem(&report, "video_source").to_owned()
+    problem(&report, code).to_owned()
 }
 
 #[test]
 fn loopback_goes_on_with_sound_when_the_camera_can_t_be_had_and_says_what_to_do() {
     let camera = camera();
-    let told = call_without(&camera, "camera:Rear Camera");
+    let told = call_without(&camera, "camera:Rear Camera", "camera_not_connected");
     assert!(
         told.contains("no camera \"Rear Camera\"") && told.contains("/dev/video0 (Fake Camera)"),
         "{told}"
     );
     camera.set_busy(true).unwrap();
-    let told = call_without(&camera, "camera");
+    let told = call_without(&camera, "camera", "camera_busy");
     assert!(told.starts_with("Another program is using the camera Fake Camera: close it"), "{told}");
     camera.unplug().unwrap();
-    let told = call_without(&camera, "camera");
+    let told = call_without(&camera, "camera", "camera_missing");
     assert!(told.starts_with("No camera was found: plug one in, or use another video source"), "{told}");
 }
 

@@ -109,7 +109,7 @@ mod needs_pulse {
         calling.until("was disconnected");
         lab.plug_in(AudioDevice::Microphone).unwrap();
         let report = calling.end().report(1);
-        let told = problem(&report, "audio_source_lost");
+        let told = problem(&report, "microphone_lost");
         assert!(told.starts_with("Fake Microphone was disconnected. Plug it in again"), "{told}");
         assert!(told.contains("It came back"), "{told}");
         assert!(number(&report, "/video/frames_rendered") > 200.0, "{report:#}");
@@ -125,7 +125,7 @@ mod needs_pulse {
         calling.until("was disconnected");
         lab.plug_in(AudioDevice::Speaker).unwrap();
         let report = calling.end().report(1);
-        let told = problem(&report, "audio_sink_lost");
+        let told = problem(&report, "speaker_lost");
         assert!(told.starts_with("Fake Speaker was disconnected") && told.contains("It came back"), "{told}");
         assert!(number(&report, "/audio/packets_received") > 180.0, "{report:#}");
         assert!(number(&report, "/video/frames_rendered") > 200.0, "{report:#}");
@@ -136,17 +136,18 @@ mod needs_pulse {
         let lab = PulseLab::start().unwrap();
         let unknown = call(2, &["--audio", "mic:Yeti", "--speaker", "speaker:Sonos"]);
         let report = run(unknown, lab.env()).report(1);
-        let told = problem(&report, "audio_source");
+        let told = problem(&report, "microphone_not_connected");
         assert!(told.contains("no microphone \"Yeti\"") && told.contains("(Fake Microphone)"), "{told}");
-        let told = problem(&report, "audio_sink");
+        let told = problem(&report, "speaker_not_connected");
         assert!(told.contains("no speaker \"Sonos\"") && told.contains("(Fake Speaker)"), "{told}");
 
         lab.unplug(AudioDevice::Microphone).unwrap();
         lab.unplug(AudioDevice::Speaker).unwrap();
         let report = run(call(2, &["--audio", "mic", "--speaker", "default"]), lab.env()).report(1);
-        assert!(problem(&report, "audio_source").starts_with("No microphone was found. Plug one in"));
+        assert!(problem(&report, "microphone_missing").starts_with("No microphone was found. Plug one in"));
         assert!(
-            problem(&report, "audio_sink").starts_with("No speaker or headphones were found. Plug some in")
+            problem(&report, "speaker_missing")
+                .starts_with("No speaker or headphones were found. Plug some in")
         );
         assert!(number(&report, "/video/frames_rendered") > 30.0, "{report:#}");
     }

@@ -4,7 +4,9 @@ use ahoy_media::audio::{AudioDeviceInfo, list_audio_devices};
 use ahoy_media::capture::{CameraInfo, list_cameras};
 use serde::Serialize;
 
-/// The machine's cameras, microphones and speakers. A kind that can't be listed leaves a sentence instead, so that one
+use crate::problem::Problem;
+
+/// The machine's cameras, microphones and speakers. A kind that can't be listed leaves a problem instead, so that one
 /// broken driver doesn't hide the others.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
@@ -16,7 +18,7 @@ pub struct Devices {
     /// Speakers and other sound outputs, the default one first.
     pub speakers: Vec<SoundDevice>,
     /// Why something is missing.
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
 }
 
 /// A camera.
@@ -50,16 +52,21 @@ pub fn list() -> Devices {
     let mut devices = Devices::default();
     match list_cameras() {
         Ok(cameras) => devices.cameras = cameras.into_iter().map(camera).collect(),
-        Err(error) => devices.problems.push(error.to_string()),
+        Err(error) => devices.problems.push(Problem::camera(&error)),
     }
     match list_audio_devices() {
         Ok(sound) => {
             devices.microphones = sound.inputs.into_iter().map(sound_device).collect();
             devices.speakers = sound.outputs.into_iter().map(sound_device).collect();
         }
-        Err(error) => devices.problems.push(error.to_string()),
+        Err(error) => devices.problems.push(Problem::microphone(&error)),
     }
     devices
+}
+
+/// Like [`list`], without holding up the caller's thread.
+pub(crate) async fn list_in_background() -> Devices {
+    tokio::task::spawn_blocking(list).await.unwrap_or_default()
 }
 
 fn camera(info: CameraInfo) -> Camera {

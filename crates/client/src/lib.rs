@@ -4,11 +4,13 @@
 
 pub mod capture;
 pub mod desk;
+mod device_state;
 pub mod devices;
 pub mod diagnostics;
 pub mod loopback;
 pub mod picture_socket;
 pub mod pipeline;
+mod problem;
 mod sentence;
 pub mod settings;
 mod switched;
@@ -18,4 +20,5 @@ pub use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
 pub use ahoy_media::codec::OpusFrameDuration;
 pub use ahoy_media::memory;
 pub use loopback::Thresholds;
+pub use problem::{Problem, ProblemCode};
 pub use sentence::sentence;

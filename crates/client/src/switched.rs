@@ -14,10 +14,12 @@ pub(crate) type Opener<S, D, E, X> = Arc<dyn Fn(&S, SyncSender<E>) -> Result<D, 
 /// How a device is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Not wanted.
+    /// Not wanted, and closed.
     Off,
-    /// On its way, one way or the other.
-    Changing,
+    /// Wanted, and on its way.
+    Opening,
+    /// Not wanted, and on its way.
+    Closing,
     /// In use.
     On,
     /// Wanted, and not to be had.
@@ -51,6 +53,8 @@ pub(crate) struct Switched<S, D, E, X> {
     opener: Opener<S, D, E, X>,
     wanted: Option<S>,
     state: State<S, D, E, X>,
+    /// Something has changed since the attempt under way began: should it fail, there is another one.
+    once_more: bool,
 }
 
 impl<S, D, E, X> Switched<S, D, E, X>
@@ -62,7 +66,7 @@ where
 {
     /// A device that is off.
     pub(crate) fn new(opener: Opener<S, D, E, X>) -> Self {
-        Self { opener, wanted: None, state: State::Closed }
+        Self { opener, wanted: None, state: State::Closed, once_more: false }
     }
 
     /// Says which device is wanted, or none. Must be called on a tokio runtime, as [`look`](Self::look).
@@ -75,20 +79,41 @@ where
         self.step();
     }
 
+    /// Which device is wanted.
+    pub(crate) fn wanted(&self) -> Option<&S> {
+        self.wanted.as_ref()
+    }
+
+    /// Tries again to open a device that could not be opened, because it may be had by now.
+    pub(crate) fn retry(&mut self) {
+        match &self.state {
+            State::Failed { .. } => self.state = State::Closed,
+            State::Opening { .. } => self.once_more = true,
+            State::Closed | State::Open { .. } | State::Closing(_) => {}
+        }
+        self.step();
+    }
+
+    /// Closes a device that is open, and opens what is wanted.
+    pub(crate) fn reopen(&mut self) {
+        if let State::Open { .. } = &self.state {
+            self.shut();
+        }
+        self.retry();
+    }
+
     /// How the device is.
     pub(crate) fn standing(&self) -> Standing {
         match (&self.state, &self.wanted) {
             (State::Closed, None) => Standing::Off,
             (State::Failed { .. }, Some(_)) => Standing::Failed,
             (State::Open { spec, .. }, Some(wanted)) if spec == wanted => Standing::On,
-            (
-                State::Closed
-                | State::Failed { .. }
-                | State::Opening { .. }
-                | State::Open { .. }
-                | State::Closing(_),
-                _,
-            ) => Standing::Changing,
+            (State::Closed | State::Opening { .. } | State::Open { .. } | State::Closing(_), Some(_)) => {
+                Standing::Opening
+            }
+            (State::Failed { .. } | State::Opening { .. } | State::Open { .. } | State::Closing(_), None) => {
+                Standing::Closing
+            }
         }
     }
 
@@ -152,11 +177,13 @@ where
         events: Receiver<E>,
         news: &mut Vec<News<E, X>>,
     ) {
+        let once_more = std::mem::take(&mut self.once_more);
         match opened {
             Ok(Ok(device)) => {
                 self.state = State::Open { spec, device, events };
                 news.push(News::Opened);
             }
+            Ok(Err(_)) if once_more => {}
             Ok(Err(reason)) => {
                 self.state = State::Failed { spec };
                 news.push(News::Failed(reason));
@@ -165,12 +192,22 @@ where
         }
     }
 
+    /// Begins to close the device if it is open.
+    fn shut(&mut self) {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open { device, .. } => {
+                self.state = State::Closing(spawn_blocking(move || drop(device)));
+            }
+            other => self.state = other,
+        }
+    }
+
     /// Starts the next step towards what is wanted, if there is one and none is under way.
     fn step(&mut self) {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Open { spec, device, events } if self.wanted.as_ref() != Some(&spec) => {
-                drop(events);
-                self.state = State::Closing(spawn_blocking(move || drop(device)));
+                self.state = State::Open { spec, device, events };
+                self.shut();
             }
             State::Failed { spec } if self.wanted.as_ref() == Some(&spec) => {
                 self.state = State::Failed { spec }
@@ -248,11 +285,12 @@ mod tests {
         let mut test = Test::new();
         assert_eq!(test.device.standing(), Standing::Off);
         test.device.want(Some(1));
-        assert_eq!(test.device.standing(), Standing::Changing);
+        assert_eq!(test.device.standing(), Standing::Opening);
         test.look_until(Standing::On).await;
         assert_eq!(test.told, [News::Opened, News::Event("1 runs".into())]);
         assert!(test.device.device().is_some());
         test.device.want(None);
+        assert_eq!(test.device.standing(), Standing::Closing);
         test.look_until(Standing::Off).await;
         assert_eq!(test.open.load(Ordering::SeqCst), 0);
     }
@@ -282,6 +320,28 @@ mod tests {
         assert_eq!(test.opened.lock().unwrap().len(), 2);
         test.device.want(Some(2));
         test.look_until(Standing::On).await;
+    }
+
+    #[tokio::test]
+    async fn a_device_that_appears_while_an_attempt_fails_is_tried_once_more() {
+        let mut test = Test::new();
+        test.device.want(Some(13));
+        test.device.retry();
+        test.look_until(Standing::Failed).await;
+        assert_eq!(test.told, [News::Failed("busy")], "the first failure is out of date");
+        assert_eq!(test.opened.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_device_that_stands_in_is_closed_before_the_one_wanted_is_opened_again() {
+        let mut test = Test::new();
+        test.device.want(Some(1));
+        test.look_until(Standing::On).await;
+        test.device.retry();
+        assert_eq!(test.device.standing(), Standing::On, "there is nothing to try again");
+        test.device.reopen();
+        test.look_until(Standing::On).await;
+        assert_eq!(*test.opened.lock().unwrap(), [1, 1]);
     }
 
     #[tokio::test]

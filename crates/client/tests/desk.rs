@@ -5,6 +5,7 @@ mod page;
 
 use std::sync::{Arc, Mutex};
 
+use ahoy_client::ProblemCode;
 use ahoy_client::Stamping;
 use ahoy_client::desk::{CallSummary, Desk, DeskError, DeskEvent, DeskOptions};
 use ahoy_client::loopback::{CallSnapshot, DeviceStanding};
@@ -98,7 +99,7 @@ async fn loopback_without_devices_goes_on_and_says_what_is_missing() {
         })
         .await;
     for device in [&failed.camera, &failed.microphone] {
-        assert!(device.trouble.as_ref().is_some_and(|text| text.contains("no-such-device")), "{device:?}");
+        assert!(device.trouble.as_ref().is_some_and(|p| p.message.contains("no-such-device")), "{device:?}");
     }
     test.desk.set_muted(true).await.unwrap();
     test.call("it is muted", |call| call.muted).await;
@@ -120,12 +121,13 @@ async fn a_preview_without_devices_says_what_is_missing() {
     test.desk.change_settings(change).await.unwrap();
     test.desk.start_preview().await.unwrap();
     let pick = |event| match event {
-        DeskEvent::Preview(trouble) if trouble.camera.is_some() && trouble.microphone.is_some() => {
-            Some(trouble)
+        DeskEvent::Preview(now) if now.camera.trouble.is_some() && now.microphone.trouble.is_some() => {
+            Some(now)
         }
         _ => None,
     };
-    let trouble = test.until("both are missing", pick).await;
-    assert!(trouble.camera.unwrap().contains("no-such-device"));
+    let now = test.until("both are missing", pick).await;
+    assert_eq!(now.camera.standing, DeviceStanding::Failed);
+    assert_eq!(now.camera.trouble.unwrap().code, ProblemCode::CameraNotConnected);
     test.desk.stop_preview().await;
 }

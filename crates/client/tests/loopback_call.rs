@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use ahoy_client::loopback::DirectPath;
-use ahoy_client::{AudioSourceSpec, VideoSourceSpec};
+use ahoy_client::{AudioSourceSpec, ProblemCode, VideoSourceSpec};
 use ahoy_testkit::wire::WireKind;
 use ahoy_testkit::{Direction, LinkConfig};
 use support::{Emulated, call_over, names, small_call};
@@ -22,7 +22,10 @@ fn loopback_delivers_pictures_and_sound_from_source_to_sink() {
     assert!(video.latency_ms.count >= video.frames_rendered - 1, "nearly every stamp is read: {video:#?}");
     assert!(audio.delay_ms.count >= 4, "chirps are found: {audio:#?}");
     assert!(audio.packets_received + 3 >= audio.packets_sent, "{audio:#?}");
-    assert!(!names(&report, "not_connected") && !names(&report, "no_media"), "{report:#?}");
+    assert!(
+        !names(&report, ProblemCode::NotConnected) && !names(&report, ProblemCode::NoMedia),
+        "{report:#?}"
+    );
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn loopback_report_is_not_ok_when_a_leg_is_killed() {
     });
     let video = report.video.as_ref().unwrap();
     assert!(!report.ok, "{report:#?}");
-    assert!(names(&report, "frames_lost") && names(&report, "freezes"), "{report:#?}");
+    assert!(names(&report, ProblemCode::FramesLost) && names(&report, ProblemCode::Freezes), "{report:#?}");
     assert!(video.frames_rendered < video.frames_sent / 2 + 10, "{video:#?}");
     assert!(video.freeze_ms > 2000.0, "the picture stood still to the end: {video:#?}");
 }
@@ -121,8 +124,11 @@ fn loopback_goes_on_with_sound_when_the_clip_is_missing() {
     config.video = Some(VideoSourceSpec::File("/nowhere/clip.y4m".into()));
     let report = call_over(&config, &mut DirectPath, |_| {});
     assert!(!report.ok);
-    let problem =
-        report.problems.iter().find(|p| p.code == "video_source").expect("the missing clip is named");
+    let problem = report
+        .problems
+        .iter()
+        .find(|p| p.code == ProblemCode::ClipUnusable)
+        .expect("the missing clip is named");
     assert!(problem.message.contains("/nowhere/clip.y4m"), "{problem:?}");
     assert!(report.audio.unwrap().packets_received > 40);
 }

@@ -11,10 +11,10 @@ use ahoy_client::loopback::{
     LoopbackReport, Progress, Screen, run_controlled,
 };
 use ahoy_client::picture_socket::PictureSocket;
-use ahoy_client::{VideoFormat, VideoSourceSpec};
+use ahoy_client::{ProblemCode, VideoFormat, VideoSourceSpec};
 use ahoy_measure::stamp;
 use ahoy_media::codec::{H264Decoder, VideoDecoder as _};
-use ahoy_media_types::{FramePool, FrameRate, FrameSize, I420Buffer};
+use ahoy_media_types::{Bitrate, FramePool, FrameRate, FrameSize, I420Buffer};
 use page::{Page, SOON, hear, hello, hello_with, say, socket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -127,7 +127,7 @@ async fn loopback_pictures_are_drawn_by_the_page_and_its_word_is_what_counts() {
     let video = report.video.unwrap();
     assert!(video.frames_rendered > 10 && video.decoded_latency_ms.count > 10, "{video:#?}");
     assert!(
-        report.problems.iter().all(|problem| problem.code != "connection_lost"),
+        report.problems.iter().all(|problem| problem.code != ProblemCode::ConnectionLost),
         "{:#?}",
         report.problems
     );
@@ -143,6 +143,36 @@ async fn loopback_pictures_are_decoded_here_for_a_page_that_cannot() {
     stop_tx.send_replace(true);
     let ids = drawn.await.unwrap();
     assert!(ids.len() > 10 && ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+    call.hang_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loopback_pictures_have_another_size_as_soon_as_it_is_asked_for() {
+    let socket = Arc::new(socket().await);
+    let mut call = Call::start(&socket);
+    let mut page = attach(&socket, &mut call, "remote", "h264").await;
+    say(&mut page, r#"{"type": "credit", "pictures": 3}"#).await;
+    let smaller = FrameSize::new(320, 176).unwrap();
+    let format = VideoFormat { size: smaller, rate: FrameRate::FPS_30 };
+    let mut decoder = H264Decoder::new(FramePool::new()).unwrap();
+    let follows = async {
+        let mut asked = false;
+        loop {
+            let message = hear(&mut page).await.expect("the call goes on");
+            let size = decoder.decode(&message[24..]).unwrap().map(|picture| picture.size());
+            if size == Some(smaller) {
+                return asked;
+            }
+            if size.is_some() && !asked {
+                call.tell(CallCommand::Picture(format, Bitrate::from_kbps(300).unwrap())).await;
+                asked = true;
+            }
+            say(&mut page, r#"{"type": "credit", "pictures": 1}"#).await;
+        }
+    };
+    let asked = tokio::time::timeout(SOON, follows).await.expect("the pictures become smaller");
+    assert!(asked, "they were larger before");
+    call.until_stats("the figures follow", |now| (now.video.width, now.video.height) == (320, 176)).await;
     call.hang_up().await;
 }
 
@@ -164,7 +194,7 @@ async fn loopback_calls_are_muted_and_their_camera_switched_as_told() {
     call.tell(CallCommand::Video(Some("camera:/dev/video99".parse().unwrap()))).await;
     call.until("there is no such camera", |now| now.camera.standing == DeviceStanding::Failed).await;
     call.until("and it says so", |now| {
-        now.camera.trouble.as_ref().is_some_and(|text| text.contains("video99"))
+        now.camera.trouble.as_ref().is_some_and(|problem| problem.message.contains("video99"))
     })
     .await;
     call.tell(CallCommand::Video(Some(VideoSourceSpec::Pattern))).await;

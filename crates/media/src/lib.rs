@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod capture;
 pub mod codec;
+pub mod hotplug;
 pub mod memory;
 pub mod playout;
 pub mod scale;

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -676,6 +677,12 @@ int statx(int directory, const char *restrict path, int flags, unsigned mask, st
     char inside[PATH_MAX];
     bool redirected = locate(path, inside) != ELSEWHERE && !is_dev_itself(path);
     return REAL(statx)(directory, redirected ? inside : path, flags, mask, status);
+}
+
+/* Whoever watches /dev for cameras that come and go watches ours. */
+int inotify_add_watch(int fd, const char *path, uint32_t mask) {
+    char inside[PATH_MAX];
+    return REAL(inotify_add_watch)(fd, locate(path, inside) == INSIDE ? inside : path, mask);
 }
 
 int ioctl(int fd, unsigned long request, ...) {

@@ -14,21 +14,29 @@ system: string,
  */
 architecture: string, 
 /**
- * The version of the system's web view, which draws the window.
+ * The version of the system's web view, which draws the window; null where it does not tell.
  */
-webview: string, };
-
-export type ErrorCode = "webview_version_unknown" | "settings" | "speaker" | "busy" | "no_call";
-
-export type CommandError = { 
+webview: string | null, 
 /**
- * What went wrong, for the window to branch on.
+ * Whether the window is told when devices come or go; where it is not, it asks when it matters.
  */
-code: ErrorCode, 
+notices_devices: boolean, };
+
+export type Problem = { 
 /**
- * A sentence that says what to do.
+ * Stable name for programs.
  */
-message: string, };
+code: ProblemCode, 
+/**
+ * A sentence for people at a terminal and for logs.
+ */
+message: string, 
+/**
+ * What people know the device by that it is about; null where it has no name or is not there.
+ */
+device: string | null, };
+
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused";
 
 export type Settings = { 
 /**
@@ -128,7 +136,7 @@ speakers: Array<SoundDevice>,
 /**
  * Why something is missing.
  */
-problems: Array<string>, };
+problems: Array<Problem>, };
 
 export type Camera = { 
 /**
@@ -172,7 +180,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "preview", "data": PreviewTrouble } | { "type": "settings", "data": Settings };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings };
 
 export type CallSnapshot = { 
 /**
@@ -186,15 +194,15 @@ muted: boolean,
 /**
  * Where pictures come from.
  */
-camera: CallDevice, 
+camera: DeviceState, 
 /**
  * Where sound comes from.
  */
-microphone: CallDevice, 
+microphone: DeviceState, 
 /**
  * Where the received sound goes.
  */
-speaker: CallDevice, 
+speaker: DeviceState, 
 /**
  * What went wrong so far, oldest first.
  */
@@ -202,31 +210,17 @@ problems: Array<Problem>, };
 
 export type CallPhase = "connecting" | "running" | "ending";
 
-export type CallDevice = { 
+export type DeviceState = { 
 /**
  * How it is.
  */
 standing: DeviceStanding, 
 /**
- * What its maker calls it, or what was asked for.
+ * Why it failed.
  */
-name: string, 
-/**
- * Why it failed or was lost: a sentence that says what to do.
- */
-trouble: string | null, };
+trouble: Problem | null, };
 
-export type DeviceStanding = "off" | "changing" | "on" | "failed";
-
-export type Problem = { 
-/**
- * Stable name for programs.
- */
-code: string, 
-/**
- * A sentence for people.
- */
-message: string, };
+export type DeviceStanding = "off" | "opening" | "on" | "failed";
 
 export type CallStats = { 
 /**
@@ -426,12 +420,12 @@ level: number,
  */
 clipped: boolean, };
 
-export type PreviewTrouble = { 
+export type PreviewSnapshot = { 
 /**
- * Why there is no picture.
+ * Where pictures come from.
  */
-camera: string | null, 
+camera: DeviceState, 
 /**
- * Why there is no sound.
+ * Where sound comes from.
  */
-microphone: string | null, };
+microphone: DeviceState, };

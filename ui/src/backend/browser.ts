@@ -1,13 +1,15 @@
-import type { Backend } from '.';
+import { problem, type AnyProblem, type Backend } from '.';
 import type {
-  BackendEvents,
-  CommandError,
+  AppInfo,
+  DeviceState,
   Devices,
-  MediaAccess,
+  PreviewSnapshot,
+  Problem,
   Settings,
   SettingsChange,
   SoundDevice,
-} from './types';
+} from './bindings';
+import { Events } from './events';
 
 const STORED = 'ahoy.settings';
 const LEVELS_PER_SECOND = 20;
@@ -24,32 +26,34 @@ const initial: Settings = {
   first_run_done: false,
 };
 
+const off: DeviceState = { standing: 'off', trouble: null };
+const opening: DeviceState = { standing: 'opening', trouble: null };
+
 /**
  * A plain browser without the shell, as `npm run dev` opens it: the browser's devices, its microphone level, settings in
  * its storage. It has no connection that Ahoy could call itself through, and no socket that pictures come from.
  */
 export class BrowserBackend implements Backend {
-  readonly #targets = new EventTarget();
-  #preview: MediaStream | undefined;
+  readonly #events = new Events();
+  #current: Settings = { ...initial, ...stored() };
+  #preview: PreviewSnapshot = { camera: off, microphone: off };
+  #tracks: MediaStreamTrack[] = [];
   #sound: AudioContext | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #current: Settings = {
-    ...initial,
-    ...(JSON.parse(localStorage.getItem(STORED) ?? '{}') as SettingsChange),
-  };
+
+  on = this.#events.on;
 
   constructor() {
-    navigator.mediaDevices?.addEventListener('devicechange', () => {
-      void this.devices().then((devices) => this.#emit('devices', devices));
-    });
+    navigator.mediaDevices?.addEventListener('devicechange', () => void this.#tellDevices());
   }
 
-  appInfo() {
+  appInfo(): Promise<AppInfo> {
     return Promise.resolve({
       version: __AHOY_VERSION__,
       system: 'browser',
       architecture: '',
       webview: navigator.userAgent,
+      notices_devices: true,
     });
   }
 
@@ -57,11 +61,14 @@ export class BrowserBackend implements Backend {
     return Promise.resolve(this.#current);
   }
 
-  changeSettings(change: SettingsChange) {
-    this.#current = { ...this.#current, ...change };
-    localStorage.setItem(STORED, JSON.stringify(this.#current));
-    this.#emit('settings', this.#current);
-    return Promise.resolve(this.#current);
+  async changeSettings(change: SettingsChange) {
+    const before = this.#current;
+    const now = (this.#current = { ...before, ...change });
+    localStorage.setItem(STORED, JSON.stringify(now));
+    this.#events.emit('settings', now);
+    const same = before.camera === now.camera && before.microphone === now.microphone;
+    if (!same && this.#preview.camera.standing !== 'off') await this.startPreview();
+    return now;
   }
 
   async devices(): Promise<Devices> {
@@ -84,34 +91,26 @@ export class BrowserBackend implements Backend {
 
   async startPreview() {
     await this.stopPreview();
+    this.#tellPreview({ camera: opening, microphone: opening });
     const { camera, microphone } = this.#current;
-    const wanted = (id: string | null) => (id ? { deviceId: { exact: id } } : true);
-    try {
-      this.#preview = await navigator.mediaDevices.getUserMedia({
-        video: wanted(camera),
-        audio: wanted(microphone),
-      });
-    } catch (error) {
-      throw explain(error);
-    }
-    this.#emit('devices', await this.devices());
-    this.#sound = new AudioContext();
-    const analyser = new AnalyserNode(this.#sound, { fftSize: 2048 });
-    this.#sound.createMediaStreamSource(this.#preview).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    this.#timer = setInterval(() => {
-      analyser.getFloatTimeDomainData(samples);
-      const level = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
-      this.#emit('level', { level, clipped: samples.some((sample) => Math.abs(sample) >= 1) });
-    }, 1000 / LEVELS_PER_SECOND);
+    await this.#open('camera', { video: chosen(camera) });
+    const sound = await this.#open('microphone', { audio: chosen(microphone) });
+    if (sound) this.#measure(sound);
+    // They have names now.
+    await this.#tellDevices();
   }
 
   async stopPreview() {
     clearInterval(this.#timer);
-    for (const track of this.#preview?.getTracks() ?? []) track.stop();
-    this.#preview = undefined;
+    for (const track of this.#tracks.splice(0)) track.stop();
+    this.#tellPreview({ camera: off, microphone: off });
     await this.#sound?.close();
     this.#sound = undefined;
+  }
+
+  async retryDevices() {
+    const { camera, microphone } = this.#preview;
+    if (camera.trouble || microphone.trouble) await this.startPreview();
   }
 
   async testSpeaker() {
@@ -127,7 +126,7 @@ export class BrowserBackend implements Backend {
   }
 
   startTestCall() {
-    return refuse('no_shell', 'Test calls need the desktop program: cargo xtask run --window.');
+    return refuse('Test calls need the desktop program: cargo xtask run --window.');
   }
 
   hangUp() {
@@ -135,39 +134,72 @@ export class BrowserBackend implements Backend {
   }
 
   setMuted() {
-    return Promise.resolve();
+    return refuse('There is no call in a browser.');
   }
 
   setCameraOn() {
-    return Promise.resolve();
+    return refuse('There is no call in a browser.');
   }
 
-  mediaAccess(): Promise<MediaAccess> {
-    return refuse('no_shell', 'Pictures need the desktop program: cargo xtask run --window.');
+  mediaAccess() {
+    return refuse('Pictures need the desktop program: cargo xtask run --window.');
   }
 
-  on<Name extends keyof BackendEvents>(name: Name, handle: (payload: BackendEvents[Name]) => void) {
-    const listener = (event: Event) => handle((event as CustomEvent<BackendEvents[Name]>).detail);
-    this.#targets.addEventListener(name, listener);
-    return () => this.#targets.removeEventListener(name, listener);
+  async #open(kind: 'camera' | 'microphone', wanted: MediaStreamConstraints) {
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia(wanted);
+      this.#tracks.push(...stream.getTracks());
+      this.#tellPreview({ ...this.#preview, [kind]: { standing: 'on', trouble: null } });
+      return stream;
+    } catch (error) {
+      const trouble = explain(kind, error);
+      this.#tellPreview({ ...this.#preview, [kind]: { standing: 'failed', trouble } });
+      return undefined;
+    }
   }
 
-  #emit<Name extends keyof BackendEvents>(name: Name, detail: BackendEvents[Name]) {
-    this.#targets.dispatchEvent(new CustomEvent(name, { detail }));
+  #measure(stream: MediaStream) {
+    this.#sound = new AudioContext();
+    const analyser = new AnalyserNode(this.#sound, { fftSize: 2048 });
+    this.#sound.createMediaStreamSource(stream).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    this.#timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const level = samples.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 0);
+      this.#events.emit('level', { level: Math.min(1, level), clipped: level >= 1 });
+    }, 1000 / LEVELS_PER_SECOND);
+  }
+
+  #tellPreview(preview: PreviewSnapshot) {
+    this.#preview = preview;
+    this.#events.emit('preview', preview);
+  }
+
+  async #tellDevices() {
+    this.#events.emit('devices', await this.devices());
   }
 }
 
-function refuse(code: string, message: string): Promise<never> {
-  return Promise.reject(Object.assign(new Error(message), { code }) satisfies CommandError);
+function stored(): SettingsChange {
+  return JSON.parse(localStorage.getItem(STORED) ?? '{}') as SettingsChange;
 }
 
-function explain(error: unknown): CommandError {
+function chosen(id: string | null) {
+  return id ? { deviceId: { exact: id } } : true;
+}
+
+function refuse(message: string): Promise<never> {
+  const refused: AnyProblem = problem('no_shell', message);
+  return Promise.reject(Object.assign(new Error(message), refused));
+}
+
+function explain(kind: 'camera' | 'microphone', error: unknown): Problem {
   const { name, message } = error as DOMException;
-  const codes: Record<string, string> = {
-    NotFoundError: 'no_camera',
-    OverconstrainedError: 'unknown_camera',
-    NotReadableError: 'camera_busy',
-    NotAllowedError: 'camera_denied',
+  const codes: Record<string, Problem['code']> = {
+    NotFoundError: `${kind}_missing`,
+    OverconstrainedError: `${kind}_not_connected`,
+    NotReadableError: `${kind}_busy`,
+    NotAllowedError: `${kind}_denied`,
   };
-  return Object.assign(new Error(message), { code: codes[name] ?? 'camera' });
+  return { code: codes[name] ?? `${kind}_unusable`, message, device: null };
 }

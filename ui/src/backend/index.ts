@@ -1,41 +1,52 @@
-import { inDesktopShell, tauriBackend } from './tauri';
 import type {
+  Access,
   AppInfo,
-  BackendEvents,
-  CallReport,
-  CallSnapshot,
-  CommandError,
+  CallSummary,
+  DeskEvent,
   Devices,
-  MediaAccess,
+  Problem,
+  ProblemCode,
   Settings,
   SettingsChange,
-} from './types';
+} from './bindings';
+import { inDesktopShell, tauriBackend } from './tauri';
 
-export type * from './types';
+export type * from './bindings';
 
-/** Everything the window can ask of the program behind it. Commands reject with a `CommandError`. */
+/** What the program tells, by name. */
+export type DeskEvents = {
+  [Kind in DeskEvent['type']]: Extract<DeskEvent, { type: Kind }>['data'];
+};
+
+/** What the window finds out by itself, beside what the program tells. */
+export type WindowProblemCode = 'h264_plugin_missing' | 'no_shell' | 'no_answer';
+
+/** A problem of the program or of the window. */
+export type AnyProblem = Omit<Problem, 'code'> & { code: ProblemCode | WindowProblemCode };
+
+/** Everything the window can ask of the program behind it. Commands reject with `AnyProblem`. */
 export interface Backend {
   appInfo(): Promise<AppInfo>;
   settings(): Promise<Settings>;
-  /** Changes the fields that are given and tells the settings as they are now. */
+  /** Changes the fields that are given and tells the settings as they are now; preview and call follow. */
   changeSettings(change: SettingsChange): Promise<Settings>;
   devices(): Promise<Devices>;
-  /** Opens camera and microphone without a call: pictures on the stream `local`, events `level`. */
+  /** Opens camera and microphone without a call: pictures on the stream `local`, events `preview` and `level`. */
   startPreview(): Promise<void>;
   stopPreview(): Promise<void>;
+  /** Tries again to open what could not be opened. */
+  retryDevices(): Promise<void>;
   /** Plays a sound of two seconds and resolves when it has ended. */
   testSpeaker(): Promise<void>;
-  startTestCall(): Promise<CallSnapshot>;
+  /** Events `call` and `stats` tell of it, and `ended` once it is over. */
+  startTestCall(): Promise<void>;
   /** Ends the call and tells what it was worth, or `null` when there was none. */
-  hangUp(): Promise<CallReport | null>;
+  hangUp(): Promise<CallSummary | null>;
   setMuted(muted: boolean): Promise<void>;
   setCameraOn(on: boolean): Promise<void>;
-  mediaAccess(): Promise<MediaAccess>;
+  mediaAccess(): Promise<Access>;
   /** Calls `handle` for each event until the returned function is called. */
-  on<Name extends keyof BackendEvents>(
-    name: Name,
-    handle: (payload: BackendEvents[Name]) => void,
-  ): () => void;
+  on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
 }
 
 /** The Rust shell when there is one, otherwise the browser itself, which the shell's window never loads. */
@@ -43,7 +54,13 @@ export async function connectBackend(): Promise<Backend> {
   return inDesktopShell() ? tauriBackend() : new (await import('./browser')).BrowserBackend();
 }
 
-/** Tells a failed command from a fault in the window's own code. */
-export function isCommandError(error: unknown): error is CommandError {
-  return typeof error === 'object' && error !== null && 'code' in error && 'message' in error;
+/** A problem of the window's own. */
+export function problem(code: AnyProblem['code'], message = ''): AnyProblem {
+  return { code, message, device: null };
+}
+
+/** What a command rejected with: a problem, or a fault of the way to the program. */
+export function toProblem(error: unknown): AnyProblem {
+  const isProblem = typeof error === 'object' && error !== null && 'code' in error && 'message' in error;
+  return isProblem ? (error as AnyProblem) : problem('no_answer', String(error));
 }

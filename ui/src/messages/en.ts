@@ -1,6 +1,9 @@
+import { problems } from './problems.en';
+
 export const en = {
   common: {
     close: 'Close',
+    sentences: (title: string, text: string) => `${title}. ${text}`,
     back: 'Back',
     tryAgain: 'Try again',
     openSettings: 'Open settings',
@@ -19,7 +22,6 @@ export const en = {
     microphone: 'Microphone',
     speaker: 'Speaker',
     system: (name: string) => (name ? `System default (${name})` : 'System default'),
-    missing: 'Not connected. The system’s default is used until it is back.',
     gone: 'Device that is not connected',
     none: 'None found',
     level: 'Microphone level',
@@ -28,6 +30,7 @@ export const en = {
     testSpeaker: 'Play a sound',
     testingSpeaker: 'Playing…',
     change: 'Change devices',
+    unnamed: { camera: 'the camera', microphone: 'the microphone', speaker: 'the speaker' },
   },
   tile: {
     you: 'You',
@@ -129,66 +132,16 @@ export const en = {
     closePanel: 'Close a panel',
     problems: 'Reported by your devices',
   },
-  problems: {
-    other: { title: 'Something went wrong' },
-    no_camera: {
-      title: 'No camera found',
-      text: 'Plug one in, or go on without: others hear you, and you see them.',
-    },
-    unknown_camera: {
-      title: 'Your camera is gone',
-      text: 'The chosen camera is not connected. Plug it in or choose another one.',
-    },
-    camera_busy: {
-      title: 'The camera is in use',
-      text: 'Another program is using it. Close that program, or its tab or call, and try again.',
-    },
-    camera_denied: {
-      title: 'The camera may not be used',
-      text: 'Allow Ahoy to use the camera in the system’s privacy settings, then try again.',
-    },
-    camera_unplugged: {
-      title: 'The camera was unplugged',
-      text: 'Plug it in again, and the picture comes back by itself.',
-    },
-    no_microphone: {
-      title: 'No microphone found',
-      text: 'Plug one in, or go on without: others see you but don’t hear you.',
-    },
-    microphone_busy: {
-      title: 'The microphone is in use',
-      text: 'Another program keeps it for itself. Close that program or choose another microphone.',
-    },
-    microphone_denied: {
-      title: 'The microphone may not be used',
-      text: 'Allow Ahoy to use the microphone in the system’s privacy settings, then try again.',
-    },
-    no_speaker: {
-      title: 'No speaker found',
-      text: 'Plug in headphones or a loudspeaker, or you won’t hear others.',
-    },
-    no_sound_system: {
-      title: 'The sound system does not answer',
-      text: 'Start PulseAudio or PipeWire, or log in again.',
-    },
-    h264_plugin_missing: {
-      title: 'A plug-in for video is missing',
-      text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav or gstreamer1.0-plugins-bad, then start Ahoy again.',
-    },
-    no_shell: {
-      title: 'This needs the desktop program',
-      text: 'You are looking at Ahoy’s window in a browser. Start the program with: cargo xtask run --window',
-    },
-    no_answer: {
-      title: 'Ahoy does not answer',
-      text: 'The program behind this window has stopped. Close the window and start Ahoy again.',
-    },
-  },
+  problems,
   plugin: { command: 'On Debian and Ubuntu' },
   failure: {
     heading: 'Ahoy can’t set sail',
     text: 'The program behind this window does not answer. Try again; if that does not help, close the window and start Ahoy again.',
     details: 'What it said',
+  },
+  broken: {
+    heading: 'We ran aground',
+    text: 'This view could not be shown. Try again; a call that is running goes on meanwhile.',
   },
   units: {
     fps: (n: string) => `${n} fps`,

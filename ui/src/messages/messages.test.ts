@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import { chooseMessages } from '.';
 import { en } from './en';
+import { wording } from './problems';
 import { zh } from './zh';
+import generated from '../backend/bindings.ts?raw';
 
 /** The paths of all texts, with functions called so that their texts count too. */
 function texts(value: unknown, path = ''): Map<string, string> {
@@ -38,5 +40,27 @@ describe('messages', () => {
       expect(text.trim(), path).not.toBe('');
       expect(text, path).not.toBe(english.get(path));
     }
+  });
+});
+
+describe('problems', () => {
+  const [, union = ''] = /export type ProblemCode = ([^;]+);/.exec(generated) ?? [];
+  const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code as keyof typeof en.problems);
+
+  it.each(Object.entries({ en, zh }))('all have words in %s', (_, messages) => {
+    expect(codes.length).toBeGreaterThan(40);
+    for (const code of codes) {
+      const { title, text } = wording(messages, { code, message: 'For a terminal.', device: null });
+      expect(title, code).toBeTruthy();
+      expect(text, code).toMatch(/[.。]$/);
+      expect(text, code).not.toContain('undefined');
+    }
+  });
+
+  it('name the device that they are about', () => {
+    const problem = { code: 'camera_busy', message: '' } as const;
+    expect(wording(en, { ...problem, device: 'Cam Link' }).text).toContain('is using Cam Link.');
+    expect(wording(en, { ...problem, device: null }).text).toContain('is using the camera.');
+    expect(wording(zh, { ...problem, device: null }).text).toContain('使用摄像头。');
   });
 });

@@ -10,7 +10,8 @@ export class Numbers {
     this.#units = units;
   }
 
-  fps = (value: number) => this.#units.fps(this.#digits(value));
+  fps = (value: number | null) =>
+    value === null ? this.#units.notMeasured : this.#units.fps(this.#digits(value));
 
   milliseconds = (value: number | null) =>
     value === null ? this.#units.notMeasured : this.#units.milliseconds(this.#digits(value));
@@ -18,10 +19,12 @@ export class Numbers {
   /** For stages, where a tenth of a millisecond counts. */
   fineMilliseconds = (value: number) => this.#units.milliseconds(this.#digits(value, value < 10 ? 1 : 0));
 
-  bitrate = (kilobits: number) =>
-    kilobits < 1000
+  bitrate = (kilobits: number | null) => {
+    if (kilobits === null) return this.#units.notMeasured;
+    return kilobits < 1000
       ? this.#units.kilobits(this.#digits(kilobits))
       : this.#units.megabits(this.#digits(kilobits / 1000, 1));
+  };
 
   percent = (value: number) =>
     (value / 100).toLocaleString(this.#language, {
@@ -31,7 +34,7 @@ export class Numbers {
 
   megabytes = (value: number) => this.#units.megabytes(this.#digits(value));
 
-  count = (value: number) => this.#digits(value);
+  count = (value: number | null) => (value === null ? this.#units.notMeasured : this.#digits(value));
 
   #digits(value: number, fraction = 0): string {
     return value.toLocaleString(this.#language, {

@@ -1,21 +1,25 @@
-import type { Problem } from '../backend';
+import type { AnyProblem } from '../backend';
+import { deviceOf } from '../state/remedies';
 import type { Messages } from '.';
+
+/** The window's words for a problem. What is about a device names it. */
+export interface Words {
+  title: string;
+  text: string | ((device: string) => string);
+}
+
+/** Words for everything that can go wrong: the compiler sees to it that nothing is left out. */
+export type ProblemWords = Record<AnyProblem['code'], Words>;
 
 export interface Wording {
   title: string;
   text: string;
 }
 
-/** The window's own words for a problem; for a code it does not know, the program's sentence. */
-export function wording(text: Messages, { code, message }: Problem): Wording {
-  const known = text.problems as Record<string, { title: string; text?: string }>;
-  const own = Object.hasOwn(known, code) ? known[code] : undefined;
-  return own?.text
-    ? { title: own.title, text: own.text }
-    : { title: text.problems.other.title, text: message };
-}
-
-/** Each kind of problem once, as first told: a device that is lost again and again is one problem to the person. */
-export function distinct<P extends Problem>(problems: readonly P[]): P[] {
-  return problems.filter(({ code }, at) => problems.findIndex((other) => other.code === code) === at);
+/** What a person reads about a problem. */
+export function wording(messages: Messages, { code, device }: AnyProblem): Wording {
+  const { title, text } = messages.problems[code];
+  if (typeof text === 'string') return { title, text };
+  const kind = deviceOf(code);
+  return { title, text: text(device ?? (kind ? messages.devices.unnamed[kind] : '')) };
 }

@@ -1,8 +1,10 @@
 import type { Messages } from './en';
+import { problems } from './problems.zh';
 
 export const zh: Messages = {
   common: {
     close: '关闭',
+    sentences: (title, text) => `${title}。${text}`,
     back: '返回',
     tryAgain: '重试',
     openSettings: '打开设置',
@@ -21,7 +23,6 @@ export const zh: Messages = {
     microphone: '麦克风',
     speaker: '扬声器',
     system: (name) => (name ? `系统默认（${name}）` : '系统默认'),
-    missing: '未连接。重新接上之前将使用系统默认设备。',
     gone: '未连接的设备',
     none: '未找到',
     level: '麦克风音量',
@@ -30,6 +31,7 @@ export const zh: Messages = {
     testSpeaker: '播放测试音',
     testingSpeaker: '正在播放…',
     change: '更换设备',
+    unnamed: { camera: '摄像头', microphone: '麦克风', speaker: '扬声器' },
   },
   tile: {
     you: '你',
@@ -130,66 +132,16 @@ export const zh: Messages = {
     closePanel: '关闭面板',
     problems: '设备报告的问题',
   },
-  problems: {
-    other: { title: '出了点问题' },
-    no_camera: {
-      title: '没有找到摄像头',
-      text: '请接上摄像头；没有摄像头也可以继续：别人能听到你，你也能看到别人。',
-    },
-    unknown_camera: {
-      title: '找不到你的摄像头',
-      text: '所选的摄像头未连接。请接上它，或选择另一个。',
-    },
-    camera_busy: {
-      title: '摄像头正被占用',
-      text: '另一个程序正在使用摄像头。请关闭该程序、标签页或通话，然后重试。',
-    },
-    camera_denied: {
-      title: '没有使用摄像头的权限',
-      text: '请在系统的隐私设置中允许 Ahoy 使用摄像头，然后重试。',
-    },
-    camera_unplugged: {
-      title: '摄像头已断开',
-      text: '重新接上后，画面会自动恢复。',
-    },
-    no_microphone: {
-      title: '没有找到麦克风',
-      text: '请接上麦克风；没有麦克风也可以继续：别人能看到你，但听不到你。',
-    },
-    microphone_busy: {
-      title: '麦克风正被占用',
-      text: '另一个程序独占了麦克风。请关闭该程序，或选择另一个麦克风。',
-    },
-    microphone_denied: {
-      title: '没有使用麦克风的权限',
-      text: '请在系统的隐私设置中允许 Ahoy 使用麦克风，然后重试。',
-    },
-    no_speaker: {
-      title: '没有找到扬声器',
-      text: '请接上耳机或音箱，否则你听不到别人的声音。',
-    },
-    no_sound_system: {
-      title: '声音系统没有响应',
-      text: '请启动 PulseAudio 或 PipeWire，或重新登录。',
-    },
-    h264_plugin_missing: {
-      title: '缺少视频插件',
-      text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav 或 gstreamer1.0-plugins-bad，然后重新启动 Ahoy。',
-    },
-    no_shell: {
-      title: '此功能需要桌面程序',
-      text: '你正在浏览器中查看 Ahoy 的窗口。请用此命令启动程序：cargo xtask run --window',
-    },
-    no_answer: {
-      title: 'Ahoy 没有响应',
-      text: '此窗口背后的程序已停止。请关闭窗口，然后重新启动 Ahoy。',
-    },
-  },
+  problems,
   plugin: { command: '在 Debian 和 Ubuntu 上' },
   failure: {
     heading: 'Ahoy 无法启动',
     text: '此窗口背后的程序没有响应。请重试；如果仍然不行，请关闭窗口并重新启动 Ahoy。',
     details: '错误信息',
+  },
+  broken: {
+    heading: '搁浅了',
+    text: '这个页面无法显示。请重试；正在进行的通话不受影响。',
   },
   units: {
     fps: (n) => `${n} 帧/秒`,

@@ -1,27 +1,24 @@
-import {
-  isCommandError,
-  type AppInfo,
-  type Backend,
-  type CommandError,
-  type Problem,
-  type Settings,
-} from '../backend';
+import { problem, toProblem, type AnyProblem, type AppInfo, type Backend, type Settings } from '../backend';
 import { chooseMessages } from '../messages';
 import { Numbers } from '../messages/numbers';
 import { CallStore } from './call.svelte';
 import { DevicesStore } from './devices.svelte';
 import { PreviewStore } from './preview.svelte';
+import type { DeviceKind } from './remedies';
 import { SettingsStore } from './settings.svelte';
 
 export type View = 'first-run' | 'home' | 'call' | 'summary' | 'settings';
 export type SettingsPage = 'general' | 'audio' | 'video' | 'about';
+
+/** Codes of what keeps a kind of device from being listed begin so. */
+const REASONS: Record<DeviceKind, string> = { camera: 'camera_', microphone: 'sound_', speaker: 'sound_' };
 
 /** What the window shows, and the stores it shows it from. */
 export class App {
   view = $state<View>('home');
   page = $state<SettingsPage>('general');
   /** The command that failed last, until the person puts it away. */
-  error = $state.raw<CommandError | null>(null);
+  error = $state.raw<AnyProblem | null>(null);
   info = $state.raw<AppInfo | null>(null);
   /** The web view can't decode H.264: Ahoy decodes for it. */
   #undecoded = $state(false);
@@ -69,27 +66,39 @@ export class App {
     return this.#undecoded && this.info?.system === 'linux';
   }
 
-  /** What is known to be missing before anything is tried. */
-  get missing(): Problem[] {
-    if (!this.devices.known) return [];
-    const { cameras, microphones, speakers } = this.devices.current;
-    const codes = [
-      ...(cameras.length === 0 ? ['no_camera'] : []),
-      ...(microphones.length === 0 ? ['no_microphone'] : []),
-      ...(speakers.length === 0 ? ['no_speaker'] : []),
-      ...(this.h264Missing ? ['h264_plugin_missing'] : []),
-    ];
-    return codes.map((code) => ({ code, message: '' }));
+  /** What keeps a device from being used: in the call or the preview, or before either is tried. */
+  trouble(kind: DeviceKind): AnyProblem | null {
+    if (this.call.snapshot) return this.call.snapshot[kind].trouble;
+    if (kind === 'speaker') return this.preview.speakerTrouble ?? this.#absence(kind);
+    const { standing, trouble } = this.preview.snapshot[kind];
+    return standing === 'on' ? null : (trouble ?? this.#absence(kind));
+  }
+
+  /** Why the device that would be used is not in the list. */
+  #absence(kind: DeviceKind): AnyProblem | null {
+    if (!this.devices.known) return null;
+    const found = this.devices.of(kind);
+    const chosen = this.settings.current[kind];
+    if (found.length === 0) {
+      const reason = this.devices.current.problems.find(({ code }) => code.startsWith(REASONS[kind]));
+      return reason ?? problem(`${kind}_missing`);
+    }
+    return chosen === null || found.some(({ id }) => id === chosen) ? null : problem(`${kind}_not_connected`);
   }
 
   /** Connects the stores with the program. The returned function ends it. */
   start(): () => void {
     const stops = [this.settings, this.devices, this.call, this.preview].map((store) => store.listen());
     void this.run(() => this.devices.load());
+    const focused = () => this.refreshDevices();
+    window.addEventListener('focus', focused);
     void this.run(async () => {
       this.info = await this.backend.appInfo();
     });
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      window.removeEventListener('focus', focused);
+      stops.forEach((stop) => stop());
+    };
   }
 
   /** Runs what a person asked for; a failure is shown, not thrown. Tells whether it worked. */
@@ -98,18 +107,26 @@ export class App {
       await action();
       return true;
     } catch (error) {
-      this.error = isCommandError(error) ? error : { code: 'no_answer', message: String(error) };
+      this.error = toProblem(error);
       return false;
     }
   }
 
-  async startCall(): Promise<void> {
-    this.error = null;
-    if (await this.run(() => this.call.start())) this.view = 'call';
+  /** Where nobody tells that devices came or went, they are looked for, and opened, when it matters. */
+  refreshDevices() {
+    if (this.info && !this.info.notices_devices) void this.retryDevices();
   }
 
-  async hangUp(): Promise<void> {
-    if (await this.run(() => this.call.hangUp())) this.view = this.call.report ? 'summary' : 'home';
+  /** Tries again to open the devices that could not be opened. */
+  async retryDevices(): Promise<void> {
+    await this.run(() => this.backend.retryDevices());
+    await this.run(() => this.devices.load());
+  }
+
+  /** The view follows when the program says that there is a call. */
+  async startCall(): Promise<void> {
+    this.error = null;
+    await this.run(() => this.call.start());
   }
 
   openSettings(page: SettingsPage = 'general') {

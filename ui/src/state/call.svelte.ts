@@ -1,15 +1,11 @@
-import type { Backend, CallReport, CallSnapshot } from '../backend';
+import type { Backend, CallSnapshot, CallSummary } from '../backend';
 import { StatsHistory } from './stats.svelte';
 
 /** The call that is under way, and what the last one was worth. */
 export class CallStore {
-  /** `undefined` before the first call. */
-  snapshot = $state.raw<CallSnapshot>();
-  report = $state.raw<CallReport | null>(null);
-  /** When the call began, on the window's clock (`performance.now()`); null until it runs. */
-  startedAt = $state<number | null>(null);
-  /** Between the press and the report. */
-  hangingUp = $state(false);
+  /** Null while there is no call. */
+  snapshot = $state.raw<CallSnapshot | null>(null);
+  summary = $state.raw<CallSummary | null>(null);
   readonly history = new StatsHistory();
 
   readonly #backend: Backend;
@@ -19,33 +15,39 @@ export class CallStore {
   }
 
   get active(): boolean {
-    return this.snapshot !== undefined && this.snapshot.phase !== 'idle';
+    return this.snapshot !== null;
+  }
+
+  /** Whether the camera is wanted. */
+  get cameraOn(): boolean {
+    return this.snapshot?.camera.standing !== 'off';
+  }
+
+  /** Seconds since the two ends were connected; null until they are. */
+  get seconds(): number | null {
+    const { latest } = this.history;
+    return latest && this.snapshot && this.snapshot.phase !== 'connecting' ? latest.at_ms / 1000 : null;
   }
 
   listen(): () => void {
     const stops = [
-      this.#backend.on('call', (snapshot) => this.#take(snapshot)),
+      this.#backend.on('call', (snapshot) => (this.snapshot = snapshot)),
       this.#backend.on('stats', (stats) => this.history.add(stats)),
       // It may end without a press in this window.
-      this.#backend.on('ended', (report) => (this.report = report)),
+      this.#backend.on('ended', (summary) => this.#end(summary)),
     ];
     return () => stops.forEach((stop) => stop());
   }
 
   async start(): Promise<void> {
-    this.report = null;
+    this.summary = null;
     this.history.clear();
-    this.#take(await this.#backend.startTestCall());
+    await this.#backend.startTestCall();
   }
 
   async hangUp(): Promise<void> {
-    this.hangingUp = true;
-    try {
-      this.report = await this.#backend.hangUp();
-    } finally {
-      this.hangingUp = false;
-    }
-    if (this.snapshot) this.#take({ ...this.snapshot, phase: 'idle', started_ms_ago: null });
+    const summary = await this.#backend.hangUp();
+    this.#end(summary ?? this.summary);
   }
 
   toggleMuted(): Promise<void> {
@@ -53,12 +55,11 @@ export class CallStore {
   }
 
   toggleCamera(): Promise<void> {
-    return this.#backend.setCameraOn(!this.snapshot?.camera_on);
+    return this.#backend.setCameraOn(!this.cameraOn);
   }
 
-  #take(snapshot: CallSnapshot) {
-    this.snapshot = snapshot;
-    const { started_ms_ago: ago } = snapshot;
-    this.startedAt = ago === null ? null : performance.now() - ago;
+  #end(summary: CallSummary | null) {
+    this.summary = summary;
+    this.snapshot = null;
   }
 }

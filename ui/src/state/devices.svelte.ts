@@ -1,4 +1,5 @@
 import type { Backend, Devices } from '../backend';
+import type { DeviceKind } from './remedies';
 
 const none: Devices = { cameras: [], microphones: [], speakers: [], problems: [] };
 
@@ -16,6 +17,11 @@ export class DevicesStore {
 
   listen(): () => void {
     return this.#backend.on('devices', (devices) => this.#take(devices));
+  }
+
+  of(kind: DeviceKind) {
+    const { cameras, microphones, speakers } = this.current;
+    return { camera: cameras, microphone: microphones, speaker: speakers }[kind];
   }
 
   async load(): Promise<void> {

@@ -1,13 +1,25 @@
-import { isCommandError, type Backend, type CommandError, type MicrophoneLevel } from '../backend';
+import {
+  toProblem,
+  type AnyProblem,
+  type Backend,
+  type MicrophoneLevel,
+  type PreviewSnapshot,
+} from '../backend';
 
 const silence: MicrophoneLevel = { level: 0, clipped: false };
+const closed: PreviewSnapshot = {
+  camera: { standing: 'off', trouble: null },
+  microphone: { standing: 'off', trouble: null },
+};
 
 /** Camera and microphone outside of a call. Devices are open only while a view that shows them is there. */
 export class PreviewStore {
-  /** `on` when the camera's pictures can be fetched. */
-  state = $state<'off' | 'opening' | 'on' | 'failed'>('off');
-  error = $state.raw<CommandError | null>(null);
+  snapshot = $state.raw(closed);
   level = $state.raw(silence);
+  /** Why the preview could not even begin. */
+  error = $state.raw<AnyProblem | null>(null);
+  /** Why the sound that was asked for last could not be played. */
+  speakerTrouble = $state.raw<AnyProblem | null>(null);
 
   readonly #backend: Backend;
   /** Commands run one after the other: a view that opens must not be overtaken by the one that closes. */
@@ -19,47 +31,44 @@ export class PreviewStore {
 
   listen(): () => void {
     const stops = [
-      this.#backend.on('level', (level) => {
-        if (this.state === 'on') this.level = level;
+      this.#backend.on('preview', (snapshot) => {
+        this.snapshot = snapshot;
+        if (snapshot.microphone.standing !== 'on') this.level = silence;
       }),
-      this.#backend.on('trouble', ({ camera, microphone }) => {
-        if (this.state !== 'on' && this.state !== 'failed') return;
-        const message = camera ?? microphone;
-        this.state = camera === null ? 'on' : 'failed';
-        this.error = message === null ? null : { code: camera === null ? 'microphone' : 'camera', message };
+      this.#backend.on('level', (level) => {
+        if (this.snapshot.microphone.standing === 'on') this.level = level;
       }),
     ];
     return () => stops.forEach((stop) => stop());
   }
 
-  start(): Promise<void> {
-    return this.#enqueue(async () => {
-      this.state = 'opening';
-      this.error = null;
-      await this.#backend.startPreview();
-      this.state = 'on';
-    });
+  /** Opens the devices until the returned function is called. */
+  hold(): () => void {
+    void this.#enqueue(() => this.#backend.startPreview());
+    return () => {
+      this.speakerTrouble = null;
+      void this.#enqueue(() => this.#backend.stopPreview());
+    };
   }
 
-  stop(): Promise<void> {
-    return this.#enqueue(async () => {
-      this.state = 'off';
-      this.level = silence;
-      await this.#backend.stopPreview();
-    });
-  }
-
-  /** With the devices that are chosen now. */
-  async restart(): Promise<void> {
-    await this.stop();
-    await this.start();
+  /** Plays a sound at the speaker; resolves when it has been heard or could not be played. */
+  async testSpeaker(): Promise<void> {
+    this.speakerTrouble = null;
+    try {
+      await this.#backend.testSpeaker();
+    } catch (error) {
+      this.speakerTrouble = toProblem(error);
+    }
   }
 
   #enqueue(command: () => Promise<void>): Promise<void> {
-    this.#queue = this.#queue.then(command).catch((error: unknown) => {
-      this.state = 'failed';
-      this.level = silence;
-      this.error = isCommandError(error) ? error : { code: 'no_answer', message: String(error) };
+    this.#queue = this.#queue.then(async () => {
+      this.error = null;
+      try {
+        await command();
+      } catch (error) {
+        this.error = toProblem(error);
+      }
     });
     return this.#queue;
   }

@@ -1,9 +1,21 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import { ScriptedBackend, stats } from '../../tests/scripted-backend';
+import {
+  devices,
+  failed,
+  noDevices,
+  off,
+  on,
+  running,
+  ScriptedBackend,
+  settings,
+  stats,
+  type Script,
+} from '../../tests/scripted-backend';
 import { clock, Numbers } from '../messages/numbers';
 import { en } from '../messages/en';
 import { zh } from '../messages/zh';
+import { App } from './app.svelte';
 import { PreviewStore } from './preview.svelte';
 import { quality } from './quality';
 import { SAMPLES, StatsHistory } from './stats.svelte';
@@ -47,23 +59,69 @@ describe('the preview', () => {
   it('is closed after a view that opened and left at once', async () => {
     const backend = new ScriptedBackend();
     const preview = new PreviewStore(backend);
-    void preview.start();
-    await preview.stop();
-    expect(backend.asked).toEqual(['startPreview', 'stopPreview']);
-    expect(preview.state).toBe('off');
+    preview.listen();
+    preview.hold()();
+    await vi.waitFor(() => expect(backend.asked).toEqual(['startPreview', 'stopPreview']));
+    await vi.waitFor(() => expect(preview.snapshot.camera.standing).toBe('off'));
   });
 
-  it('does not take levels of a microphone that is closed', async () => {
+  it('does not take levels of a microphone that is closed', () => {
     const backend = new ScriptedBackend();
     const preview = new PreviewStore(backend);
-    const stop = preview.listen();
-    await preview.start();
+    preview.listen();
+    backend.emit('preview', { camera: on, microphone: on });
     backend.emit('level', { level: 0.5, clipped: false });
     expect(preview.level.level).toBe(0.5);
-    await preview.stop();
+    backend.emit('preview', { camera: on, microphone: off });
+    expect(preview.level.level).toBe(0);
     backend.emit('level', { level: 0.7, clipped: false });
     expect(preview.level.level).toBe(0);
-    stop();
+  });
+});
+
+describe('the trouble of a device', () => {
+  function open(script: Script = {}) {
+    const backend = new ScriptedBackend(script);
+    const app = new App(backend, { ...settings, ...script.settings });
+    app.devices.current = script.devices ?? devices;
+    app.devices.known = true;
+    app.preview.listen();
+    app.call.listen();
+    return { app, backend };
+  }
+
+  it('is known from the list before anything is opened', () => {
+    const { app } = open({ devices: noDevices });
+    expect(app.trouble('camera')?.code).toBe('camera_missing');
+    expect(app.trouble('speaker')?.code).toBe('speaker_missing');
+    expect(open({ settings: { microphone: 'gone' } }).app.trouble('microphone')?.code).toBe(
+      'microphone_not_connected',
+    );
+    expect(open().app.trouble('camera')).toBeNull();
+  });
+
+  it('says why a kind of device is not in the list, where that is known', () => {
+    const problems = [
+      { code: 'camera_denied', message: '', device: null } as const,
+      { code: 'sound_system_missing', message: '', device: null } as const,
+    ];
+    const { app } = open({ devices: { ...noDevices, problems } });
+    expect(app.trouble('camera')?.code).toBe('camera_denied');
+    expect(app.trouble('microphone')?.code).toBe('sound_system_missing');
+  });
+
+  it('is what the preview says, whatever the list says', () => {
+    const { app, backend } = open({ devices: noDevices });
+    backend.emit('preview', { camera: failed('camera_busy', 'Cam'), microphone: on });
+    expect(app.trouble('camera')?.device).toBe('Cam');
+    expect(app.trouble('microphone')).toBeNull();
+  });
+
+  it('is that of the call while there is one', () => {
+    const { app, backend } = open({ devices: noDevices });
+    backend.emit('call', { ...running, speaker: failed('speaker_lost') });
+    expect(app.trouble('camera')).toBeNull();
+    expect(app.trouble('speaker')?.code).toBe('speaker_lost');
   });
 });
 

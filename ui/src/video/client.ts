@@ -1,4 +1,4 @@
-import type { MediaAccess } from '../backend';
+import type { Access } from '../backend';
 import {
   accepts,
   CLOSED_NO_STREAM,
@@ -19,7 +19,7 @@ const LONGEST_RETRY_MS = 4000;
 
 export interface ClientOptions {
   /** A fresh address and token: each connection needs its own. */
-  access: () => Promise<MediaAccess>;
+  access: () => Promise<Access>;
   stream: Stream;
   accepts: Format;
   /** The receiver calls `drawn` or `dropped` exactly once for each picture. */
@@ -70,7 +70,7 @@ export class StreamClient {
   }
 
   async #connect() {
-    let access: MediaAccess;
+    let access: Access;
     try {
       access = await this.#options.access();
     } catch {

@@ -1,11 +1,11 @@
-import type { MediaAccess } from '../backend';
+import type { Access } from '../backend';
 import { StreamClient } from './client';
 import { decodesH264, H264Decoder } from './h264';
 import { paintI420, type I420Painter } from './i420';
 import type { Picture, Stream } from './protocol';
 
 export interface PlayerOptions {
-  access: () => Promise<MediaAccess>;
+  access: () => Promise<Access>;
   stream: Stream;
   /** Whether there is something to see; called when it changes. */
   onPlaying?: (playing: boolean) => void;

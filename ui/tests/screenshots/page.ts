@@ -7,7 +7,7 @@ import './fonts.css';
 
 import { mount } from 'svelte';
 
-import type { MediaAccess } from '../../src/backend';
+import type { Access } from '../../src/backend';
 import Start from '../../src/Start.svelte';
 import { ScriptedBackend, stats } from '../scripted-backend';
 import { paintPerson } from './person';
@@ -15,7 +15,7 @@ import { scenes, type SceneName } from './scenes';
 
 declare global {
   interface Window {
-    mediaAccess: () => Promise<MediaAccess>;
+    mediaAccess: () => Promise<Access>;
     paintPerson: typeof paintPerson;
   }
 }

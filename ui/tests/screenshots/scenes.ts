@@ -3,7 +3,17 @@ import type { Page } from 'playwright-core';
 import type { CallStats } from '../../src/backend';
 import { en } from '../../src/messages/en';
 import { zh } from '../../src/messages/zh';
-import { commandError, devices, noDevices, report, running, stats, type Script } from '../scripted-backend';
+import {
+  devices,
+  failed,
+  failure,
+  noDevices,
+  off,
+  running,
+  stats,
+  summary,
+  type Script,
+} from '../scripted-backend';
 
 export interface Scene {
   script?: Script;
@@ -17,7 +27,7 @@ export interface Scene {
 }
 
 const firstRun = { first_run_done: false, name: '' };
-const call = { ...running, started_ms_ago: 83_000 };
+const call = running;
 
 async function startCall(page: Page, text: typeof en) {
   await page.getByRole('button', { name: text.home.testCall }).click();
@@ -47,7 +57,13 @@ function lossy(at: number): CallStats {
 export const scenes = {
   'first-run': { script: { settings: firstRun }, level: 0.16, tiles: 1 },
   'first-run-busy': {
-    script: { settings: firstRun, failing: { startPreview: commandError('camera_busy') } },
+    script: {
+      settings: firstRun,
+      preview: {
+        camera: failed('camera_busy', 'Integrated Camera'),
+        microphone: failed('microphone_busy', 'Built-in Microphone'),
+      },
+    },
   },
   home: {},
   'home-nothing-found': { script: { devices: noDevices } },
@@ -57,8 +73,7 @@ export const scenes = {
       snapshot: {
         ...call,
         muted: true,
-        camera_on: false,
-        camera: { state: 'off', name: null, message: null },
+        camera: off,
       },
     },
     go: startCall,
@@ -73,6 +88,22 @@ export const scenes = {
       await page.keyboard.press('s');
       await page.mouse.move(0, 0);
     },
+  },
+  'call-camera-busy': {
+    script: { snapshot: { ...call, camera: failed('camera_busy', 'Integrated Camera') } },
+    go: startCall,
+  },
+  'call-no-devices': {
+    script: {
+      devices: noDevices,
+      snapshot: {
+        ...call,
+        camera: failed('camera_missing'),
+        microphone: failed('microphone_missing'),
+        speaker: failed('speaker_missing'),
+      },
+    },
+    go: startCall,
   },
   'call-plugin-missing': { script: { snapshot: call }, tiles: 2, go: startCall },
   'call-devices': {
@@ -94,10 +125,13 @@ export const scenes = {
   'summary-bad': {
     script: {
       snapshot: call,
-      report: {
-        ...report,
+      summary: {
+        ...summary,
         ok: false,
-        problems: [{ code: 'no_microphone', message: '' }],
+        problems: [
+          { code: 'microphone_lost', message: '', device: 'USB Headset' },
+          { code: 'freezes', message: '', device: null },
+        ],
         audio_delay_ms: null,
         freezes: 4,
         fps: 22.4,
@@ -113,7 +147,7 @@ export const scenes = {
   'settings-video': { tiles: 1, go: (page, text) => openSettings(page, text, 'video') },
   'settings-about': { go: (page, text) => openSettings(page, text, 'about') },
   failure: {
-    script: { devices, failing: { settings: commandError('settings', 'The settings file is damaged.') } },
+    script: { devices, failing: { settings: failure('no_answer', 'The program has stopped.') } },
   },
 } satisfies Record<string, Scene> as Record<SceneName, Scene>;
 
@@ -125,6 +159,8 @@ export type SceneName =
   | 'call'
   | 'call-camera-off'
   | 'call-numbers'
+  | 'call-camera-busy'
+  | 'call-no-devices'
   | 'call-plugin-missing'
   | 'call-devices'
   | 'summary'

@@ -37,6 +37,8 @@ const also: Partial<Record<SceneName, string[]>> = {
   'first-run': ['chinese', 'narrow'],
   home: ['chinese', 'narrow', 'contrast'],
   call: ['narrow', 'smallest'],
+  'call-no-devices': ['chinese', 'narrow', 'smallest'],
+  'first-run-busy': ['narrow'],
   'call-numbers': ['chinese', 'contrast-dark', 'narrow'],
   'settings-audio': ['narrow', 'contrast'],
 };

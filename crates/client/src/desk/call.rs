@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::{DeskEvent, DeskListener};
 use crate::loopback::{
-    CallCommand, DirectPath, LoopbackConfig, LoopbackReport, Problem, Progress, Screen, run_controlled,
+    CallCommand, CallSnapshot, DirectPath, LoopbackConfig, LoopbackReport, Progress, Screen, run_controlled,
 };
 use crate::picture_socket::PictureSocket;
-use crate::sentence::sentence;
+use crate::problem::{Problem, ProblemCode};
 use crate::settings::{PictureSize, Settings};
 
 /// Commands waiting for the call, which takes them at once. When it is full the window waits.
@@ -111,7 +111,7 @@ pub(super) struct TestCall {
 }
 
 impl TestCall {
-    /// Starts it. Whatever happens, [`DeskEvent::Ended`] is told at its end.
+    /// Starts it, which is told at once. Whatever happens, [`DeskEvent::Ended`] is told at its end.
     pub(super) fn start(
         settings: Settings,
         socket: &Arc<PictureSocket>,
@@ -129,6 +129,7 @@ impl TestCall {
             screen: Screen::Window(Arc::clone(socket)),
             ..LoopbackConfig::default()
         };
+        listener(DeskEvent::Call(CallSnapshot::beginning()));
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
         let task = tokio::spawn(async move {
             let told = Arc::clone(&listener);
@@ -141,7 +142,7 @@ impl TestCall {
                 Ok(report) => report.into(),
                 Err(error) => {
                     tracing::warn!(%error, "there was no test call");
-                    let problem = Problem { code: "no_call", message: sentence(&error.to_string()) };
+                    let problem = Problem::new(ProblemCode::CallFailed, error.to_string());
                     CallSummary { problems: vec![problem], ..CallSummary::default() }
                 }
             };
@@ -163,8 +164,11 @@ impl TestCall {
         let _ = self.commands.send(command).await;
     }
 
-    /// Goes over to the devices that were chosen anew.
+    /// Goes over to the devices and the picture size that were chosen anew.
     pub(super) async fn follow(&mut self, before: &Settings, now: &Settings) {
+        if before.picture != now.picture {
+            self.tell(CallCommand::Picture(format(now), bitrate(now.picture))).await;
+        }
         if before.camera != now.camera && self.camera_on {
             self.tell(CallCommand::Video(Some(camera(now)))).await;
         }

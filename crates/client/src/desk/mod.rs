@@ -2,6 +2,7 @@
 //!
 //! The window and its shell hold no state of their own: they call this, and show what [`DeskEvent`]s tell.
 
+mod arrivals;
 mod call;
 mod preview;
 mod speaker;
@@ -15,14 +16,16 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use self::call::CallSummary;
-pub use self::preview::{MicrophoneLevel, PreviewTrouble};
+pub use self::preview::{MicrophoneLevel, PreviewSnapshot};
 pub use self::speaker::SpeakerError;
 
+use self::arrivals::{Arrivals, retry};
 use self::call::TestCall;
 use self::preview::Preview;
 use crate::devices::{self, Devices};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
+use crate::problem::{Problem, ProblemCode};
 use crate::settings::{Settings, SettingsChange, SettingsError, SettingsStore};
 
 /// What the window is told.
@@ -38,8 +41,10 @@ pub enum DeskEvent {
     Ended(CallSummary),
     /// How loud the microphone of the preview is.
     Level(MicrophoneLevel),
-    /// What keeps the preview from showing more has changed.
-    Preview(PreviewTrouble),
+    /// Devices have come or gone: these are there now.
+    Devices(Devices),
+    /// The preview is like this now.
+    Preview(PreviewSnapshot),
     /// The settings are like this now.
     Settings(Settings),
 }
@@ -75,6 +80,20 @@ pub enum DeskError {
     NoCall,
 }
 
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        let code = match &error {
+            DeskError::Settings(SettingsError::Name) => ProblemCode::NameRefused,
+            DeskError::Settings(SettingsError::Write { .. }) => ProblemCode::SettingsNotKept,
+            DeskError::Speaker(SpeakerError::Device(error)) => return Self::speaker(error),
+            DeskError::Speaker(SpeakerError::Gone) => ProblemCode::SpeakerUnusable,
+            DeskError::Busy => ProblemCode::CallRunning,
+            DeskError::NoCall => ProblemCode::NoCall,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 /// The desk. Dropping it lets go of everything; [`close`](Self::close) does so in good order.
 pub struct Desk {
     options: DeskOptions,
@@ -82,8 +101,9 @@ pub struct Desk {
     listener: DeskListener,
     socket: Arc<PictureSocket>,
     settings: StdMutex<SettingsStore>,
-    call: Mutex<Option<TestCall>>,
-    preview: Mutex<Option<Preview>>,
+    call: Arc<Mutex<Option<TestCall>>>,
+    preview: Arc<Mutex<Option<Preview>>>,
+    arrivals: Arrivals,
 }
 
 impl Desk {
@@ -95,8 +115,9 @@ impl Desk {
         let clock = MediaClock::start();
         let socket = Arc::new(PictureSocket::start(options.origins.clone(), clock).await?);
         let settings = StdMutex::new(SettingsStore::open(options.settings.clone()));
-        let (call, preview) = (Mutex::default(), Mutex::default());
-        Ok(Self { options, clock, listener, socket, settings, call, preview })
+        let (call, preview) = (Arc::default(), Arc::default());
+        let arrivals = Arrivals::watch(Arc::clone(&call), Arc::clone(&preview), Arc::clone(&listener));
+        Ok(Self { options, clock, listener, socket, settings, call, preview, arrivals })
     }
 
     /// The settings as they are.
@@ -104,7 +125,7 @@ impl Desk {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).get().clone()
     }
 
-    /// Changes settings; a running call or preview goes over to other devices.
+    /// Changes settings; a running call or preview goes over to other devices and another picture size.
     ///
     /// # Errors
     /// [`DeskError::Settings`]; then nothing has changed.
@@ -117,9 +138,10 @@ impl Desk {
         if let Some(call) = self.call.lock().await.as_mut() {
             call.follow(&before, &now).await;
         }
-        let same_devices = before.camera == now.camera && before.microphone == now.microphone;
+        let same = (&before.camera, &before.microphone, before.picture)
+            == (&now.camera, &now.microphone, now.picture);
         let mut preview = self.preview.lock().await;
-        if !same_devices && let Some(running) = preview.take() {
+        if !same && let Some(running) = preview.take() {
             running.stop().await;
             *preview = Some(self.new_preview());
         }
@@ -129,7 +151,7 @@ impl Desk {
 
     /// The machine's devices. Takes up to a few seconds where a driver is slow.
     pub async fn devices(&self) -> Devices {
-        tokio::task::spawn_blocking(devices::list).await.unwrap_or_default()
+        devices::list_in_background().await
     }
 
     /// Shows the camera's picture and tells the microphone's level, without a call. Nothing happens if that is so already.
@@ -149,6 +171,18 @@ impl Desk {
 
     fn new_preview(&self) -> Preview {
         Preview::start(&self.settings(), &self.socket, self.clock, Arc::clone(&self.listener))
+    }
+
+    /// Tries again to open those devices of the call or preview that could not be opened. What was lost comes back by
+    /// itself.
+    pub async fn retry_devices(&self) {
+        retry(&self.call, &self.preview).await;
+    }
+
+    /// Whether [`DeskEvent::Devices`] is told when devices come or go. Where it is not, whoever shows devices has to ask
+    /// again when it matters.
+    pub fn notices_devices(&self) -> bool {
+        self.arrivals.are_noticed()
     }
 
     /// Lets camera and microphone go.

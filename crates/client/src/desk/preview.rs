@@ -12,13 +12,14 @@ use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, Vi
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{AudioBlock, MediaClock, VideoFrame};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::{DeskEvent, DeskListener, call};
+use crate::device_state::DeviceState;
 use crate::loopback::SelfView;
 use crate::picture_socket::PictureSocket;
-use crate::sentence::sentence;
+use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::switched::{News, Switched};
 
@@ -41,19 +42,20 @@ pub struct MicrophoneLevel {
     pub clipped: bool,
 }
 
-/// What keeps a preview from showing more: sentences that say what to do.
+/// The devices of a preview at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct PreviewTrouble {
-    /// Why there is no picture.
-    pub camera: Option<String>,
-    /// Why there is no sound.
-    pub microphone: Option<String>,
+pub struct PreviewSnapshot {
+    /// Where pictures come from.
+    pub camera: DeviceState,
+    /// Where sound comes from.
+    pub microphone: DeviceState,
 }
 
 /// A running preview.
 pub(super) struct Preview {
     stop: watch::Sender<bool>,
+    retry: Arc<Notify>,
     task: JoinHandle<()>,
     frames: LatestSlot<VideoFrame>,
     painter: Option<thread::JoinHandle<()>>,
@@ -79,7 +81,8 @@ impl Preview {
             }));
         microphone.want(Some(call::microphone(settings)));
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(look_after(camera, microphone, told, stopped));
+        let retry = Arc::new(Notify::new());
+        let task = tokio::spawn(look_after(camera, microphone, told, stopped, Arc::clone(&retry)));
         let (mut view, pictures) = (SelfView::new(socket), frames.clone());
         let painter = thread::Builder::new().name("ahoy-preview".into()).spawn(move || {
             loop {
@@ -93,7 +96,12 @@ impl Preview {
         if let Err(error) = &painter {
             tracing::error!(%error, "there is no thread for the preview");
         }
-        Self { stop, task, frames, painter: painter.ok() }
+        Self { stop, retry, task, frames, painter: painter.ok() }
+    }
+
+    /// Tries again to open what could not be opened.
+    pub(super) fn retry(&self) {
+        self.retry.notify_one();
     }
 
     /// Ends it; returns when the devices are let go.
@@ -136,43 +144,52 @@ async fn look_after(
     mut microphone: Microphone,
     listener: DeskListener,
     mut stopped: watch::Receiver<bool>,
+    retry: Arc<Notify>,
 ) {
     let mut tick = tokio::time::interval(TICK);
-    let mut trouble = PreviewTrouble::default();
+    let (mut camera_trouble, mut microphone_trouble) = (None, None);
+    let mut told = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            () = retry.notified() => {
+                camera.retry();
+                microphone.retry();
+            }
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
-        let before = trouble.clone();
         for news in camera.look().await {
-            let told = match news {
+            camera_trouble = match news {
                 News::Opened | News::Event(CaptureEvent::Recovered) => None,
-                News::Failed(error) => Some(error.to_string()),
-                News::Event(CaptureEvent::Lost { reason }) => Some(reason.to_string()),
+                News::Failed(reason) | News::Event(CaptureEvent::Lost { reason }) => {
+                    Some(Problem::camera(&reason))
+                }
                 News::Event(
                     CaptureEvent::Started { .. } | CaptureEvent::Warning(_) | CaptureEvent::Ended,
-                ) => {
-                    continue;
-                }
+                ) => continue,
             };
-            trouble.camera = told.map(|text| sentence(&text));
         }
         for news in microphone.look().await {
-            let told = match news {
+            microphone_trouble = match news {
                 News::Opened | News::Event(AudioEvent::Recovered) => None,
-                News::Failed(error) => Some(error.to_string()),
-                News::Event(AudioEvent::Lost { reason }) => Some(reason.to_string()),
+                News::Failed(reason) | News::Event(AudioEvent::Lost { reason }) => {
+                    Some(Problem::microphone(&reason))
+                }
                 News::Event(AudioEvent::Started { .. } | AudioEvent::Underrun(_) | AudioEvent::Ended) => {
                     continue;
                 }
             };
-            trouble.microphone = told.map(|text| sentence(&text));
         }
-        if trouble != before {
-            listener(DeskEvent::Preview(trouble.clone()));
+        let now = PreviewSnapshot {
+            camera: DeviceState::new(camera.standing(), camera_trouble.as_ref()),
+            microphone: DeviceState::new(microphone.standing(), microphone_trouble.as_ref()),
+        };
+        if told.as_ref() != Some(&now) {
+            listener(DeskEvent::Preview(now.clone()));
+            told = Some(now);
         }
     }
     camera.close().await;
     microphone.close().await;
+    listener(DeskEvent::Preview(PreviewSnapshot::default()));
 }

@@ -15,13 +15,14 @@ use ahoy_rtc::{LocalTrack, LocalTrackStats, RemoteTrack};
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
-use super::live::{CallDevice, Counters};
-use super::losses::Losses;
+use super::live::Counters;
+use super::losses::{Losses, tell_once};
 use super::meter::{Findings, MeterInput, Sample};
 use super::recording::{SoundInput, SoundRecording};
-use super::report::{AudioReport, Problem, problem, round};
+use super::report::{AudioReport, round};
+use crate::device_state::DeviceState;
 use crate::pipeline::{IncomingAudio, IncomingAudioStats, LipSync, OutgoingAudio};
-use crate::sentence::sentence;
+use crate::problem::Problem;
 use crate::switched::{News, Standing, Switched};
 
 /// The audio leg while the call lasts.
@@ -33,8 +34,8 @@ pub(super) struct AudioLeg {
     sink_name: String,
     source_losses: Losses,
     sink_losses: Losses,
-    source_trouble: Option<String>,
-    sink_trouble: Option<String>,
+    source_trouble: Option<Problem>,
+    sink_trouble: Option<Problem>,
     underruns: u64,
     muted: Arc<AtomicBool>,
     levels: Arc<Levels>,
@@ -92,8 +93,8 @@ impl AudioLeg {
             sink: speaker,
             source_name: source.to_string(),
             sink_name: config.speaker.to_string(),
-            source_losses: Losses::new("audio_source_lost"),
-            sink_losses: Losses::new("audio_sink_lost"),
+            source_losses: Losses::default(),
+            sink_losses: Losses::default(),
             source_trouble: None,
             sink_trouble: None,
             underruns: 0,
@@ -224,13 +225,15 @@ impl AudioLeg {
             match what {
                 News::Opened => self.source_trouble = None,
                 News::Failed(error) => {
-                    self.source_trouble = Some(sentence(&error.to_string()));
-                    problems.push(problem("audio_source", error.to_string()));
+                    let problem = Problem::microphone(&error);
+                    tell_once(self.source_trouble.as_ref(), &problem, problems);
+                    self.source_trouble = Some(problem);
                 }
                 News::Event(AudioEvent::Started { device, .. }) => self.source_name = device,
                 News::Event(AudioEvent::Lost { reason }) => {
-                    self.source_trouble = Some(sentence(&reason.to_string()));
-                    self.source_losses.lost(&reason.to_string(), now, problems);
+                    let problem = Problem::microphone(&reason);
+                    self.source_trouble = Some(problem.clone());
+                    self.source_losses.lost(problem, now, problems);
                 }
                 News::Event(AudioEvent::Recovered) => {
                     self.source_trouble = None;
@@ -248,17 +251,22 @@ impl AudioLeg {
             match what {
                 News::Opened => {
                     let unavailable = self.sink.device().and_then(|sink| sink.unavailable.as_ref());
-                    self.sink_trouble = unavailable.map(|error| sentence(&error.to_string()));
-                    problems.extend(unavailable.map(|error| problem("audio_sink", error.to_string())));
+                    let trouble = unavailable.map(Problem::speaker);
+                    if let Some(problem) = &trouble {
+                        tell_once(self.sink_trouble.as_ref(), problem, problems);
+                    }
+                    self.sink_trouble = trouble;
                 }
                 News::Failed(error) => {
-                    self.sink_trouble = Some(sentence(&error.to_string()));
-                    problems.push(problem("audio_sink", error.to_string()));
+                    let problem = Problem::speaker(&error);
+                    tell_once(self.sink_trouble.as_ref(), &problem, problems);
+                    self.sink_trouble = Some(problem);
                 }
                 News::Event(AudioEvent::Started { device, .. }) => self.sink_name = device,
                 News::Event(AudioEvent::Lost { reason }) => {
-                    self.sink_trouble = Some(sentence(&reason.to_string()));
-                    self.sink_losses.lost(&reason.to_string(), now, problems);
+                    let problem = Problem::speaker(&reason);
+                    self.sink_trouble = Some(problem.clone());
+                    self.sink_losses.lost(problem, now, problems);
                 }
                 News::Event(AudioEvent::Recovered) => {
                     self.sink_trouble = None;
@@ -293,22 +301,23 @@ impl AudioLeg {
         self.sink.want(Some(sink));
     }
 
-    /// How the source is.
-    pub(super) fn microphone(&self) -> CallDevice {
-        CallDevice {
-            standing: self.source.standing().into(),
-            name: self.source_name.clone(),
-            trouble: self.source_trouble.clone(),
+    /// Tries again to open what could not be opened.
+    pub(super) fn retry(&mut self) {
+        self.source.retry();
+        match self.sink.device() {
+            Some(Sink { unavailable: Some(_), .. }) => self.sink.reopen(),
+            Some(_) | None => self.sink.retry(),
         }
     }
 
+    /// How the source is.
+    pub(super) fn microphone(&self) -> DeviceState {
+        DeviceState::new(self.source.standing(), self.source_trouble.as_ref())
+    }
+
     /// How the sink is. One that stands in for what was asked for has its trouble told.
-    pub(super) fn speaker(&self) -> CallDevice {
-        CallDevice {
-            standing: self.sink.standing().into(),
-            name: self.sink_name.clone(),
-            trouble: self.sink_trouble.clone(),
-        }
+    pub(super) fn speaker(&self) -> DeviceState {
+        DeviceState::new(self.sink.standing(), self.sink_trouble.as_ref())
     }
 
     /// Adds what this leg counts.

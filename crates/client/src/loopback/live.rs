@@ -8,9 +8,9 @@ use ahoy_media_types::MediaTime;
 use ahoy_rtc::LocalTrackStats;
 use serde::Serialize;
 
-use super::report::Problem;
+use crate::device_state::{DeviceStanding, DeviceState};
 use crate::pipeline::{IncomingVideoStats, OutgoingVideoStats};
-use crate::switched::Standing;
+use crate::problem::Problem;
 
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,51 +25,6 @@ pub enum CallPhase {
     Ending,
 }
 
-/// How a device of the call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceStanding {
-    /// Switched off, or not part of the call.
-    Off,
-    /// Being opened or closed.
-    Changing,
-    /// In use.
-    On,
-    /// Wanted, and not to be had.
-    Failed,
-}
-
-impl From<Standing> for DeviceStanding {
-    fn from(standing: Standing) -> Self {
-        match standing {
-            Standing::Off => Self::Off,
-            Standing::Changing => Self::Changing,
-            Standing::On => Self::On,
-            Standing::Failed => Self::Failed,
-        }
-    }
-}
-
-/// A device of the call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct CallDevice {
-    /// How it is.
-    pub standing: DeviceStanding,
-    /// What its maker calls it, or what was asked for.
-    pub name: String,
-    /// Why it failed or was lost: a sentence that says what to do.
-    pub trouble: Option<String>,
-}
-
-impl CallDevice {
-    /// A device that the call does without.
-    pub(super) fn none() -> Self {
-        Self { standing: DeviceStanding::Off, name: String::new(), trouble: None }
-    }
-}
-
 /// A call at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
@@ -79,13 +34,28 @@ pub struct CallSnapshot {
     /// Whether one's own sound is held back.
     pub muted: bool,
     /// Where pictures come from.
-    pub camera: CallDevice,
+    pub camera: DeviceState,
     /// Where sound comes from.
-    pub microphone: CallDevice,
+    pub microphone: DeviceState,
     /// Where the received sound goes.
-    pub speaker: CallDevice,
+    pub speaker: DeviceState,
     /// What went wrong so far, oldest first.
     pub problems: Vec<Problem>,
+}
+
+impl CallSnapshot {
+    /// A call of which nothing is there yet.
+    pub(crate) fn beginning() -> Self {
+        let opening = DeviceState { standing: DeviceStanding::Opening, trouble: None };
+        Self {
+            phase: CallPhase::Connecting,
+            muted: false,
+            camera: opening.clone(),
+            microphone: opening.clone(),
+            speaker: opening,
+            problems: Vec::new(),
+        }
+    }
 }
 
 /// Figures of the last moments, for people to look at: see the report for what a call was worth.

@@ -2,26 +2,28 @@
 
 use ahoy_media_types::MediaTime;
 
-use super::report::{Problem, problem};
+use crate::problem::Problem;
+
+/// Adds a problem unless it is the one that the device has had before: each attempt to open it would tell it again.
+pub(super) fn tell_once(before: Option<&Problem>, now: &Problem, problems: &mut Vec<Problem>) {
+    if before.is_none_or(|before| before.code != now.code) {
+        problems.push(now.clone());
+    }
+}
 
 /// Tells of the losses and returns of one source or sink.
+#[derive(Default)]
 pub(super) struct Losses {
-    /// Code of the problems.
-    code: &'static str,
     /// While lost: the latest problem that tells of it, by its place in the list, and since when.
     open: Option<(usize, MediaTime)>,
 }
 
 impl Losses {
-    pub(super) fn new(code: &'static str) -> Self {
-        Self { code, open: None }
-    }
-
     /// The device was lost at `now`, or is still lost for another reason.
-    pub(super) fn lost(&mut self, reason: &str, now: MediaTime, problems: &mut Vec<Problem>) {
+    pub(super) fn lost(&mut self, reason: Problem, now: MediaTime, problems: &mut Vec<Problem>) {
         let since = self.open.map_or(now, |(_, since)| since);
         self.open = Some((problems.len(), since));
-        problems.push(problem(self.code, reason.to_owned()));
+        problems.push(reason);
     }
 
     /// Whether the device was lost and has not come back.
@@ -43,14 +45,19 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ProblemCode;
+
+    fn problem(message: &str) -> Problem {
+        Problem::new(ProblemCode::CameraLost, message)
+    }
 
     #[test]
     fn a_device_that_came_back_is_told_with_the_time_it_was_gone() {
-        let mut problems = vec![problem("other", "something else".to_owned())];
-        let mut losses = Losses::new("video_source_lost");
-        losses.lost("the camera was unplugged", MediaTime::from_millis(1000), &mut problems);
-        problems.push(problem("other", "something else".to_owned()));
-        losses.lost("the camera is busy", MediaTime::from_millis(2000), &mut problems);
+        let mut problems = vec![problem("something else")];
+        let mut losses = Losses::default();
+        losses.lost(problem("the camera was unplugged"), MediaTime::from_millis(1000), &mut problems);
+        problems.push(problem("something else"));
+        losses.lost(problem("the camera is busy"), MediaTime::from_millis(2000), &mut problems);
         losses.recovered(MediaTime::from_millis(3500), &mut problems);
         losses.recovered(MediaTime::from_millis(4000), &mut problems);
         let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();

@@ -20,24 +20,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_measure::process;
-use ahoy_media_types::{MediaClock, MediaTime};
+use ahoy_media_types::{Bitrate, MediaClock, MediaTime};
 use tokio::sync::{mpsc, watch};
 
 pub use config::{LoopbackConfig, Recording, Screen, Thresholds};
-pub use live::{
-    AudioStats, CallDevice, CallPhase, CallSnapshot, CallStats, DeviceStanding, NetworkStats, StageStats,
-    VideoStats,
-};
+pub use live::{AudioStats, CallPhase, CallSnapshot, CallStats, NetworkStats, StageStats, VideoStats};
 pub use report::{
-    AudioReport, LoopbackReport, PathReport, Problem, SCHEMA_VERSION, SetupReport, SpreadReport, StageReport,
+    AudioReport, LoopbackReport, PathReport, SCHEMA_VERSION, SetupReport, SpreadReport, StageReport,
     VideoReport,
 };
 pub use session::{DirectPath, Side, SignalPath};
 
+pub use crate::device_state::{DeviceStanding, DeviceState};
+pub use crate::problem::{Problem, ProblemCode};
+
 pub use ahoy_rtc::Signal;
 
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
-use ahoy_media::capture::VideoSourceSpec;
+use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 pub(crate) use self_view::SelfView;
 
 use live::Rates;
@@ -113,10 +113,14 @@ pub enum CallCommand {
     Mute(bool),
     /// Send pictures from there, or none: that closes the camera.
     Video(Option<VideoSourceSpec>),
+    /// Send pictures of that size and rate, at that bitrate.
+    Picture(VideoFormat, Bitrate),
     /// Send sound from there.
     Microphone(AudioSourceSpec),
     /// Play the received sound there.
     Speaker(AudioSinkSpec),
+    /// Try again to open what could not be opened.
+    Retry,
     /// End the call.
     HangUp,
 }

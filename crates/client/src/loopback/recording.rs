@@ -12,7 +12,7 @@ use ahoy_media::playout::{FrameSink as _, Y4mSink};
 use ahoy_media_types::{BLOCK_SAMPLES, FrameRate, MediaTime, SAMPLE_RATE, VideoFrame};
 
 use super::LoopbackError;
-use super::report::{Problem, problem};
+use crate::problem::{Problem, ProblemCode};
 
 /// Blocks of sound waiting for the disk: 2.5 s. When it is full the block is left out and counted.
 const QUEUED_BLOCKS: usize = 256;
@@ -43,9 +43,9 @@ impl PictureRecording {
                     "{} pictures are missing from the recording: record to a faster disk or in a smaller size",
                     recorded.dropped
                 );
-                problems.push(problem("recording", message));
+                problems.push(Problem::new(ProblemCode::Recording, message));
             }
-            Some(Err(error)) => problems.push(problem("recording", error.to_string())),
+            Some(Err(error)) => problems.push(Problem::new(ProblemCode::Recording, error.to_string())),
         }
     }
 }
@@ -98,7 +98,7 @@ impl SoundRecording {
         };
         let path = self.path.display();
         let message = format!("{path} is not complete ({cause}): check that there is room on the disk");
-        problems.push(problem("recording", message));
+        problems.push(Problem::new(ProblemCode::Recording, message));
     }
 }
 

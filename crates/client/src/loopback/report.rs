@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config::{LoopbackConfig, Thresholds};
-use crate::sentence::sentence;
+use crate::problem::{Problem, ProblemCode};
 
 /// Version of the JSON form; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -43,16 +43,6 @@ pub struct LoopbackReport {
     pub threads: u64,
     /// Samples that the metrics could not keep up with; figures rest on the others.
     pub metrics_skipped: u64,
-}
-
-/// Something that went wrong or fell short.
-#[derive(Clone, Debug, Serialize, JsonSchema, PartialEq, Eq)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct Problem {
-    /// Stable name for programs.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub message: String,
 }
 
 /// The selected route between the two ends.
@@ -246,27 +236,27 @@ impl LoopbackReport {
         if self.setup_ms.connected.is_none() {
             // Nothing else can have gone well, and none of it is the cause.
             if !self.cancelled {
-                self.problems.push(problem("not_connected", NOT_CONNECTED.to_owned()));
+                self.problems.push(Problem::new(ProblemCode::NotConnected, NOT_CONNECTED));
             }
             self.ok = false;
             return;
         }
         self.judge_setup(&config.thresholds, &mut found);
         // What could not even be opened has been told.
-        let is_told = |code| self.problems.iter().any(|problem| problem.code == code);
+        let is_told = |explains: fn(ProblemCode) -> bool| self.problems.iter().any(|p| explains(p.code));
         if let Some(video) = &self.video
-            && !is_told("video_source")
+            && !(video.frames_captured == 0 && is_told(ProblemCode::explains_no_pictures))
         {
             judge_video(video, config, &mut found);
         }
         if let Some(audio) = &self.audio
-            && !is_told("audio_source")
+            && !(audio.packets_sent == 0 && is_told(ProblemCode::explains_no_sound))
         {
             judge_audio(audio, &config.thresholds, &mut found);
         }
         if let Some(p95) = self.av_offset_ms.p95.filter(|v| *v > config.thresholds.max_av_offset_p95_ms) {
-            found.push(problem(
-                "lip_sync",
+            found.push(Problem::new(
+                ProblemCode::LipSync,
                 format!(
                     "Sound and picture were up to {p95:.0} ms apart; {:.0} ms is allowed.",
                     config.thresholds.max_av_offset_p95_ms
@@ -279,12 +269,14 @@ impl LoopbackReport {
 
     fn judge_setup(&self, limits: &Thresholds, found: &mut Vec<Problem>) {
         match self.setup_ms.total {
-            Some(total) if total > limits.max_setup_ms => found.push(problem(
-                "slow_setup",
+            Some(total) if total > limits.max_setup_ms => found.push(Problem::new(
+                ProblemCode::SlowSetup,
                 format!("The call took {total:.0} ms to come up; {:.0} ms is allowed.", limits.max_setup_ms),
             )),
             Some(_) => {}
-            None => found.push(problem("no_media", "The ends connected, but no media arrived.".to_owned())),
+            None => {
+                found.push(Problem::new(ProblemCode::NoMedia, "The ends connected, but no media arrived."))
+            }
         }
     }
 }
@@ -293,20 +285,16 @@ impl LoopbackReport {
 const NOT_CONNECTED: &str = "The two ends never connected to each other: check that a firewall does not keep this computer \
                              from talking to itself, and that its loopback interface is up (ip link set lo up)";
 
-pub(super) fn problem(code: &'static str, message: String) -> Problem {
-    Problem { code, message: sentence(&message) }
-}
-
 fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Problem>) {
     let limits = &config.thresholds;
     if video.frames_captured == 0 {
-        found.push(problem("no_pictures", format!("No picture came from {}.", video.source)));
+        found.push(Problem::new(ProblemCode::NoPictures, format!("No picture came from {}.", video.source)));
         return;
     }
     let delivered = video.frames_rendered as f64 / video.frames_sent.max(1) as f64;
     if delivered < limits.min_delivered_ratio {
-        found.push(problem(
-            "frames_lost",
+        found.push(Problem::new(
+            ProblemCode::FramesLost,
             format!(
                 "{} of {} frames were shown ({:.1} %); at least {:.1} % is expected.",
                 video.frames_rendered,
@@ -318,14 +306,14 @@ fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Pro
     }
     let wanted = config.format.rate.as_f64() * limits.min_fps_ratio;
     if video.fps < wanted {
-        found.push(problem(
-            "low_frame_rate",
+        found.push(Problem::new(
+            ProblemCode::LowFrameRate,
             format!("{:.1} frames per second were shown; at least {wanted:.1} is expected.", video.fps),
         ));
     }
     if video.freezes > limits.max_freezes {
-        found.push(problem(
-            "freezes",
+        found.push(Problem::new(
+            ProblemCode::Freezes,
             format!(
                 "The picture froze {} times, {:.0} ms in all; {} is allowed.",
                 video.freezes, video.freeze_ms, limits.max_freezes
@@ -333,14 +321,14 @@ fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Pro
         ));
     }
     if let Some(psnr) = video.psnr_y_db.filter(|v| *v < limits.min_psnr_db) {
-        found.push(problem(
-            "poor_picture",
+        found.push(Problem::new(
+            ProblemCode::PoorPicture,
             format!("The picture's PSNR is {psnr:.1} dB; at least {:.1} dB is expected.", limits.min_psnr_db),
         ));
     }
     if let Some(p95) = video.latency_ms.p95.filter(|v| *v > limits.max_latency_p95_ms) {
-        found.push(problem(
-            "high_latency",
+        found.push(Problem::new(
+            ProblemCode::HighLatency,
             format!(
                 "Pictures took up to {p95:.0} ms from camera to screen; {:.0} ms is allowed.",
                 limits.max_latency_p95_ms
@@ -351,11 +339,11 @@ fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Pro
 
 fn judge_audio(audio: &AudioReport, limits: &Thresholds, found: &mut Vec<Problem>) {
     if audio.packets_sent == 0 {
-        found.push(problem("no_sound", format!("No sound came from {}.", audio.source)));
+        found.push(Problem::new(ProblemCode::NoSound, format!("No sound came from {}.", audio.source)));
     }
     if audio.concealed_ratio > limits.max_concealed_ratio {
-        found.push(problem(
-            "sound_gaps",
+        found.push(Problem::new(
+            ProblemCode::SoundGaps,
             format!(
                 "{:.2} % of the sound had to be made up for missing packets; {:.2} % is allowed.",
                 audio.concealed_ratio * 100.0,

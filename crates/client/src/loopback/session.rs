@@ -11,12 +11,14 @@ use ahoy_rtc::{
 
 use super::audio_leg::AudioLeg;
 use super::config::LoopbackConfig;
-use super::live::{CallDevice, CallPhase, CallSnapshot, CallStats, Counters, Rates};
+use super::live::{CallPhase, CallSnapshot, CallStats, Counters, Rates};
 use super::meter::Meter;
-use super::report::{LoopbackReport, PathReport, Problem, SetupReport, problem, round};
+use super::report::{LoopbackReport, PathReport, SetupReport, round};
 use super::video_leg::{VideoLeg, VideoLegEnd};
 use super::{CallCommand, DRAIN, LoopbackError};
+use crate::device_state::DeviceState;
 use crate::pipeline::LipSync;
+use crate::problem::{Problem, ProblemCode};
 
 /// One end of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +164,7 @@ impl Session {
         }
         let Some(signal) = path.carry(from, signal) else { return };
         if let Err(error) = self.end(from.other()).peer.handle_signal(signal).await {
-            self.problems.push(problem("signaling", error.to_string()));
+            self.problems.push(Problem::new(ProblemCode::Signaling, error.to_string()));
         }
         if is_description && from == Side::Callee {
             self.setup.answer.get_or_insert(self.clock.now().as_millis_f64());
@@ -197,7 +199,7 @@ impl Session {
                 };
                 let message =
                     format!("The {who} lost the connection {:.1} s into the call.", now.as_secs_f64());
-                self.problems.push(problem("connection_lost", message));
+                self.problems.push(Problem::new(ProblemCode::ConnectionLost, message));
             }
             ConnectionState::New | ConnectionState::Connecting | ConnectionState::Closed => {}
         }
@@ -230,12 +232,18 @@ impl Session {
         match (command, &mut self.video, &mut self.audio) {
             (CallCommand::Mute(muted), _, Some(audio)) => audio.mute(muted),
             (CallCommand::Video(source), Some(video), _) => video.want(source),
+            (CallCommand::Picture(format, bitrate), Some(video), _) => video.want_picture(format, bitrate),
             (CallCommand::Microphone(source), _, Some(audio)) => audio.want_source(source),
             (CallCommand::Speaker(sink), _, Some(audio)) => audio.want_sink(sink),
+            (CallCommand::Retry, video, audio) => {
+                video.iter_mut().for_each(VideoLeg::retry);
+                audio.iter_mut().for_each(AudioLeg::retry);
+            }
             // Of a leg that the call was made without.
             (
                 CallCommand::Mute(_)
                 | CallCommand::Video(_)
+                | CallCommand::Picture(..)
                 | CallCommand::Microphone(_)
                 | CallCommand::Speaker(_)
                 | CallCommand::HangUp,
@@ -251,9 +259,9 @@ impl Session {
         CallSnapshot {
             phase,
             muted: audio.is_some_and(AudioLeg::is_muted),
-            camera: video.map_or_else(CallDevice::none, VideoLeg::device),
-            microphone: audio.map_or_else(CallDevice::none, AudioLeg::microphone),
-            speaker: audio.map_or_else(CallDevice::none, AudioLeg::speaker),
+            camera: video.map_or_else(DeviceState::default, VideoLeg::device),
+            microphone: audio.map_or_else(DeviceState::default, AudioLeg::microphone),
+            speaker: audio.map_or_else(DeviceState::default, AudioLeg::speaker),
             problems: self.problems.clone(),
         }
     }

@@ -4,26 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ahoy_media::capture::{CaptureError, CaptureEvent, VideoCapture, VideoSourceSpec, start_video};
+use ahoy_media::capture::{
+    CaptureError, CaptureEvent, VideoCapture, VideoFormat, VideoSourceSpec, start_video,
+};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
 use ahoy_media::slot::LatestSlot;
-use ahoy_media_types::{FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
+use ahoy_media_types::{Bitrate, FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
 
 use super::LoopbackError;
 use super::config::{LoopbackConfig, Screen};
 use super::ledger::{Glance, Ledger, Totals};
-use super::live::{CallDevice, Counters};
-use super::losses::Losses;
+use super::live::Counters;
+use super::losses::{Losses, tell_once};
 use super::meter::{Findings, MeterInput, Sample};
 use super::recording::PictureRecording;
-use super::report::{Problem, VideoReport, problem, round};
+use super::report::{VideoReport, round};
 use super::self_view::SelfView;
+use crate::device_state::DeviceState;
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoOutput, VideoTap,
 };
-use crate::sentence::sentence;
+use crate::problem::{Problem, ProblemCode};
 use crate::switched::{News, Standing, Switched};
 
 /// How often the end of the drain is looked for: half a frame at 30 fps.
@@ -33,14 +36,14 @@ const DRAIN_TICK: Duration = Duration::from_millis(15);
 pub(super) struct VideoLeg {
     clock: MediaClock,
     ledger: Ledger,
-    size: FrameSize,
-    source: Switched<VideoSourceSpec, CountedCapture, CaptureEvent, CaptureError>,
+    format: VideoFormat,
+    source: Switched<(VideoSourceSpec, VideoFormat), CountedCapture, CaptureEvent, CaptureError>,
     /// Frames of the sources that are closed by now.
     captured: Arc<AtomicU64>,
     losses: Losses,
     has_shown: bool,
     /// Why there are no pictures.
-    trouble: Option<String>,
+    trouble: Option<Problem>,
     source_name: String,
     track: LocalTrack,
     outgoing: OutgoingVideo,
@@ -83,11 +86,11 @@ impl VideoLeg {
         let captured = Arc::new(AtomicU64::new(0));
         let (format, stamping, slot, total) =
             (config.format, config.stamping, frames.clone(), Arc::clone(&captured));
-        let mut camera = Switched::new(Arc::new(move |spec: &VideoSourceSpec, events| {
-            let capture = start_video(spec, format, stamping, clock, slot.clone(), events)?;
+        let mut camera = Switched::new(Arc::new(move |(spec, format): &(VideoSourceSpec, _), events| {
+            let capture = start_video(spec, *format, stamping, clock, slot.clone(), events)?;
             Ok(CountedCapture { capture, total: Arc::clone(&total) })
         }));
-        camera.want(Some(source.clone()));
+        camera.want(Some((source.clone(), format)));
         let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
         let watch = match &config.screen {
             Screen::Measured => Watch::Meter(meter.clone()),
@@ -103,10 +106,10 @@ impl VideoLeg {
         Ok(Self {
             clock,
             ledger,
-            size: format.size,
+            format,
             source: camera,
             captured,
-            losses: Losses::new("video_source_lost"),
+            losses: Losses::default(),
             has_shown: false,
             source_name: source.to_string(),
             track,
@@ -157,16 +160,18 @@ impl VideoLeg {
             match what {
                 News::Opened => self.trouble = None,
                 News::Failed(error) => {
-                    self.trouble = Some(sentence(&error.to_string()));
-                    problems.push(problem("video_source", error.to_string()));
+                    let problem = Problem::camera(&error);
+                    tell_once(self.trouble.as_ref(), &problem, problems);
+                    self.trouble = Some(problem);
                 }
                 News::Event(CaptureEvent::Started { device, .. }) => self.source_name = device,
                 News::Event(CaptureEvent::Warning(reason)) => {
-                    problems.push(problem("video_source_warning", reason.to_string()));
+                    problems.push(Problem::camera(&reason));
                 }
                 News::Event(CaptureEvent::Lost { reason }) => {
-                    self.trouble = Some(sentence(&reason.to_string()));
-                    self.losses.lost(&reason.to_string(), now, problems);
+                    let problem = Problem::camera(&reason);
+                    self.trouble = Some(problem.clone());
+                    self.losses.lost(problem, now, problems);
                 }
                 News::Event(CaptureEvent::Recovered) => {
                     self.trouble = None;
@@ -176,7 +181,9 @@ impl VideoLeg {
                 News::Event(CaptureEvent::Ended) if self.losses.is_lost() => {}
                 News::Event(CaptureEvent::Ended) => {
                     let message = format!("{} has stopped: no more pictures came from it.", self.source_name);
-                    problems.push(problem("video_source_ended", message));
+                    let problem = Problem::new(ProblemCode::VideoEnded, message);
+                    self.trouble = Some(problem.clone());
+                    problems.push(problem);
                 }
             }
         }
@@ -189,16 +196,30 @@ impl VideoLeg {
             self.source_name = source.to_string();
         }
         self.ledger.paused();
-        self.source.want(source);
+        let format = self.format;
+        self.source.want(source.map(|source| (source, format)));
+    }
+
+    /// Has pictures come in another size or at another rate. The source is opened anew; encoder and receiver follow the
+    /// pictures.
+    pub(super) fn want_picture(&mut self, format: VideoFormat, bitrate: Bitrate) {
+        self.format = format;
+        self.outgoing.set_bitrate(bitrate);
+        let source = self.source.wanted().map(|(source, _)| source.clone());
+        self.want(source);
+    }
+
+    /// Tries again to open what could not be opened.
+    pub(super) fn retry(&mut self) {
+        match &self.trouble {
+            Some(Problem { code: ProblemCode::VideoEnded, .. }) => self.source.reopen(),
+            Some(_) | None => self.source.retry(),
+        }
     }
 
     /// How the source is.
-    pub(super) fn device(&self) -> CallDevice {
-        CallDevice {
-            standing: self.source.standing().into(),
-            name: self.source_name.clone(),
-            trouble: self.trouble.clone(),
-        }
+    pub(super) fn device(&self) -> DeviceState {
+        DeviceState::new(self.source.standing(), self.trouble.as_ref())
     }
 
     /// Adds what this leg counts.
@@ -220,7 +241,7 @@ impl VideoLeg {
     }
 
     pub(super) fn size(&self) -> FrameSize {
-        self.size
+        self.format.size
     }
 
     /// Whether nothing can come from this leg.
@@ -261,7 +282,7 @@ impl VideoLeg {
         }
         VideoLegEnd {
             source: self.source_name,
-            size: self.size,
+            size: self.format.size,
             captured: self.captured.load(Ordering::Relaxed),
             encoded,
             sent: self.track.stats(),

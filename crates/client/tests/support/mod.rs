@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ahoy_client::ProblemCode;
 use ahoy_client::VideoFormat;
 use ahoy_client::loopback::{self, LoopbackConfig, LoopbackReport, Side, Signal, SignalPath};
 use ahoy_media_types::{FrameRate, FrameSize};
@@ -73,6 +74,6 @@ pub(crate) fn call_over(
 }
 
 /// Whether the report names this problem.
-pub(crate) fn names(report: &LoopbackReport, code: &str) -> bool {
+pub(crate) fn names(report: &LoopbackReport, code: ProblemCode) -> bool {
     report.problems.iter().any(|problem| problem.code == code)
 }

@@ -1,0 +1,200 @@
+import type { ProblemWords } from './problems';
+
+export const problems: ProblemWords = {
+  camera_missing: {
+    title: '没有找到摄像头',
+    text: '接上摄像头后会立即使用。没有摄像头时，别人仍能听到你，你也能看到别人。',
+  },
+  camera_not_connected: {
+    title: '你的摄像头未连接',
+    text: '请接上所选的摄像头，或选择另一个。',
+  },
+  camera_busy: {
+    title: '摄像头正被占用',
+    text: (camera) => `另一个程序正在使用${camera}。请关闭该程序，或选择另一个摄像头。`,
+  },
+  camera_denied: {
+    title: '没有使用摄像头的权限',
+    text: (camera) => `请在系统的隐私设置中允许 Ahoy 使用${camera}，然后重试。`,
+  },
+  camera_lost: {
+    title: '摄像头已断开',
+    text: (camera) => `重新接上${camera}后，画面会自动恢复。`,
+  },
+  camera_stalled: {
+    title: '摄像头没有画面',
+    text: (camera) => `Ahoy 会继续尝试。如果一直没有画面，请拔下${camera}再重新接上。`,
+  },
+  camera_unusable: {
+    title: '摄像头无法使用',
+    text: (camera) => `请拔下${camera}再重新接上，或选择另一个摄像头。`,
+  },
+  microphone_missing: {
+    title: '没有找到麦克风',
+    text: '接上麦克风后会立即使用。没有麦克风时，别人能看到你，但听不到你。',
+  },
+  microphone_not_connected: {
+    title: '你的麦克风未连接',
+    text: '请接上所选的麦克风，或选择另一个。',
+  },
+  microphone_busy: {
+    title: '麦克风正被占用',
+    text: (microphone) => `另一个程序独占了${microphone}。请关闭该程序，或选择另一个麦克风。`,
+  },
+  microphone_denied: {
+    title: '没有使用麦克风的权限',
+    text: (microphone) => `请在系统的隐私设置中允许 Ahoy 使用${microphone}，然后重试。`,
+  },
+  microphone_lost: {
+    title: '麦克风已断开',
+    text: (microphone) => `请重新接上${microphone}，或选择另一个麦克风。没有麦克风时别人听不到你。`,
+  },
+  microphone_stalled: {
+    title: '麦克风没有声音',
+    text: (microphone) => `请拔下${microphone}再重新接上，或选择另一个麦克风。`,
+  },
+  microphone_unusable: {
+    title: '麦克风无法使用',
+    text: (microphone) => `请拔下${microphone}再重新接上，或选择另一个麦克风。`,
+  },
+  speaker_missing: {
+    title: '没有找到扬声器',
+    text: '请接上耳机或音箱，否则你听不到别人的声音。',
+  },
+  speaker_not_connected: {
+    title: '你的扬声器未连接',
+    text: '请接上所选的扬声器，或选择另一个。',
+  },
+  speaker_busy: {
+    title: '扬声器正被占用',
+    text: (speaker) => `另一个程序独占了${speaker}。请关闭该程序，或选择另一个扬声器。`,
+  },
+  speaker_denied: {
+    title: '没有使用扬声器的权限',
+    text: (speaker) => `请在系统的声音设置中允许 Ahoy 使用${speaker}，然后重试。`,
+  },
+  speaker_lost: {
+    title: '扬声器已断开',
+    text: (speaker) => `请重新接上${speaker}，或选择另一个扬声器。没有扬声器时你听不到别人。`,
+  },
+  speaker_stalled: {
+    title: '扬声器没有声音',
+    text: (speaker) => `请拔下${speaker}再重新接上，或选择另一个扬声器。`,
+  },
+  speaker_unusable: {
+    title: '扬声器无法使用',
+    text: (speaker) => `请拔下${speaker}再重新接上，或选择另一个扬声器。`,
+  },
+  sound_system_missing: {
+    title: '声音系统没有响应',
+    text: '请启动 PulseAudio 或 PipeWire，或重新登录。在此之前没有任何声音。',
+  },
+  clip_unusable: {
+    title: '无法播放视频文件',
+    text: '请选择另一个文件，或使用摄像头。',
+  },
+  sound_file_unusable: {
+    title: '无法播放声音文件',
+    text: '请选择另一个文件，或使用麦克风。',
+  },
+  video_ended: {
+    title: '摄像头停止了工作',
+    text: '它的驱动程序出错了。请重试，或拔下摄像头再重新接上。',
+  },
+  recording: {
+    title: '录制不完整',
+    text: '请检查磁盘空间，以及你是否有写入权限。',
+  },
+  no_threads: {
+    title: '电脑太忙了',
+    text: '请关闭一些程序后重试。',
+  },
+  not_connected: {
+    title: '无法建立连接',
+    text: 'Ahoy 无法连接到自己。请检查防火墙是否阻止了本机与自身通信。',
+  },
+  connection_lost: {
+    title: '连接已中断',
+    text: '请挂断后重新呼叫。如果经常发生，请检查网络。',
+  },
+  signaling: {
+    title: '通话双方无法协商',
+    text: '请挂断后重新呼叫。',
+  },
+  no_media: {
+    title: '没有收到任何内容',
+    text: '连接已建立，但画面和声音都没有传到。可能被防火墙拦截了。',
+  },
+  no_pictures: {
+    title: '没有画面',
+    text: '摄像头已打开，但没有画面。请拔下再重新接上，或选择另一个。',
+  },
+  no_sound: {
+    title: '没有声音',
+    text: '麦克风已打开，但没有声音。请选择另一个。',
+  },
+  slow_setup: {
+    title: '接通用时较长',
+    text: '电脑比较忙。请关闭一些程序后重新呼叫。',
+  },
+  frames_lost: {
+    title: '丢失了一些画面',
+    text: '电脑或网络太慢。请关闭一些程序，或选择较小的画面尺寸。',
+  },
+  low_frame_rate: {
+    title: '画面不够流畅',
+    text: '实际帧率低于要求。光线充足有助于摄像头，较小的画面有助于电脑。',
+  },
+  freezes: {
+    title: '画面有时卡住',
+    text: '请关闭一些程序，或选择较小的画面尺寸。',
+  },
+  poor_picture: {
+    title: '画面模糊',
+    text: '码率不足以保留细节。请选择较小的画面尺寸。',
+  },
+  high_latency: {
+    title: '画面延迟较高',
+    text: '电脑比较忙。请关闭一些程序，或选择较小的画面尺寸。',
+  },
+  sound_gaps: {
+    title: '声音有中断',
+    text: '部分声音太迟或没有到达。请关闭一些程序后重新呼叫。',
+  },
+  lip_sync: {
+    title: '声音和画面不同步',
+    text: '无线耳机会延迟声音：请换一副耳机，或关闭一些程序。',
+  },
+  call_failed: {
+    title: '通话无法开始',
+    text: '请关闭一些程序后重试。如果仍然不行，请重新启动 Ahoy。',
+  },
+  call_running: {
+    title: '正在通话中',
+    text: '请先挂断：摄像头和麦克风正用于通话。',
+  },
+  no_call: {
+    title: '没有通话',
+    text: '通话刚刚结束。请重新开始。',
+  },
+  settings_not_kept: {
+    title: '无法保存设置',
+    text: '请检查磁盘空间，以及你是否可以写入设置文件夹。',
+  },
+  name_refused: {
+    title: '无法使用这个名字',
+    text: '名字最多 80 个字符，且只能有一行。请换一个短一点的。',
+  },
+  h264_plugin_missing: {
+    title: '缺少视频插件',
+    text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav 或 gstreamer1.0-plugins-bad，然后重新启动 Ahoy。',
+  },
+  no_shell: {
+    title: '此功能需要桌面程序',
+    text: '你正在浏览器中查看 Ahoy 的窗口。请用此命令启动程序：cargo xtask run --window',
+  },
+  no_answer: {
+    title: 'Ahoy 没有响应',
+    text: '此窗口背后的程序已停止。请关闭窗口，然后重新启动 Ahoy。',
+  },
+};

@@ -1,0 +1,41 @@
+import type { AnyProblem, ProblemCode } from '../backend';
+
+export type DeviceKind = 'camera' | 'microphone' | 'speaker';
+/** What a press can do about a problem. */
+export type Remedy = 'retry' | 'choose';
+
+type Code = AnyProblem['code'];
+/** What cameras, microphones and speakers suffer from alike. */
+type Ailment<Of extends Code = ProblemCode> = Of extends `camera_${infer Name}` ? Name : never;
+
+const ofDevices: Record<Ailment, readonly Remedy[]> = {
+  // What is plugged in is opened by itself.
+  missing: [],
+  not_connected: ['choose'],
+  busy: ['retry', 'choose'],
+  denied: ['retry'],
+  lost: ['choose'],
+  stalled: ['choose'],
+  unusable: ['choose'],
+};
+
+const others: Partial<Record<Code, readonly Remedy[]>> = {
+  sound_system_missing: ['retry'],
+  video_ended: ['retry'],
+};
+
+/** The kind of device that a problem is about, where it is about one. */
+export function deviceOf(code: Code): DeviceKind | null {
+  return (/^(camera|microphone|speaker)_/.exec(code)?.[1] as DeviceKind | undefined) ?? null;
+}
+
+/** What helps, the likeliest first. */
+export function remedies(code: Code): readonly Remedy[] {
+  const device = deviceOf(code);
+  return device ? ofDevices[code.slice(device.length + 1) as Ailment] : (others[code] ?? []);
+}
+
+/** Whether a problem of a call is told where a device is shown. */
+export function isOfDevice(code: Code): boolean {
+  return deviceOf(code) !== null || code === 'sound_system_missing' || code === 'video_ended';
+}
