@@ -5,6 +5,7 @@ mod page;
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use ahoy_client::picture_socket::{
     Access, PageEvent, Picture, PictureFormat, PictureSender, PictureSocket, StreamName,
@@ -44,8 +45,11 @@ async fn pictures_reach_the_page_and_it_reports_what_it_has_drawn() {
     let message = hear(&mut page).await.unwrap();
     assert_eq!((&message[24..], message[16]), (&b"key"[..], 33));
     assert_eq!(&hear(&mut page).await.unwrap()[24..], b"delta");
+    let before = Instant::now();
     say(&mut page, &format!(r#"{{"type": "shown", "picture": {first}}}"#)).await;
-    assert!(matches!(next(&events), PageEvent::Shown(number, _) if number == first));
+    let shown = next(&events);
+    let just_now = before..=Instant::now();
+    assert!(matches!(shown, PageEvent::Shown(number, at) if number == first && just_now.contains(&at)));
     say(&mut page, r#"{"type": "keyframe"}"#).await;
     assert_eq!(next(&events), PageEvent::KeyframeWanted);
     drop(page);

@@ -113,7 +113,7 @@ impl Desk {
     /// [`SocketError`].
     pub async fn open(options: DeskOptions, listener: DeskListener) -> Result<Self, SocketError> {
         let clock = MediaClock::start();
-        let socket = Arc::new(PictureSocket::start(options.origins.clone(), clock).await?);
+        let socket = Arc::new(PictureSocket::start(options.origins.clone()).await?);
         let settings = StdMutex::new(SettingsStore::open(options.settings.clone()));
         let (call, preview) = (Arc::default(), Arc::default());
         let arrivals = Arrivals::watch(Arc::clone(&call), Arc::clone(&preview), Arc::clone(&listener));

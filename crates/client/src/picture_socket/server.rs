@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahoy_media_types::MediaClock;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -52,6 +52,7 @@ pub struct PictureSocket {
 }
 
 struct Shared {
+    /// By which tokens become too old.
     clock: MediaClock,
     origins: Vec<String>,
     tokens: Tokens,
@@ -71,11 +72,11 @@ impl PictureSocket {
     ///
     /// # Errors
     /// [`SocketError::Listen`].
-    pub async fn start(origins: Vec<String>, clock: MediaClock) -> Result<Self, SocketError> {
+    pub async fn start(origins: Vec<String>) -> Result<Self, SocketError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(SocketError::Listen)?;
         let address = listener.local_addr().map_err(SocketError::Listen)?;
-        let shared =
-            Arc::new(Shared { clock, origins, tokens: Tokens::default(), streams: Mutex::default() });
+        let (tokens, streams) = (Tokens::default(), Mutex::default());
+        let shared = Arc::new(Shared { clock: MediaClock::start(), origins, tokens, streams });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, address, task })
     }
@@ -187,7 +188,7 @@ impl Shared {
                 () = changed.notified() => {}
                 message = socket.next() => match message {
                     Some(Ok(Message::Text(text))) => match read::<FromPage>(&text) {
-                        Some(message) => stream.on_message(id, &message, self.clock.now()),
+                        Some(message) => stream.on_message(id, &message, Instant::now()),
                         None => return Some(BAD_MESSAGE),
                     },
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ahoy_media_types::MediaTime;
 use tokio::sync::Notify;
@@ -19,8 +20,9 @@ pub enum PageEvent {
     Attached(PictureFormat),
     /// The page can't go on with encoded pictures without a key frame.
     KeyframeWanted,
-    /// A picture has been drawn: the number that [`PictureSender::send`] gave it, and when the page said so.
-    Shown(u32, MediaTime),
+    /// A picture has been drawn: the number that [`PictureSender::send`] gave it, and when the page said so. Each call has a
+    /// timeline of its own, while the socket outlives them all.
+    Shown(u32, Instant),
     /// No page draws the stream any more.
     Detached,
 }
@@ -157,7 +159,7 @@ impl Stream {
     }
 
     /// Takes what the page `id` said.
-    pub(super) fn on_message(&self, id: u64, message: &FromPage, now: MediaTime) {
+    pub(super) fn on_message(&self, id: u64, message: &FromPage, now: Instant) {
         let mut state = self.lock();
         let is_present = state.pages == id;
         let Some(page) = state.page.as_mut().filter(|_| is_present) else { return };
@@ -262,7 +264,7 @@ mod tests {
             let heard = Arc::clone(&events);
             let stream = Arc::new(Stream::new(Box::new(move |event| heard.lock().unwrap().push(event))));
             let (page, _) = stream.attach(format);
-            stream.on_message(page, &FromPage::Credit { pictures: credit }, MediaTime::ZERO);
+            stream.on_message(page, &FromPage::Credit { pictures: credit }, Instant::now());
             events.lock().unwrap().clear();
             Self { sender: PictureSender::new(Arc::clone(&stream)), stream, events, page }
         }
@@ -278,7 +280,7 @@ mod tests {
         }
 
         fn credit(&self, pictures: u32) {
-            self.stream.on_message(self.page, &FromPage::Credit { pictures }, MediaTime::ZERO);
+            self.stream.on_message(self.page, &FromPage::Credit { pictures }, Instant::now());
         }
 
         /// Numbers of the pictures that go out now.
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn the_page_says_what_it_has_drawn_and_what_it_wants() {
         let test = Test::new(PictureFormat::H264, 3);
-        let at = MediaTime::from_millis(5);
+        let at = Instant::now();
         test.stream.on_message(test.page, &FromPage::Shown { picture: 9 }, at);
         test.stream.on_message(test.page, &FromPage::Keyframe, at);
         test.stream.on_message(test.page, &FromPage::Accepts { format: PictureFormat::I420 }, at);

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use ahoy_client::picture_socket::{Access, PictureSocket};
-use ahoy_media_types::MediaClock;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -20,7 +19,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 pub(crate) type Page = WebSocketStream<TcpStream>;
 
 pub(crate) async fn socket() -> PictureSocket {
-    PictureSocket::start(vec![WINDOW.into()], MediaClock::start()).await.unwrap()
+    PictureSocket::start(vec![WINDOW.into()]).await.unwrap()
 }
 
 pub(crate) async fn connect(access: &Access, origin: Option<&'static str>) -> Result<Page, Box<Error>> {

@@ -113,6 +113,7 @@ impl PlayoutStage {
     fn on_page(&mut self, event: PageEvent) {
         match event {
             PageEvent::Shown(picture, at) => {
+                let at = self.clock.at(at);
                 if let Some(timing) = self.screen.on_shown(picture, at) {
                     self.sync.on_video_shown(timing.rtp_timestamp, at);
                 }
