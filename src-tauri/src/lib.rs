@@ -15,7 +15,10 @@ use tauri::{App, AppHandle, Manager as _, RunEvent};
 
 pub mod commands;
 pub mod events;
+mod graphics;
 
+/// The window's label in tauri.conf.json.
+const WINDOW: &str = "main";
 /// Pages that may draw pictures: the window's own, by the names that the systems' web views give it.
 const ORIGINS: [&str; 2] = ["tauri://localhost", "http://tauri.localhost"];
 /// The window's page while it is developed with Vite.
@@ -36,7 +39,12 @@ pub fn run() -> anyhow::Result<()> {
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show_window(app)))
         .plugin(tauri_plugin_window_state::Builder::default().build())
-        .setup(|app| open_desk(app).map_err(Into::into))
+        .setup(|app| {
+            if let Some(window) = app.get_webview_window(WINDOW) {
+                graphics::suit_machine(&window);
+            }
+            open_desk(app).map_err(Into::into)
+        })
         .invoke_handler(tauri::generate_handler![
             commands::app_info,
             commands::settings,
@@ -65,7 +73,7 @@ pub fn run() -> anyhow::Result<()> {
 
 /// A second start brings the first one's window to the front.
 fn show_window(app: &AppHandle) {
-    if let Some(window) = app.get_webview_window("main") {
+    if let Some(window) = app.get_webview_window(WINDOW) {
         // Each may be refused by the system; then the window stays where it is.
         let _ = window.unminimize();
         let _ = window.show();

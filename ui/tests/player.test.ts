@@ -223,9 +223,14 @@ describe('decoded pictures in a browser', () => {
   const contextOf = (kind: string) =>
     page.evaluate((kind) => document.querySelector('canvas')!.getContext(kind) !== null, kind);
 
+  const withoutFrames = `${withoutDecoder} delete globalThis.VideoFrame;`;
+  const refusedFrames = `${withoutDecoder} globalThis.VideoFrame = class { constructor() { throw new Error(); } };`;
+
   it.each([
-    ['WebGL', 'webgl', withoutDecoder],
-    ['2D where there is no WebGL', '2d', withoutDecoder + withoutWebGl],
+    ['frames', '2d', withoutDecoder],
+    ['pixels where frames are refused', '2d', refusedFrames],
+    ['WebGL where there are no frames', 'webgl', withoutFrames],
+    ['pixels where there is neither', '2d', withoutFrames + withoutWebGl],
   ])('are asked for and painted with %s where there is no decoder', async (_, kind, before) => {
     const connection = await open(before);
     expect(connection.said[0]).toMatchObject({ accepts: 'i420' });

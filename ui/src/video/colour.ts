@@ -59,3 +59,10 @@ export function toRgba(
     }
   }
 }
+
+/** The same for the web view's own means. */
+export function colourSpace({ matrix, fullRange }: Colour): VideoColorSpaceInit {
+  // Cameras take pictures for screens in sRGB, whose primaries are BT.709's; only the matrix differs.
+  const standard = matrix === 'bt709' ? 'bt709' : 'smpte170m';
+  return { matrix: standard, primaries: 'bt709', transfer: 'bt709', fullRange };
+}

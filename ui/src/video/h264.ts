@@ -1,4 +1,5 @@
-import type { Colour, Picture } from './protocol';
+import { colourSpace } from './colour';
+import type { Picture } from './protocol';
 
 /** Constrained baseline, level 3.1: 720p at 30 pictures a second. Access units are in Annex B form. */
 const CODEC = 'avc1.42e01f';
@@ -137,10 +138,4 @@ export class H264Decoder {
     this.#asked = true;
     this.#events.keyFrameWanted();
   }
-}
-
-function colourSpace({ matrix, fullRange }: Colour): VideoColorSpaceInit {
-  // Cameras take pictures for screens in sRGB, whose primaries are BT.709's; only the matrix differs.
-  const standard = matrix === 'bt709' ? 'bt709' : 'smpte170m';
-  return { matrix: standard, primaries: 'bt709', transfer: 'bt709', fullRange };
 }
