@@ -7,7 +7,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader},
     net::{Ipv4Addr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -95,6 +95,11 @@ pub(crate) struct Window {
 impl Window {
     /// Starts a desktop and opens the application in it.
     pub(crate) fn open(preferences: Preferences) -> Self {
+        Self::open_program(preferences, Path::new(env!("CARGO_BIN_EXE_ahoy")))
+    }
+
+    /// Starts a desktop and opens the application in it that `program` starts.
+    pub(crate) fn open_program(preferences: Preferences, program: &Path) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let settings = home.path().join(".config/gtk-3.0");
         std::fs::create_dir_all(&settings).expect("a folder in it");
@@ -165,9 +170,8 @@ impl Window {
         let address = format!("http://127.0.0.1:{port}");
         wait_until_listening(&agent, &address);
 
-        let binary = env!("CARGO_BIN_EXE_ahoy");
         let capabilities =
-            json!({ "alwaysMatch": { "webkitgtk:browserOptions": { "binary": binary, "args": [] } } });
+            json!({ "alwaysMatch": { "webkitgtk:browserOptions": { "binary": program, "args": [] } } });
         let opened = post(&agent, &format!("{address}/session"), &json!({ "capabilities": capabilities }));
         let id = opened["sessionId"].as_str().expect("a session has an id");
         let session = format!("{address}/session/{id}");
