@@ -109,8 +109,7 @@ fn long_needs_root_on_a_clean_debian_the_window_opens_decodes_and_goes_without_a
 fn look_at_the_window(root: &CleanRoot) {
     let window = Window::open_program(Preferences::default(), &root.launcher("/usr/bin/ahoy"));
     assert!(window.find_text("Welcome aboard").displayed());
-    let picture = window.screenshot("installed.png");
-    eprintln!("The installed window: {}", picture.display());
+    window.screenshot("installed.png");
 
     let decoded = window.run(&format!(
         "const data = Uint8Array.from(atob('{}'), (letter) => letter.charCodeAt(0));
