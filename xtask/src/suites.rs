@@ -123,7 +123,8 @@ pub(crate) fn long() -> Vec<Suite> {
         Suite {
             name: "package",
             what: "the Debian package, alone on a fresh Debian: it installs, works and leaves nothing behind",
-            budget: minutes(20),
+            // Most of it is the release build.
+            budget: minutes(30),
             step: Step::Package,
         },
     ]
