@@ -13,9 +13,10 @@ done
 optipng -quiet -nx -o5 "$work"/*.png
 
 mkdir -p icons
-cp "$work/32.png" icons/32x32.png
-cp "$work/128.png" icons/128x128.png
-cp "$work/256.png" icons/128x128@2x.png
+# The sizes of the hicolor theme, from which Linux desktops choose.
+for size in 16 24 32 48 64 128 256 512; do
+    cp "$work/$size.png" "icons/${size}x$size.png"
+done
 png2icns icons/icon.icns "$work/16.png" "$work/32.png" "$work/128.png" "$work/256.png" "$work/512.png" >"$work/log" 2>&1 || {
     cat "$work/log" >&2
     exit 1

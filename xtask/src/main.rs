@@ -10,8 +10,10 @@ mod bench;
 mod clip;
 mod command;
 mod counts;
+mod dist;
 mod fuzz;
 mod generate;
+mod notices;
 mod packages;
 mod run;
 mod setup;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Sets this machine up for Ahoy, runs it, tests it and measures it.
+/// Sets this machine up for Ahoy, runs it, tests it, measures it and packs it.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Arguments {
@@ -44,6 +46,8 @@ enum Task {
     Generate,
     /// Measure Ahoy beside its peers (release build, quiet machine).
     Bench(bench::Options),
+    /// Build Ahoy for release and make packages of it that people can install.
+    Dist(dist::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::main(&options),
         Task::Generate => generate::main(),
         Task::Bench(options) => bench::main(&options),
+        Task::Dist(options) => dist::main(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

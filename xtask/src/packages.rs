@@ -2,13 +2,15 @@
 
 use crate::command;
 
-/// What a machine is set up for. Each includes the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+/// What a machine is set up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Purpose {
     /// Building Ahoy and making calls without a window.
     Run,
     /// Building and opening the window.
     Window,
+    /// Making packages.
+    Dist,
     /// Running its tests.
     Test,
     /// Running the long tests as well.
@@ -38,7 +40,7 @@ const fn package(purpose: Purpose, name: &'static str, probe: Probe, why: &'stat
 }
 
 use Probe::{Library, Program, Unknown};
-use Purpose::{Run, Test, Window};
+use Purpose::{Dist, Full, Run, Test, Window};
 
 /// Every package, in the order in which they are shown.
 pub(crate) const PACKAGES: &[Package] = &[
@@ -55,6 +57,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Window, "patchelf", Program(&["patchelf"]), "bundles the app"),
     package(Window, "gstreamer1.0-libav", Unknown, "H.264 pictures inside the window"),
     package(Window, "gstreamer1.0-plugins-good", Unknown, "sound and pictures inside the window"),
+    package(
+        Dist,
+        "dpkg-dev",
+        Program(&["dpkg-shlibdeps"]),
+        "finds out which packages the libraries come from",
+    ),
     package(
         Test,
         "pulseaudio",
@@ -102,7 +110,29 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Test, "kmod", Program(&["modprobe"]), "finds the kernel modules it needs"),
     package(Test, "zstd", Program(&["zstd"]), "unpacks kernel modules"),
     package(Test, "xz-utils", Program(&["xz"]), "unpacks kernel modules"),
+    package(
+        Full,
+        "debootstrap",
+        Program(&["debootstrap"]),
+        "makes a Debian that has nothing, to install the package in",
+    ),
+    package(Full, "desktop-file-utils", Program(&["desktop-file-validate"]), "checks the menu entry"),
+    package(Full, "appstream", Program(&["appstreamcli"]), "checks what software centres show"),
+    package(Full, "lintian", Program(&["lintian"]), "checks the package against Debian's rules"),
 ];
+
+impl Purpose {
+    /// Whether a machine that is set up for this has what `other` needs, too.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        match self {
+            Run => other == Run,
+            Window => matches!(other, Run | Window),
+            Dist => matches!(other, Run | Window | Dist),
+            Test => matches!(other, Run | Window | Test),
+            Full => true,
+        }
+    }
+}
 
 impl Package {
     /// The name under which this machine's package manager knows it. Ubuntu's browser goes by another name.
@@ -125,5 +155,5 @@ impl Package {
 
 /// The packages needed for `purpose`.
 pub(crate) fn needed_for(purpose: Purpose) -> impl Iterator<Item = &'static Package> {
-    PACKAGES.iter().filter(move |package| package.purpose <= purpose)
+    PACKAGES.iter().filter(move |package| purpose.includes(package.purpose))
 }

@@ -17,8 +17,9 @@ use crate::{clip, tools, workspace};
 const OLDEST_NODE: &str = "20.19";
 
 /// Folders with npm packages of their own, and what they are for.
-const NPM_FOLDERS: [(&str, Purpose, &str); 2] = [
+const NPM_FOLDERS: [(&str, Purpose, &str); 3] = [
     ("ui", Purpose::Window, "the window's build tools"),
+    ("packaging", Purpose::Dist, "the program that makes packages"),
     ("tests/interop", Purpose::Test, "the driver of the browser that Ahoy calls"),
 ];
 
@@ -44,16 +45,16 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// Brings this machine to where `purpose` is possible. Quick, and nearly silent, where nothing is missing.
 pub(crate) fn prepare(purpose: Purpose, yes: bool) -> Result<()> {
     check_rust()?;
-    if purpose >= Purpose::Window {
+    if purpose.includes(Purpose::Window) {
         check_node()?;
     }
     system_packages(purpose, yes)?;
     for (folder, since, why) in NPM_FOLDERS {
-        if since <= purpose {
+        if purpose.includes(since) {
             npm_packages(&workspace::root().join(folder), why)?;
         }
     }
-    if purpose >= Purpose::Test {
+    if purpose.includes(Purpose::Test) {
         tools::install(purpose)?;
         clip::install()?;
         kernel()?;
@@ -262,6 +263,13 @@ mod tests {
             assert!(!package.why.is_empty(), "{}", package.name);
             assert!(names.insert(package.name), "{} is listed twice", package.name);
         }
+    }
+
+    #[test]
+    fn only_the_long_tests_need_both_what_tests_and_what_packages_need() {
+        assert!(!Purpose::Test.includes(Purpose::Dist) && !Purpose::Dist.includes(Purpose::Test));
+        assert!(Purpose::Full.includes(Purpose::Test) && Purpose::Full.includes(Purpose::Dist));
+        assert!(Purpose::Dist.includes(Purpose::Window) && !Purpose::Window.includes(Purpose::Dist));
     }
 
     #[test]

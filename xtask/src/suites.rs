@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, fuzz, tools, workspace};
+use crate::{clip, dist, fuzz, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -31,11 +31,14 @@ enum Step {
     Counted(Program),
     /// Each target of fuzz/ for a while: one test each.
     Fuzz,
+    /// The tests of tests/package.rs, on a Debian package that is built for them.
+    Package,
 }
 
 /// Said where they can't run.
 pub(crate) const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
-                            out. As root, `cargo xtask test needs_root` runs them.";
+                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package` \
+                            those of the package.";
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -117,6 +120,13 @@ pub(crate) fn long() -> Vec<Suite> {
             budget: minutes(15),
             step: Step::Fuzz,
         },
+        Suite {
+            name: "package",
+            what: "the Debian package, alone on a fresh Debian: it installs, works and leaves nothing behind",
+            // Most of it is the release build.
+            budget: minutes(30),
+            step: Step::Package,
+        },
     ]
 }
 
@@ -145,22 +155,7 @@ impl Suite {
                 Ok(Counts { passed: u64::from(success), failed: u64::from(!success) })
             }
             Step::Nextest { profile, filter, args } => {
-                let report = tools::nextest_report(profile);
-                if report.exists() {
-                    fs::remove_file(&report).context("the report of the last run could not be removed")?;
-                }
-                let is_root = command::is_root()?;
-                if !is_root {
-                    eprintln!("{WITHOUT_ROOT}");
-                }
-                let success = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"])
-                    .args(args)
-                    .args(filterset(filter, is_root))
-                    .env("AHOY_CLIPS", clip::folder()?)
-                    .status_on_stderr()?
-                    .success();
-                let counts = fs::read_to_string(&report).ok().and_then(|report| counts::in_junit(&report));
-                Ok(judged(success, counts))
+                nextest(profile, filter, |program| Ok(program.args(args).env("AHOY_CLIPS", clip::folder()?)))
             }
             Step::Counted(program) => {
                 let mut found: Option<Counts> = None;
@@ -174,8 +169,34 @@ impl Suite {
                 Ok(judged(success, found))
             }
             Step::Fuzz => fuzz::run(),
+            Step::Package => {
+                let package = dist::deb()?;
+                nextest("long", Some("binary_id(ahoy::package)"), |program| {
+                    Ok(program.args(["--workspace"]).env("AHOY_PACKAGE", &package.path))
+                })
+            }
         }
     }
+}
+
+/// Runs nextest as `prepare` completes it, and reads its report.
+fn nextest(
+    profile: &str,
+    filter: Option<&str>,
+    prepare: impl FnOnce(Program) -> Result<Program>,
+) -> Result<Counts> {
+    let report = tools::nextest_report(profile);
+    if report.exists() {
+        fs::remove_file(&report).context("the report of the last run could not be removed")?;
+    }
+    let is_root = command::is_root()?;
+    if !is_root {
+        eprintln!("{WITHOUT_ROOT}");
+    }
+    let program = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"]);
+    let success = prepare(program)?.args(filterset(filter, is_root)).status_on_stderr()?.success();
+    let counts = fs::read_to_string(&report).ok().and_then(|report| counts::in_junit(&report));
+    Ok(judged(success, counts))
 }
 
 /// The tests that are wanted and can run. One argument, because nextest takes what fits any of several.

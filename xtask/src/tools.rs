@@ -45,7 +45,7 @@ const TOOLS: [Tool; 3] = [
 
 /// Installs with cargo what `purpose` needs and is missing.
 pub(crate) fn install(purpose: Purpose) -> Result<()> {
-    for tool in TOOLS.iter().filter(|tool| tool.purpose <= purpose) {
+    for tool in TOOLS.iter().filter(|tool| purpose.includes(tool.purpose)) {
         if !command::cargo([tool.subcommand, "--version"]).succeeds() {
             tool.install()?;
         }

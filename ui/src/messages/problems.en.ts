@@ -191,7 +191,7 @@ export const problems: ProblemWords = {
   },
   h264_plugin_missing: {
     title: 'A plug-in for video is missing',
-    text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav or gstreamer1.0-plugins-bad, then start Ahoy again.',
+    text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',
   },
   no_shell: {
     title: 'This needs the desktop program',

@@ -187,7 +187,7 @@ export const problems: ProblemWords = {
   },
   h264_plugin_missing: {
     title: '缺少视频插件',
-    text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav 或 gstreamer1.0-plugins-bad，然后重新启动 Ahoy。',
+    text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',
   },
   no_shell: {
     title: '此功能需要桌面程序',
