@@ -45,6 +45,29 @@ mod needs_display {
         ahoy.screenshot("summary.png");
     }
 
+    /// The camera's test picture has six bars, which one's own tile draws from plain pictures and the other from H.264.
+    #[test]
+    fn both_tiles_have_the_cameras_colours() {
+        const BARS: [[f64; 3]; 6] = [
+            [255.0, 0.0, 0.0],
+            [0.0, 255.0, 0.0],
+            [255.0, 255.0, 0.0],
+            [0.0, 0.0, 255.0],
+            [255.0, 0.0, 255.0],
+            [0.0, 255.0, 255.0],
+        ];
+        let computer = Computer::equipped();
+        let ahoy = computer.open();
+        ahoy.call();
+        for tile in [OWN_TILE, OTHERS_TILE] {
+            for (bar, expected) in BARS.iter().enumerate() {
+                let seen = ahoy.colour(tile, (bar as f64 + 0.5) / BARS.len() as f64);
+                let near = seen.iter().zip(expected).all(|(seen, expected)| (seen - expected).abs() < 40.0);
+                assert!(near, "{tile}, bar {bar}: {seen:?} for {expected:?}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_said_is_heard_until_the_microphone_is_turned_off() {
         let computer = Computer::equipped();

@@ -237,6 +237,27 @@ impl Ahoy<'_> {
             .collect()
     }
 
+    /// The mean colour of a column in the upper half of a tile's picture: red, green and blue, 0 to 255.
+    #[track_caller]
+    pub(crate) fn colour(&self, tile: &str, across: f64) -> [f64; 3] {
+        let colour = self.run(&format!(
+            "const canvas = document.querySelector('figure[aria-label={tile:?}] canvas');
+             const [width, height] = [canvas.width, canvas.height];
+             const copy = document.createElement('canvas');
+             [copy.width, copy.height] = [width, height];
+             const context = copy.getContext('2d', {{ willReadFrequently: true }});
+             context.drawImage(canvas, 0, 0);
+             const rows = Math.floor(height / 4);
+             const pixels = context.getImageData(Math.floor(width * {across}), rows, 1, rows).data;
+             return [0, 1, 2].map((part) => {{
+               let sum = 0;
+               for (let i = part; i < pixels.length; i += 4) sum += pixels[i];
+               return sum / rows;
+             }})"
+        ));
+        [0, 1, 2].map(|part| colour[part].as_f64().expect("a number"))
+    }
+
     /// Names of the program's own threads.
     pub(crate) fn threads(&self) -> BTreeSet<String> {
         let process = self.window.process().expect("Ahoy runs");

@@ -200,8 +200,15 @@ impl Shared {
     }
 }
 
+/// Closes with the page's consent: a socket that is dropped while the page still talks is reset, and the page never learns
+/// why (RFC 6455 section 7.1.1).
 async fn close(mut socket: Socket, code: u16) {
     let frame = CloseFrame { code: code.into(), reason: "".into() };
+    let farewell = async {
+        if socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
     // Whoever is at the other end may be gone.
-    let _ = timeout(PATIENCE, socket.close(Some(frame))).await;
+    let _ = timeout(PATIENCE, farewell).await;
 }

@@ -1,7 +1,7 @@
 //! A private desktop: an X server without a screen and a session bus, with a home of its own, shared with nothing on the
 //! machine. Programs started on it can be used through [`Window`].
 
-mod close;
+mod display;
 mod window;
 
 use std::ffi::{OsStr, OsString};

@@ -8,12 +8,10 @@ use std::process::{ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::close::close_windows;
+use super::display::{DisplayError, close_window, picture_of};
 use super::{Desktop, Running};
 use crate::lab::LabError;
 
@@ -142,8 +140,7 @@ impl<'a> Window<'a> {
     /// fails.
     pub fn close(&self) -> Result<(), LabError> {
         let process = self.process()?;
-        close_windows(&self.desktop.display_name, process)
-            .map_err(|error| LabError::Driver { what: "closing".into(), answer: error.to_string() })?;
+        close_window(&self.desktop.display_name)?;
         let started = Instant::now();
         while Path::new("/proc").join(process.to_string()).exists() {
             if started.elapsed() > LIMIT {
@@ -155,16 +152,14 @@ impl<'a> Window<'a> {
         Ok(())
     }
 
-    /// What the window shows, as PNG.
+    /// What is to be seen of the window, as PNG.
     pub fn screenshot(&self) -> Result<Vec<u8>, LabError> {
-        // The driver hands out what was painted last: let the current state be painted first.
+        // Not through the driver, which knows only what was painted last, and nothing of pages that are painted without a
+        // compositor. First let the current state be painted.
         self.run(
             "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))",
         )?;
-        let picture = self.get("screenshot")?;
-        BASE64_STANDARD
-            .decode(text(&picture, "a screenshot")?)
-            .map_err(|error| LabError::Driver { what: "a screenshot".into(), answer: error.to_string() })
+        Ok(picture_of(&self.desktop.display_name)?)
     }
 
     /// The program's process number.
@@ -289,5 +284,11 @@ fn value(
     match response.status().is_success() {
         true => Ok(answer["value"].take()),
         false => Err(failed(answer["value"].to_string())),
+    }
+}
+
+impl From<DisplayError> for LabError {
+    fn from(error: DisplayError) -> Self {
+        LabError::Driver { what: "the window on its display".into(), answer: error.to_string() }
     }
 }
