@@ -34,6 +34,9 @@ impl From<x11rb::errors::ReplyError> for DisplayError {
     }
 }
 
+/// Width and height in pixels.
+type Size = (u16, u16);
+
 struct Display {
     connection: RustConnection,
     root: WindowId,
@@ -41,22 +44,27 @@ struct Display {
     delete_window: Atom,
 }
 
-/// Asks the one window on the display to close.
+/// Asks all windows on the display to close.
 pub(super) fn close_window(display: &str) -> Result<(), DisplayError> {
     let display = Display::open(display)?;
-    let window = display.window()?;
-    let data = [display.delete_window, x11rb::CURRENT_TIME, 0, 0, 0];
-    let message = ClientMessageEvent::new(32, window, display.protocols, data);
-    display.connection.send_event(false, window, EventMask::NO_EVENT, message)?;
-    Ok(display.connection.flush()?)
+    let windows = display.windows()?;
+    if windows.is_empty() {
+        return Err(DisplayError::NoWindow);
+    }
+    for (window, _) in windows {
+        let data = [display.delete_window, x11rb::CURRENT_TIME, 0, 0, 0];
+        let message = ClientMessageEvent::new(32, window, display.protocols, data);
+        // Answered, so that it has got there before the connection ends.
+        display.connection.send_event(false, window, EventMask::NO_EVENT, message)?.check()?;
+    }
+    Ok(())
 }
 
-/// What is to be seen of the one window on the display, as PNG.
+/// What is to be seen of the largest window on the display, as PNG.
 pub(super) fn picture_of(display: &str) -> Result<Vec<u8>, DisplayError> {
     let display = Display::open(display)?;
-    let window = display.window()?;
-    let size = display.connection.get_geometry(window)?.reply()?;
-    let (width, height) = (size.width, size.height);
+    let largest = display.windows()?.into_iter().max_by_key(|(_, (w, h))| u32::from(*w) * u32::from(*h));
+    let (window, (width, height)) = largest.ok_or(DisplayError::NoWindow)?;
     let image = display.connection.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX)?;
     // At a depth of 24: blue, green, red and a byte without meaning.
     let pixels = image.reply()?.data.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect::<Vec<_>>();
@@ -78,14 +86,16 @@ impl Display {
         Ok(Self { connection, root, protocols, delete_window })
     }
 
-    /// The visible window that can be closed. Without a window manager all windows are children of the root.
-    fn window(&self) -> Result<WindowId, DisplayError> {
+    /// The visible windows that can be closed, with their sizes. Without a window manager all are children of the root.
+    fn windows(&self) -> Result<Vec<(WindowId, Size)>, DisplayError> {
+        let mut found = Vec::new();
         for window in self.connection.query_tree(self.root)?.reply()?.children {
             if self.is_closable(window)? {
-                return Ok(window);
+                let size = self.connection.get_geometry(window)?.reply()?;
+                found.push((window, (size.width, size.height)));
             }
         }
-        Err(DisplayError::NoWindow)
+        Ok(found)
     }
 
     fn is_closable(&self, window: WindowId) -> Result<bool, DisplayError> {
