@@ -160,8 +160,10 @@ fn javascript_kb() -> Result<f64> {
 
 /// The newest package that `cargo xtask dist` has made; `None` where there is none.
 fn deb_mb() -> Result<Option<f64>> {
-    let Ok(entries) = fs::read_dir(loopback::built_programs()?.join("bundle/deb")) else { return Ok(None) };
-    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok().filter(fs::Metadata::is_file));
-    let newest = files.max_by_key(|file| file.modified().ok());
+    let programs = loopback::built_programs()?;
+    let folder = programs.parent().context("the programs are built in no folder")?.join("dist");
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
+    let packages = entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "deb"));
+    let newest = packages.filter_map(|entry| entry.metadata().ok()).max_by_key(|file| file.modified().ok());
     Ok(newest.map(|file| file.len() as f64 / 1e6))
 }
