@@ -19,6 +19,8 @@ use std::time::Duration;
 use ahoy_measure::sound::Chirps;
 use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, MediaClock, MediaTime};
 
+#[cfg(target_os = "linux")]
+pub(crate) use device::ensure_pulse_cookie;
 pub use device::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub use error::AudioError;
 pub use resample::{MAX_RATE, MIN_RATE, Resampler};

@@ -36,6 +36,7 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) fn new() -> Result<Self, PulseError> {
         let path = pulseaudio::socket_path_from_env().ok_or(PulseError::NoServer)?;
+        crate::audio::ensure_pulse_cookie();
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

@@ -19,6 +19,8 @@ use std::time::Duration;
 use super::AudioError;
 pub use find::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub(crate) use microphone::start as start_microphone;
+#[cfg(target_os = "linux")]
+pub(crate) use pulse_cookie::ensure as ensure_pulse_cookie;
 pub(crate) use speaker::start as start_speaker;
 
 /// The two things a sound device can do.

@@ -15,7 +15,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 const LENGTH: usize = 256;
 
 /// Makes the file where there is none, as PulseAudio's client library would.
-pub(super) fn ensure() {
+pub(crate) fn ensure() {
     let Some(home) = std::env::home_dir() else { return };
     if std::env::var_os("PULSE_COOKIE").is_some() || home.join(".pulse-cookie").exists() {
         return;
