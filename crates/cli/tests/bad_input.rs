@@ -169,3 +169,19 @@ fn devices_are_listed_even_where_there_are_none() {
         assert!(devices[kind].is_array(), "{devices}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_first_start_keeps_a_log_and_complains_about_nothing() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ahoy-cli"))
+        .args(["devices", "--json"])
+        .env("HOME", home.path())
+        .env_remove("XDG_STATE_HOME")
+        .env("PULSE_SERVER", "unix:/nonexistent")
+        .output()
+        .expect("ahoy-cli can be started");
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!complaints.contains("log"), "{complaints}");
+    assert!(home.path().join(".local/state/ahoy/logs").is_dir());
+}

@@ -90,6 +90,9 @@ fn complain(sentence: &str) {
 }
 
 fn appender(folder: &PathBuf) -> Result<RollingFileAppender, tracing_appender::rolling::InitError> {
+    // The builder complains on standard error about a folder that is not there yet, and then makes it. Whether it can be
+    // made, the builder tells.
+    let _ = std::fs::create_dir_all(folder);
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("ahoy")
