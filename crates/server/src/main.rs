@@ -1,0 +1,7 @@
+//! The `ahoy-server` executable.
+
+#![forbid(unsafe_code)]
+
+fn main() -> anyhow::Result<()> {
+    Ok(())
+}
