@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use ahoy_signal::{DeviceId, Handle, Name, Role, RoomId, UserId};
+use ahoy_signal::{AccessToken, DeviceId, Handle, Name, Refusal, Role, RoomId, UserId};
+use async_trait::async_trait;
 
 /// How much a user may ask for (see `[limits]` in the configuration).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -49,4 +50,30 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({} at {}, {:?})", self.user, self.device, self.class)
     }
+}
+
+/// Reads access tokens. `auth::Authenticator` does it; the realtime part knows this much of it.
+#[async_trait]
+pub trait TokenCheck: Send + Sync {
+    /// Checks a token that is to open a connection, and uses it up: it opens no other one. What was used is remembered
+    /// until the token expires, also over a restart.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `token_expired`, `token_used`, `signed_out`, or `unavailable` where that can't be remembered.
+    async fn open(&self, token: &AccessToken) -> Result<Identity, Refusal>;
+
+    /// Checks a fresh token on a connection that is open. The caller compares user and device with those it knows.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `token_expired` or `signed_out`.
+    fn renew(&self, token: &AccessToken) -> Result<Identity, Refusal>;
+}
+
+/// Ends sessions whose right to be there ended. The realtime part does it; accounts know this much of it. Neither waits.
+pub trait Sessions: Send + Sync {
+    /// Ends all sessions of a device (`CloseCode::SignedOut`).
+    fn sign_out_device(&self, device: DeviceId);
+
+    /// Ends all sessions of a user (`CloseCode::SignedOut`).
+    fn sign_out_user(&self, user: UserId);
 }

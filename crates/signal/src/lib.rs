@@ -4,7 +4,7 @@
 //! - [`Envelope`]s carry [`ClientMessage`]s to the server and [`ServerMessage`]s back, as JSON over a WebSocket.
 //! - [`RoomState`] is a room as everyone in it sees it. The server changes it by [`RoomDelta`]s, and whoever applies the same
 //!   deltas in the same order has the same state.
-//! - [`account`] holds what is asked over HTTP: accounts, sign-in, tokens, invites.
+//! - [`account`] holds what is asked over HTTP: accounts, sign-in, tokens, invites; [`paths`] says where.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod envelope;
 mod error;
 mod id;
 pub mod limits;
+pub mod paths;
 mod room;
 mod server_message;
 mod text;
