@@ -11,9 +11,10 @@ use crate::command;
 const WRITE: &str = "AHOY_GENERATE";
 
 /// A file, and the cargo test that keeps it.
-const FILES: [(&str, [&str; 4]); 2] = [
+const FILES: [(&str, [&str; 4]); 3] = [
     ("docs/loopback-report.schema.json", ["--package=ahoy-cli", "--test=generated", "--", "schema"]),
     ("ui/src/backend/bindings.ts", ["--package=ahoy", "--lib", "--", "the_window_knows_the_same_types"]),
+    ("ui/src/backend/protocol.ts", ["--package=ahoy-signal", "--test=typescript", "--", "pages_know"]),
 ];
 
 pub(crate) fn main() -> Result<ExitCode> {

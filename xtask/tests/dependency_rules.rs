@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // Its faces.
     ("ahoy-cli", &["ahoy-client", "ahoy-media-types"]),
-    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server"]),
+    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server", "ahoy-signal"]),
     // What tests and measures the product.
     ("ahoy-testkit", &["ahoy-media-types", "ahoy-measure", "ahoy-signal", "ahoy-server"]),
     (
