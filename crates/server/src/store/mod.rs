@@ -1,5 +1,7 @@
 //! What outlives the server, behind traits: rooms, contacts, accounts.
 
+pub mod sql;
+
 use std::collections::BTreeSet;
 
 use ahoy_signal::{ContactStanding, Handle, Name, RoomId, RoomSettings, UserId};
@@ -30,6 +32,8 @@ pub struct StoredRoom {
     /// Users that the host made moderators.
     pub moderators: BTreeSet<UserId>,
 }
+
+pub(crate) use sql::private_folder;
 
 /// Rooms.
 #[async_trait]
