@@ -1,0 +1,5 @@
+//! Calls between two users, from the first ring to their end.
+
+mod early;
+mod freshness;
+pub mod machine;
