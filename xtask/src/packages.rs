@@ -109,6 +109,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Test, "cpio", Program(&["cpio"]), "packs its initial file system"),
     package(Test, "kmod", Program(&["modprobe"]), "finds the kernel modules it needs"),
     package(Test, "zstd", Program(&["zstd"]), "unpacks kernel modules"),
+    package(
+        Test,
+        "postgresql",
+        Program(&["psql", "postgres"]),
+        "the server's tests run over it as well as over SQLite, each on one of its own",
+    ),
     package(Test, "xz-utils", Program(&["xz"]), "unpacks kernel modules"),
     package(
         Full,
