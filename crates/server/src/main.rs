@@ -126,6 +126,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     log::set_up(&config.log)?;
+    allow_many_connections();
     runtime()?.block_on(async {
         // Before anything is said to be there: whoever waits for that line may send signals.
         let mut signals = signals::Signals::new().context("signals can't be received")?;
@@ -142,6 +143,20 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Raises the number of open files to what this user may have: each connection is one, and 1,024 are usual.
+fn allow_many_connections() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        match raised {
+            Ok(()) => tracing::debug!(files = ?limit.maximum, "so many files and connections can be open"),
+            Err(error) => tracing::warn!(%error, files = ?limit.current, "no more connections can be open"),
+        }
+    }
 }
 
 fn check_config(named: Option<&Path>) -> anyhow::Result<ExitCode> {

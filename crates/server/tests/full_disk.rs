@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,20 @@ use reqwest::{Method, StatusCode};
 use support::{PASSWORD, Place, Running};
 
 /// A disk of one megabyte. It is gone with this.
-struct SmallDisk<'a>(&'a Path);
+struct SmallDisk(PathBuf);
 
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path) -> Self {
+impl SmallDisk {
+    fn mount(at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).status();
         assert!(mounted.unwrap().success());
-        Self(at)
+        Self(at.to_owned())
     }
 }
 
-impl Drop for SmallDisk<'_> {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let gone = Command::new("umount").arg("--lazy").arg(self.0).status();
+        let gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
         if !gone.is_ok_and(|status| status.success()) {
             eprintln!("{} is still mounted", self.0.display());
         }

@@ -17,6 +17,9 @@ use crate::clock::unix_ms;
 use crate::identity::{Class, GuestGrant, Identity, Sessions};
 use crate::store::sql::{Account, DeviceRow, NewAccount, Rotation, SqlStore};
 
+/// In the audit log, whoever tried a handle that belongs to no one.
+const NOBODY: UserId = UserId::from_bits(0);
+
 /// Who may make an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignUpPolicy {
@@ -189,16 +192,18 @@ impl Accounts {
             }
             (Some(account), Checked::RightButOutdated) => {
                 self.try_was_good(handle, caller);
-                let hash = self.passwords.hash(again).await?;
+                // Where too many wait for it, another time will do.
+                let Ok(hash) = self.passwords.hash(again).await else { return Ok(account) };
                 self.store.rehash(&account, &hash).await?;
                 Ok(Account { password_hash: hash, ..account })
             }
-            (Some(account), Checked::Wrong) => {
-                let audit = AuditEvent::SignInFailed.row(account.user, None, caller, unix_ms());
+            (found, _) => {
+                // Noted also where there is no account: the operator wants to know, and it takes as long.
+                let user = found.map_or(NOBODY, |account| account.user);
+                let audit = AuditEvent::SignInFailed.row(user, None, caller, unix_ms());
                 self.store.append_audit(&audit).await?;
                 Err(wrong_credentials())
             }
-            (None, _) => Err(wrong_credentials()),
         }
     }
 
@@ -211,12 +216,14 @@ impl Accounts {
         let now_ms = unix_ms();
         let code = recovery::hash(&asked.recovery_code);
         let wrong = || Refusal::new(ErrorCode::WrongCredentials, "Name and recovery code don't fit together.");
-        let account = self.store.account_by_handle(&asked.handle).await?.ok_or_else(wrong)?;
-        if !self.store.has_code(account.user, &code).await? {
-            let audit = AuditEvent::RecoveryFailed.row(account.user, None, caller, now_ms);
+        let found = self.store.account_by_handle(&asked.handle).await?;
+        let user = found.as_ref().map_or(NOBODY, |account| account.user);
+        let good = self.store.has_code(user, &code).await?;
+        let Some(account) = found.filter(|_| good) else {
+            let audit = AuditEvent::RecoveryFailed.row(user, None, caller, now_ms);
             self.store.append_audit(&audit).await?;
             return Err(wrong());
-        }
+        };
         let password_hash = self.passwords.hash(asked.new_password).await?;
         let (token, device) = self.new_device(account.user, asked.device_name, now_ms);
         let audit = AuditEvent::Recovered.row(account.user, Some(device.device), caller, now_ms);
