@@ -1,7 +1,8 @@
-//! What the window and the command line share: devices, test calls, diagnostics.
+//! What the window and the command line share: accounts, signaling, devices, test calls, diagnostics.
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod capture;
 pub mod desk;
 mod device_state;
@@ -13,6 +14,7 @@ pub mod pipeline;
 mod problem;
 mod sentence;
 pub mod settings;
+pub mod signaling;
 mod switched;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};

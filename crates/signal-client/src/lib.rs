@@ -1,7 +1,25 @@
-//! The client's side of signaling.
+//! The client's side of signaling: a session that outlives its connections, rooms kept like everybody's, accounts over HTTP.
+//!
+//! - [`session`] and [`room`] decide: pure machines, which take the time and give what is to be done.
+//! - [`Client`] does it: a task with one WebSocket, a timer, and bounded channels to those who use it.
+//! - [`Http`] asks what is asked over HTTP, [`TokenKeeper`] gives both their tokens.
+
 #![forbid(unsafe_code)]
 
+mod address;
+mod client;
+mod connection;
+mod http;
 mod reach;
 pub mod room;
+mod runner;
 pub mod session;
+mod tokens;
+mod trust;
+
+pub use address::{AddressError, PlainHttp, ServerUrl};
+pub use client::{Client, ClientEvent, ClientOptions, RoomView};
+pub use http::Http;
 pub use reach::ReachError;
+pub use tokens::{MemoryVault, OpenVault, RefreshVault, TokenError, TokenKeeper, VaultError};
+pub use trust::{Trust, TrustError};

@@ -18,6 +18,14 @@ pub enum ReachError {
         /// The system's reason.
         cause: String,
     },
+    /// The connection broke before the answer was there: whether it was done is not known.
+    #[error("the connection to {server} broke off ({cause}): try again")]
+    BrokenOff {
+        /// Its address.
+        server: String,
+        /// The system's reason.
+        cause: String,
+    },
     /// Nothing came in time.
     #[error("{server} does not answer: try again later, or check your network")]
     TimedOut {

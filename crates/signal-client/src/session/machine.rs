@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use ahoy_signal::{
-    AccessToken, ClientEnvelope, ClientMessage, CloseCode, ErrorCode, Refusal, RequestId, ResumeToken, RoomId,
-    ServerEnvelope, ServerMessage, SessionId, VERSION, Welcome, limits,
+    AccessToken, ClientEnvelope, ClientMessage, CloseCode, RequestId, RoomId, VERSION, limits,
 };
-use serde::Deserialize;
 
 use super::backoff::Backoff;
+use super::incoming::asked_wait;
 use super::ledger::{Failed, Ledger, Owner};
+use super::state::{Opening, Session, State, Token};
 use super::{
     CONNECT_WITHIN, EndReason, GOOD_AFTER, Input, NoToken, OPEN_WITHIN, Output, PONG_WITHIN, Request,
     RequestError, SessionEvent, SessionOptions, TOKEN_WITHIN, TokenUse, Trouble,
@@ -19,100 +19,27 @@ use super::{
 const WINDOW_GRACE: Duration = Duration::from_secs(15);
 /// How long the server asks flooding clients to stay away.
 const FLOOD_WAIT: Duration = Duration::from_secs(60);
-/// No server is obeyed that asks to wait for longer than this.
-const SERVER_WAIT_LONGEST: Duration = Duration::from_secs(120);
 /// How long the answer to `bye` is waited for.
 const BYE_WITHIN: Duration = Duration::from_secs(2);
 /// When getting a fresh token failed, it is tried again after this.
-const RENEW_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const RENEW_AGAIN: Duration = Duration::from_secs(5);
 /// Longest time before a token's end at which a fresh one is asked for.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// Messages that the server keeps for us before they are acknowledged without waiting for the next ping: it keeps 512, and
-/// a session whose store overflows can't be resumed.
-const UNACKED_MESSAGES: u64 = 64;
-/// The same in bytes, of 128 KiB.
-const UNACKED_BYTES: usize = 32 * 1024;
-
-/// Where the connection stands.
-#[derive(Clone, Debug, PartialEq)]
-enum State {
-    /// Waits before it connects.
-    Offline { until: Instant },
-    /// Waits for an access token that opens a new session.
-    Authorizing { until: Instant },
-    /// Waits for the connection to open.
-    Connecting { until: Instant, opening: Opening },
-    /// Has said `hello` or `resume`.
-    Opening { until: Instant, opening: Opening },
-    /// All is well.
-    Online { since: Instant, heartbeat: Heartbeat, token: Token },
-    /// Has said `bye`.
-    Leaving { until: Instant },
-    /// Has tried for long enough.
-    GaveUp,
-    /// Over.
-    Ended,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Opening {
-    Hello(AccessToken),
-    Resume,
-}
-
-/// Whether both sides hear each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Heartbeat {
-    next_ping: Instant,
-    /// Until when something must be heard, while a ping is unanswered.
-    pong_until: Option<Instant>,
-}
-
-/// What becomes of the access token that keeps the session open.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Token {
-    /// A fresh one is due then.
-    Due(Instant),
-    /// It is being fetched, until then at most.
-    Fetching(Instant),
-    /// It is being told to the server; the next one is due then.
-    Telling { next: Instant },
-}
-
-/// What the server knows us by, and how far we are.
-#[derive(Debug)]
-struct Session {
-    id: SessionId,
-    resume_token: ResumeToken,
-    window: Duration,
-    heartbeat: Duration,
-    /// The last `seq` received, without gaps.
-    seen: u64,
-    /// The last `seq` acknowledged.
-    acked: u64,
-    /// Bytes received since then.
-    unacked_bytes: usize,
-    /// Since when it has no connection.
-    lost_at: Option<Instant>,
-    /// Whether the last connection ended because a message was missing.
-    gap: bool,
-}
-
 /// See the [module](super).
 #[derive(Debug)]
 pub struct SessionMachine {
-    options: SessionOptions,
-    state: State,
-    session: Option<Session>,
-    ledger: Ledger,
-    backoff: Backoff,
+    pub(super) options: SessionOptions,
+    pub(super) state: State,
+    pub(super) session: Option<Session>,
+    pub(super) ledger: Ledger,
+    pub(super) backoff: Backoff,
     /// Since when there has been no success.
-    trying_since: Instant,
+    pub(super) trying_since: Instant,
     /// The last thing that went wrong.
-    trouble: Trouble,
+    pub(super) trouble: Trouble,
     /// How long the server asks to stay away.
-    asked_wait: Option<Duration>,
-    out: Vec<Output>,
+    pub(super) asked_wait: Option<Duration>,
+    pub(super) out: Vec<Output>,
 }
 
 impl SessionMachine {
@@ -236,7 +163,7 @@ impl SessionMachine {
     }
 
     /// Goes on with the session where that is possible, and begins a new one otherwise.
-    fn attempt(&mut self, now: Instant) {
+    pub(super) fn attempt(&mut self, now: Instant) {
         let expired = self.session.as_ref().is_some_and(|session| {
             session.lost_at.is_some_and(|lost| now > lost + session.window + WINDOW_GRACE)
         });
@@ -362,190 +289,13 @@ impl SessionMachine {
     }
 
     /// A session that can't be resumed is followed by a new one at once; a refused `hello` by another after a while.
-    fn refused_to_open(&mut self, trouble: Trouble, now: Instant) {
+    pub(super) fn refused_to_open(&mut self, trouble: Trouble, now: Instant) {
         let State::Opening { opening: Opening::Resume, .. } = self.state else {
             return self.wait(trouble, now);
         };
         self.lose_session();
         self.trouble = trouble;
         self.attempt(now);
-    }
-
-    fn text(&mut self, text: &str, now: Instant) {
-        match self.state {
-            State::Opening { .. } | State::Online { .. } | State::Leaving { .. } => {}
-            State::Offline { .. }
-            | State::Authorizing { .. }
-            | State::Connecting { .. }
-            | State::GaveUp
-            | State::Ended => return,
-        }
-        if let State::Online { heartbeat, .. } = &mut self.state {
-            heartbeat.pong_until = None;
-        }
-        let read = match serde_json::from_str::<ServerEnvelope>(text) {
-            Ok(envelope) if envelope.v == VERSION => Ok(envelope),
-            Ok(_) | Err(_) => match serde_json::from_str::<Outer>(text) {
-                Ok(outer) => Err(outer),
-                Err(_) => return self.lose_connection(Trouble::Garbled, now),
-            },
-        };
-        let seq = match &read {
-            Ok(envelope) => envelope.seq,
-            Err(outer) => outer.seq,
-        };
-        if let State::Opening { opening, .. } = &self.state {
-            let opening = opening.clone();
-            return match read {
-                Ok(envelope) => self.open(opening, envelope.body, now),
-                Err(_) => self.lose_connection(Trouble::Garbled, now),
-            };
-        }
-        if let Some(seq) = seq {
-            match self.count(seq, text.len()) {
-                Count::New => {}
-                Count::Repeated => return,
-                Count::Missing => return self.miss(now),
-            }
-        }
-        match read {
-            Ok(envelope) => self.message(envelope, now),
-            Err(Outer { re: Some(id), .. }) => self.answer(id, Err(RequestError::Garbled), now),
-            // News of a kind that this version does not know.
-            Err(Outer { re: None, .. }) => {}
-        }
-        self.acknowledge_early(now);
-    }
-
-    /// The answer to `hello` or `resume`.
-    fn open(&mut self, opening: Opening, body: ServerMessage, now: Instant) {
-        match (opening, body) {
-            (Opening::Hello(_), ServerMessage::Welcome(welcome)) => self.begin(welcome, now),
-            (Opening::Resume, ServerMessage::Resumed { resume_token, token_expires_in_s, last_request }) => {
-                let Some(session) = &mut self.session else { return };
-                (session.resume_token, session.lost_at) = (resume_token, None);
-                (session.acked, session.unacked_bytes) = (session.seen, 0);
-                let heartbeat = session.heartbeat;
-                self.ledger.resume(last_request);
-                self.go_online(heartbeat, token_expires_in_s, now);
-                self.out.push(Output::Event(SessionEvent::Resumed));
-                self.send_unsent();
-            }
-            (opening, ServerMessage::Error(refusal)) => self.not_let_in(&opening, refusal, now),
-            (_, ServerMessage::Reconnect { after_ms }) => self.stay_away(after_ms),
-            (_, ServerMessage::Pong {}) => {}
-            (_, _) => self.lose_connection(Trouble::Garbled, now),
-        }
-    }
-
-    fn begin(&mut self, welcome: Welcome, now: Instant) {
-        let heartbeat = Duration::from_secs(welcome.heartbeat_s.max(1).into());
-        self.session = Some(Session {
-            id: welcome.session,
-            resume_token: welcome.resume_token.clone(),
-            window: Duration::from_secs(welcome.resume_window_s.into()),
-            heartbeat,
-            seen: 0,
-            acked: 0,
-            unacked_bytes: 0,
-            lost_at: None,
-            gap: false,
-        });
-        self.go_online(heartbeat, welcome.token_expires_in_s, now);
-        self.out.push(Output::Event(SessionEvent::Began(welcome)));
-    }
-
-    fn go_online(&mut self, every: Duration, token_expires_in_s: u32, now: Instant) {
-        self.asked_wait = None;
-        let valid = Duration::from_secs(token_expires_in_s.into());
-        self.state = State::Online {
-            since: now,
-            heartbeat: Heartbeat { next_ping: now + every, pong_until: None },
-            token: Token::Due(renew_at(valid, now)),
-        };
-    }
-
-    fn not_let_in(&mut self, opening: &Opening, refusal: Refusal, now: Instant) {
-        self.asked_wait = asked_wait(&refusal);
-        let code = refusal.code;
-        let trouble = Trouble::Refused(refusal);
-        match (opening, code) {
-            (_, ErrorCode::UnsupportedVersion) => self.end(EndReason::UnsupportedVersion),
-            (Opening::Hello(_), ErrorCode::SignedOut) => self.end(EndReason::SignedOut),
-            (_, ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::ShuttingDown) => {
-                self.lose_connection(trouble, now);
-            }
-            (Opening::Resume, _) => {
-                self.out.push(Output::Close);
-                self.refused_to_open(trouble, now);
-            }
-            (Opening::Hello(_), _) => self.lose_connection(trouble, now),
-        }
-    }
-
-    fn message(&mut self, envelope: ServerEnvelope, now: Instant) {
-        if let Some(id) = envelope.re {
-            let answer = match envelope.body {
-                ServerMessage::Error(refusal) => Err(RequestError::Refused(refusal)),
-                _ => Ok(envelope),
-            };
-            return self.answer(id, answer, now);
-        }
-        match envelope.body {
-            ServerMessage::Pong {} => {}
-            ServerMessage::Reconnect { after_ms } => self.stay_away(after_ms),
-            // About something that had no number, so nobody waits for it.
-            ServerMessage::Error(_) | ServerMessage::Done {} => {}
-            _ => self.out.push(Output::Event(SessionEvent::News(envelope))),
-        }
-    }
-
-    fn answer(&mut self, id: RequestId, answer: Result<ServerEnvelope, RequestError>, now: Instant) {
-        match self.ledger.answer(id) {
-            Some(Owner::Caller(tag)) => self.out.push(Output::Answer(tag, answer)),
-            Some(Owner::Reauth) => {
-                if let State::Online { token: token @ Token::Telling { .. }, .. } = &mut self.state {
-                    let next = match *token {
-                        Token::Telling { next } => next,
-                        Token::Due(at) | Token::Fetching(at) => at,
-                    };
-                    *token = Token::Due(if answer.is_ok() { next } else { now + RENEW_AGAIN });
-                }
-            }
-            Some(Owner::Bye) => {
-                self.out.push(Output::Close);
-                self.end(EndReason::Left);
-            }
-            None => {}
-        }
-    }
-
-    fn stay_away(&mut self, after_ms: u64) {
-        self.asked_wait = Some(Duration::from_millis(after_ms).min(SERVER_WAIT_LONGEST));
-    }
-
-    fn count(&mut self, seq: u64, bytes: usize) -> Count {
-        let Some(session) = &mut self.session else { return Count::Repeated };
-        if seq <= session.seen {
-            return Count::Repeated;
-        }
-        if seq > session.seen + 1 {
-            return Count::Missing;
-        }
-        session.seen = seq;
-        session.unacked_bytes += bytes;
-        session.gap = false;
-        Count::New
-    }
-
-    /// A message of the session is missing. The server has it still: it comes again when the session is resumed. If it does
-    /// not, the session is worth nothing.
-    fn miss(&mut self, now: Instant) {
-        let again = self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.gap, true));
-        if again {
-            self.lose_session();
-        }
-        self.lose_connection(Trouble::Garbled, now);
     }
 
     fn ask(&mut self, request: Request) {
@@ -581,7 +331,7 @@ impl SessionMachine {
         }
     }
 
-    fn send_unsent(&mut self) {
+    pub(super) fn send_unsent(&mut self) {
         if let State::Online { .. } | State::Leaving { .. } = self.state {
             for (id, room, body) in self.ledger.take_unsent() {
                 self.send(Some(id), room, body);
@@ -599,21 +349,12 @@ impl SessionMachine {
         self.out.push(Output::Send(envelope.to_json()));
     }
 
-    fn ping(&mut self, now: Instant) {
+    pub(super) fn ping(&mut self, now: Instant) {
         let Some(every) = self.session.as_ref().map(|session| session.heartbeat) else { return };
         if let State::Online { heartbeat, .. } = &mut self.state {
             heartbeat.next_ping = now + every;
             heartbeat.pong_until.get_or_insert(now + PONG_WITHIN);
             self.send(None, None, ClientMessage::Ping {});
-        }
-    }
-
-    fn acknowledge_early(&mut self, now: Instant) {
-        let much = self.session.as_ref().is_some_and(|session| {
-            session.seen - session.acked >= UNACKED_MESSAGES || session.unacked_bytes >= UNACKED_BYTES
-        });
-        if much {
-            self.ping(now);
         }
     }
 
@@ -648,13 +389,13 @@ impl SessionMachine {
     }
 
     /// Lets go of a connection that is of no use, and waits for the next.
-    fn lose_connection(&mut self, trouble: Trouble, now: Instant) {
+    pub(super) fn lose_connection(&mut self, trouble: Trouble, now: Instant) {
         self.out.push(Output::Close);
         self.wait(trouble, now);
     }
 
     /// There is no connection: waits for the next attempt.
-    fn wait(&mut self, trouble: Trouble, now: Instant) {
+    pub(super) fn wait(&mut self, trouble: Trouble, now: Instant) {
         if self.is_online() {
             self.trying_since = now;
         }
@@ -669,7 +410,7 @@ impl SessionMachine {
         self.out.push(Output::Event(SessionEvent::Waiting { trouble, attempt, wait }));
     }
 
-    fn lose_session(&mut self) {
+    pub(super) fn lose_session(&mut self) {
         self.session = None;
         let failed = self.ledger.lose();
         self.fail(failed);
@@ -692,7 +433,7 @@ impl SessionMachine {
         self.out.push(Output::Event(SessionEvent::GaveUp(self.trouble.clone())));
     }
 
-    fn end(&mut self, reason: EndReason) {
+    pub(super) fn end(&mut self, reason: EndReason) {
         self.out.push(Output::Close);
         self.session = None;
         self.state = State::Ended;
@@ -702,29 +443,9 @@ impl SessionMachine {
     }
 }
 
-/// What a message's number says.
-enum Count {
-    New,
-    Repeated,
-    Missing,
-}
-
-/// What can be read of a message that this version does not know.
-#[derive(Deserialize)]
-struct Outer {
-    #[serde(default)]
-    re: Option<RequestId>,
-    #[serde(default)]
-    seq: Option<u64>,
-}
-
 /// When to ask for a fresh token, while the old one is good for `valid`.
-fn renew_at(valid: Duration, now: Instant) -> Instant {
+pub(super) fn renew_at(valid: Duration, now: Instant) -> Instant {
     now + valid.saturating_sub(RENEW_BEFORE.min(valid / 3))
-}
-
-fn asked_wait(refusal: &Refusal) -> Option<Duration> {
-    refusal.retry_after_ms.map(|ms| Duration::from_millis(ms).min(SERVER_WAIT_LONGEST))
 }
 
 #[cfg(test)]

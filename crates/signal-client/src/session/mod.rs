@@ -5,8 +5,10 @@
 //! hours of bad networks can be tested in milliseconds. It compares no clocks: the server tells durations only.
 
 mod backoff;
+mod incoming;
 mod ledger;
 mod machine;
+mod state;
 
 use std::time::Duration;
 
