@@ -19,7 +19,10 @@ use crate::config::{Config, ConfigError, SignUp};
 use crate::files::{LOOK_EVERY, WatchedFiles};
 use crate::http::{Health, HttpLimits, HttpState, router};
 use crate::metrics_recorder::recorder;
-use crate::realtime::Realtime;
+use crate::realtime::bus::LocalBus;
+use crate::realtime::limits::Limits;
+use crate::realtime::presence::LocalPresence;
+use crate::realtime::{Parts, Realtime};
 use crate::store::StoreError;
 use crate::store::sql::{Database, Retention, SqlStore};
 use crate::tls::{Certificate, TlsError};
@@ -170,7 +173,20 @@ impl Server {
             named => named.to_owned(),
         };
 
-        let realtime = Arc::new(Realtime);
+        let realtime = Arc::new(Realtime::new(Parts {
+            tokens: authenticator.clone(),
+            rooms: Arc::new(store.clone()),
+            contacts: Arc::new(store.clone()),
+            bus: Arc::new(LocalBus::default()),
+            presence: Arc::new(LocalPresence::default()),
+            limits: Limits {
+                guest_per_minute: config.limits.guest_per_minute,
+                normal_per_minute: config.limits.normal_per_minute,
+                partner_per_minute: config.limits.partner_per_minute,
+                call_signals_per_minute: config.limits.call_signals_per_minute,
+                call_signals_burst: config.limits.call_signals_burst,
+            },
+        }));
         let accounts = Accounts::new(
             store.clone(),
             authenticator.clone(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use ahoy_signal::{ClientMessage, UserId};
-use governor::clock::{Clock, Reference};
+use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -128,8 +128,9 @@ fn ask(limiter: &Limiter) -> Verdict {
     match limiter.check() {
         Ok(()) => Verdict::Allowed,
         Err(until) => {
-            let wait = until.earliest_possible().duration_since(RuntimeClock.now());
-            Verdict::Refused { retry_after_ms: wait.as_u64().div_ceil(1_000_000).max(1) }
+            let wait = until.wait_time_from(RuntimeClock.now());
+            let wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            Verdict::Refused { retry_after_ms: wait_ms.max(1) }
         }
     }
 }

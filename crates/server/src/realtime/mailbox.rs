@@ -204,6 +204,9 @@ impl Mailbox {
             return self.put_order(inner);
         }
         inner.news += 1;
+        if let (Some(room), ServerMessage::Joined { .. }) = (news.room, &news.body) {
+            inner.behind.retain(|behind| *behind != room);
+        }
         self.put(inner, Letter::News(Box::new(news)));
     }
 

@@ -3,3 +3,4 @@
 mod early;
 mod freshness;
 pub mod machine;
+pub(crate) mod switchboard;
