@@ -133,7 +133,11 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         let data_dir = config.data_dir.clone();
         let server = Server::start(config).await?;
         // The one line that programs which start the server wait for.
-        say(&format!("ahoy-server listens on {} and keeps its data in {}", server.url(), data_dir.display()))?;
+        say(&format!(
+            "ahoy-server listens on {} and keeps its data in {}",
+            server.url(),
+            data_dir.display()
+        ))?;
         tracing::info!(address = %server.addr(), "started");
         while let signals::Signal::Reload = signals.next().await {
             server.reload();

@@ -34,8 +34,8 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     if chain.is_empty() {
         return Err(file(&config.certificate, "there is no certificate in it".into()));
     }
-    let key = PrivateKeyDer::from_pem_file(&config.key)
-        .map_err(|error| file(&config.key, error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&config.key).map_err(|error| file(&config.key, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

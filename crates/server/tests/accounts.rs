@@ -7,9 +7,7 @@ use ahoy_server::identity::TokenCheck as _;
 use ahoy_server::server::{database, keys_file};
 use ahoy_server::store::sql::SqlStore;
 use ahoy_server::store::{ContactStore as _, RoomStore as _, StoredRoom};
-use ahoy_signal::account::{
-    Audit, Devices, Invite, Invites, RecoveryCodes, SignedUp, TokenGrant,
-};
+use ahoy_signal::account::{Audit, Devices, Invite, Invites, RecoveryCodes, SignedUp, TokenGrant};
 use ahoy_signal::{ContactStanding, ErrorCode, Name, RoomId, RoomSettings, UserId, paths};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -238,7 +236,11 @@ async fn a_guest_gets_in_by_an_invite_and_nowhere_else(place: Place) {
     let (host, room, invite) = invited(&server, &place, json!({"lifetime_s": 3600})).await;
     let link = invite.link.clone().unwrap();
     let token = invite.token.clone().unwrap();
-    assert_eq!(link, format!("{}/join#{}", server.server.url(), token.as_str()), "the secret is in the fragment");
+    assert_eq!(
+        link,
+        format!("{}/join#{}", server.server.url(), token.as_str()),
+        "the secret is in the fragment"
+    );
     let guest: TokenGrant = come(&server, &invite).await.read();
     assert_eq!((guest.room, guest.handle.clone(), guest.name.as_str()), (Some(room.room), None, "Guest"));
     let identity = server.server.accounts().authenticator().open(&guest.access_token).await.unwrap();
@@ -378,7 +380,10 @@ async fn the_least_seen_device_makes_room_for_a_new_one(place: Place) {
 }
 
 /// An account with something of everything.
-async fn lively(server: &Running, place: &Place) -> (SignedUp, TokenGrant, StoredRoom, StoredRoom, TokenGrant) {
+async fn lively(
+    server: &Running,
+    place: &Place,
+) -> (SignedUp, TokenGrant, StoredRoom, StoredRoom, TokenGrant) {
     let ada = server.sign_up("lovelace").await;
     let bob = server.sign_up("bob").await.grant;
     let store = store(place).await;
@@ -422,7 +427,8 @@ async fn an_export_holds_everything(place: Place) {
     for (table, row) in rows_about(&place, &[ada.grant.user.to_string()]).await {
         for (column, value) in row {
             let secret = matches!(&*column, "password_hash" | "token_hash" | "code_hash" | "entry_id");
-            let inner = matches!(&*column, "generation" | "rotated_ms" | "used_ms" | "owner" | "creator" | "host");
+            let inner =
+                matches!(&*column, "generation" | "rotated_ms" | "used_ms" | "owner" | "creator" | "host");
             if !secret && !inner && !value.is_empty() {
                 assert!(text.contains(&value), "{table}.{column} = {value} is not in the export");
             }
@@ -457,8 +463,10 @@ async fn rows_about(place: &Place, texts: &[String]) -> Rows {
     let pool = sqlx::AnyPool::connect(&url).await.unwrap();
     let mut found = Vec::new();
     for table in TABLES {
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}"))).fetch_all(&pool).await.unwrap();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}")))
+            .fetch_all(&pool)
+            .await
+            .unwrap();
         for row in rows {
             let columns: Vec<_> = row
                 .columns()
@@ -491,7 +499,8 @@ async fn a_deleted_account_leaves_nothing(place: Place) {
         assert_eq!(server.get(paths::DEVICES, grant).await.refused(), ErrorCode::SignedOut);
     }
     assert_eq!(server.try_sign_in("lovelace", PASSWORD).await.refused(), ErrorCode::WrongCredentials);
-    let about = ["lovelace".to_owned(), ada.grant.user.to_string(), own.room.to_string(), guest.user.to_string()];
+    let about =
+        ["lovelace".to_owned(), ada.grant.user.to_string(), own.room.to_string(), guest.user.to_string()];
     assert_eq!(rows_about(&place, &about).await, Rows::new());
     let store = store(&place).await;
     assert!(store.contacts(bob.user).await.unwrap().is_empty());
@@ -585,6 +594,7 @@ async fn what_is_over_is_forgotten(place: Place) {
     assert_eq!(server.try_refresh(&ada.grant).await.refused(), ErrorCode::SignedOut);
     assert_eq!(store.room(own.room).await.unwrap(), None);
     let left = rows_about(&place, &[String::new()]).await;
-    let other = left.iter().find(|(table, _)| !matches!(&**table, "accounts" | "recovery_codes" | "contacts"));
+    let other =
+        left.iter().find(|(table, _)| !matches!(&**table, "accounts" | "recovery_codes" | "contacts"));
     assert_eq!(other, None);
 }

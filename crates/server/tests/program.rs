@@ -129,7 +129,8 @@ fn a_configuration_is_checked_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     assert_eq!(output(folder, &["check-config"], &[]), (true, "The configuration makes sense.\n".into()));
-    std::fs::write(folder.join("bad.toml"), "[http]\nlisten = \"0.0.0.0:80\"\n[auth]\nacess_token_s = 60\n").unwrap();
+    std::fs::write(folder.join("bad.toml"), "[http]\nlisten = \"0.0.0.0:80\"\n[auth]\nacess_token_s = 60\n")
+        .unwrap();
     let (well, text) = output(folder, &["check-config", "--config", "bad.toml"], &[]);
     assert!(!well && text.contains("acess_token_s") && text.contains("bad.toml"), "{text}");
     let (well, text) = output(folder, &["--config", "bad.toml"], &[]);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ahoy_signal::account::{Recover, Refresh, SignIn, SignUp, SignedUp, TokenGrant};
-use ahoy_signal::{DeviceId, ErrorCode, Handle, Name, RecoveryCode, Refusal, RefreshToken, UserId};
+use ahoy_signal::{DeviceId, ErrorCode, Handle, Name, RecoveryCode, RefreshToken, Refusal, UserId};
 
 use super::audit::{AuditEvent, Caller};
 use super::backoff::{Backoff, Rule};
@@ -144,11 +144,7 @@ impl Accounts {
         };
         let (token, device) = self.new_device(account.user, asked.device_name, now_ms);
         let codes = recovery_codes()?;
-        let new = NewAccount {
-            account,
-            device,
-            code_hashes: codes.iter().map(recovery::hash).collect(),
-        };
+        let new = NewAccount { account, device, code_hashes: codes.iter().map(recovery::hash).collect() };
         let audit = AuditEvent::SignUp.row(new.account.user, Some(new.device.device), caller, now_ms);
         if !self.store.create_account(&new, &audit).await? {
             return Err(handle_taken());
@@ -215,7 +211,8 @@ impl Accounts {
         self.try_as(&asked.handle, caller)?;
         let now_ms = unix_ms();
         let code = recovery::hash(&asked.recovery_code);
-        let wrong = || Refusal::new(ErrorCode::WrongCredentials, "Name and recovery code don't fit together.");
+        let wrong =
+            || Refusal::new(ErrorCode::WrongCredentials, "Name and recovery code don't fit together.");
         let found = self.store.account_by_handle(&asked.handle).await?;
         let user = found.as_ref().map_or(NOBODY, |account| account.user);
         let good = self.store.has_code(user, &code).await?;
@@ -246,7 +243,10 @@ impl Accounts {
         let keys = self.authenticator.keys();
         let token = FamilyToken::open(&asked.refresh_token, keys.refresh());
         let token = token.ok_or_else(|| {
-            Refusal::new(ErrorCode::Unauthenticated, "That is no refresh token of this server: sign in again.")
+            Refusal::new(
+                ErrorCode::Unauthenticated,
+                "That is no refresh token of this server: sign in again.",
+            )
         })?;
         let next = token.successor(keys.refresh());
         // Someone else with the same token may be faster: then the second look shows the same successor.

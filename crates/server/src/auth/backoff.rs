@@ -67,9 +67,11 @@ impl<K: Hash + Eq + Clone> Backoff<K> {
                 record.failures = 0;
             }
             let over = record.failures.checked_sub(self.rule.free);
-            let wait = over.map(|over| self.rule.first.saturating_mul(1 << over.min(20)).min(self.rule.longest));
+            let wait =
+                over.map(|over| self.rule.first.saturating_mul(1 << over.min(20)).min(self.rule.longest));
             let waited = now.saturating_duration_since(record.last);
-            if let Some(left) = wait.and_then(|wait| wait.checked_sub(waited)).filter(|left| !left.is_zero()) {
+            if let Some(left) = wait.and_then(|wait| wait.checked_sub(waited)).filter(|left| !left.is_zero())
+            {
                 return Err(left);
             }
             *record = Record { failures: record.failures.saturating_add(1), last: now };

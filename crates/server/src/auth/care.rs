@@ -1,8 +1,6 @@
 //! What people do with their accounts: devices, password, recovery codes, their data.
 
-use ahoy_signal::account::{
-    Audit, AuditEntry, ChangePassword, Confirm, Device, Devices, RecoveryCodes,
-};
+use ahoy_signal::account::{Audit, AuditEntry, ChangePassword, Confirm, Device, Devices, RecoveryCodes};
 use ahoy_signal::{DeviceId, ErrorCode, Handle, Password, Refusal};
 
 use super::accounts::{Accounts, recovery_codes};
@@ -16,9 +14,9 @@ use crate::store::sql::{Account, AccountData};
 const AUDIT_SHOWN: u32 = 100;
 
 fn handle(who: &Identity) -> Result<&Handle, Refusal> {
-    who.handle.as_ref().ok_or_else(|| {
-        Refusal::new(ErrorCode::Forbidden, "Guests have no account: sign up to have one.")
-    })
+    who.handle
+        .as_ref()
+        .ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "Guests have no account: sign up to have one."))
 }
 
 impl Accounts {

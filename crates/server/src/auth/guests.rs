@@ -40,10 +40,9 @@ impl Accounts {
         }
         match role_in(&room, who.user).may(Action::Invite) {
             true => Ok(room),
-            false => Err(Refusal::new(
-                ErrorCode::Forbidden,
-                "Only the host and moderators make and see invites.",
-            )),
+            false => {
+                Err(Refusal::new(ErrorCode::Forbidden, "Only the host and moderators make and see invites."))
+            }
         }
     }
 
@@ -136,12 +135,7 @@ impl Accounts {
         let (token, device) = self.new_device(user, name, now_ms);
         let device = DeviceRow {
             expires_ms: row.expires_ms,
-            guest: Some(GuestSeat {
-                name: asked.name,
-                invite: row.invite,
-                room: row.room,
-                role: grant.role,
-            }),
+            guest: Some(GuestSeat { name: asked.name, invite: row.invite, room: row.room, role: grant.role }),
             ..device
         };
         match self.store.redeem(row.invite, &device).await? {

@@ -124,7 +124,8 @@ impl TokenKey {
         Ok(Self {
             kid: entry.kid,
             created_ms: entry.created_ms,
-            signs: EncodingKey::from_ed_pem(entry.private_key.as_bytes()).map_err(|error| error.to_string())?,
+            signs: EncodingKey::from_ed_pem(entry.private_key.as_bytes())
+                .map_err(|error| error.to_string())?,
             verifies: DecodingKey::from_ed_pem(public_pem.as_bytes()).map_err(|error| error.to_string())?,
             public: public.to_bytes(),
             pem: entry.private_key,
@@ -205,8 +206,8 @@ impl Keys {
     /// [`KeyError`]; a file that is not there is an [`io::ErrorKind::NotFound`].
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let content = |reason: String| KeyError::Content { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| KeyError::File { path: path.to_owned(), error })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| KeyError::File { path: path.to_owned(), error })?;
         // What is wrong is told without the text around it, which is secret.
         let file: KeyFile = serde_json::from_str(&text)
             .map_err(|error| content(format!("line {}, column {}", error.line(), error.column())))?;

@@ -167,7 +167,8 @@ impl TokenCheck for Authenticator {
     async fn open(&self, token: &AccessToken) -> Result<Identity, Refusal> {
         let now_ms = unix_ms();
         let access = self.verified(token, now_ms)?;
-        let used = self.store.use_token(&access.jti, access.expires_ms, access.identity.device, now_ms).await?;
+        let used =
+            self.store.use_token(&access.jti, access.expires_ms, access.identity.device, now_ms).await?;
         match used {
             TokenUse::First => Ok(access.identity),
             TokenUse::Again => {

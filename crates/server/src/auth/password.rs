@@ -77,8 +77,10 @@ impl Passwords {
     ) -> Result<T, Refusal> {
         let busy = || {
             metrics::counter!("ahoy_password_queue_full_total").increment(1);
-            let mut refusal =
-                Refusal::new(ErrorCode::Unavailable, "Too many people sign in at once: try again in a moment.");
+            let mut refusal = Refusal::new(
+                ErrorCode::Unavailable,
+                "Too many people sign in at once: try again in a moment.",
+            );
             refusal.retry_after_ms = Some(RETRY_MS);
             refusal
         };
@@ -163,10 +165,7 @@ mod tests {
         assert_eq!(check("wrong horse", Some(hash.clone())).await, Ok(Checked::Wrong));
         assert_eq!(check("nobody's", None).await, Ok(Checked::Wrong));
         let dearer = Passwords::new(&PasswordCosts { passes: 2, ..costs() }).unwrap();
-        assert_eq!(
-            dearer.check(password("correct horse"), Some(hash)).await,
-            Ok(Checked::RightButOutdated)
-        );
+        assert_eq!(dearer.check(password("correct horse"), Some(hash)).await, Ok(Checked::RightButOutdated));
     }
 
     #[tokio::test]

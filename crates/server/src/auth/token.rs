@@ -1,7 +1,9 @@
 //! Access and invite tokens: JWTs (RFC 7519) signed with Ed25519 (RFC 8037), each with a type that the other is never taken
 //! for (RFC 8725 section 3.11).
 
-use ahoy_signal::{AccessToken, DeviceId, ErrorCode, Handle, InviteId, InviteToken, Name, Refusal, Role, RoomId, UserId};
+use ahoy_signal::{
+    AccessToken, DeviceId, ErrorCode, Handle, InviteId, InviteToken, Name, Refusal, Role, RoomId, UserId,
+};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -150,7 +152,10 @@ pub struct Bearer<'a> {
 pub struct SigningError(String);
 
 fn refused() -> Refusal {
-    Refusal::new(ErrorCode::Unauthenticated, "This needs a token of this server, and that is none: sign in again.")
+    Refusal::new(
+        ErrorCode::Unauthenticated,
+        "This needs a token of this server, and that is none: sign in again.",
+    )
 }
 
 fn sign(keys: &Keys, typ: &str, claims: &impl Serialize, now_ms: u64) -> Result<String, SigningError> {
@@ -176,13 +181,13 @@ fn verify<C: Claims>(keys: &Keys, issuer: &Issuer, token: &str, now_ms: u64) -> 
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
-    let claims: C =
-        jsonwebtoken::decode(token, &key.verifies, &validation).map_err(|_| refused())?.claims;
+    let claims: C = jsonwebtoken::decode(token, &key.verifies, &validation).map_err(|_| refused())?.claims;
     let (iss, aud, kind, times) = claims.common();
     let now_s = now_ms / 1000;
     let lifetime = times.exp.checked_sub(times.iat).ok_or_else(refused)?;
     let begun = times.nbf <= now_s + LEEWAY_S && times.iat <= now_s + LEEWAY_S;
-    if iss != issuer.issuer || aud != issuer.audience || kind != C::KIND || lifetime > C::LONGEST_S || !begun {
+    if iss != issuer.issuer || aud != issuer.audience || kind != C::KIND || lifetime > C::LONGEST_S || !begun
+    {
         return Err(refused());
     }
     if times.exp <= now_s {
@@ -287,7 +292,12 @@ impl Issuer {
     ///
     /// # Errors
     /// `invite_invalid`.
-    pub fn check_invite(&self, keys: &Keys, token: &InviteToken, now_ms: u64) -> Result<InviteGrant, Refusal> {
+    pub fn check_invite(
+        &self,
+        keys: &Keys,
+        token: &InviteToken,
+        now_ms: u64,
+    ) -> Result<InviteGrant, Refusal> {
         let claims: InviteClaims =
             verify(keys, self, token.as_str(), now_ms).map_err(|_| invite_invalid())?;
         Ok(InviteGrant { invite: claims.jti, room: claims.room, role: claims.role })

@@ -191,7 +191,8 @@ fn no_other_header_is_accepted() {
 fn a_token_without_a_signature_or_with_one_made_from_the_public_key_is_refused() {
     let keys = keys();
     let (mut header, claims) = good(&keys);
-    let refused = |token: &str| assert_eq!(access_code(&keys, token), Err(ErrorCode::Unauthenticated), "{token}");
+    let refused =
+        |token: &str| assert_eq!(access_code(&keys, token), Err(ErrorCode::Unauthenticated), "{token}");
     let text = unsigned(&header, &claims);
     refused(&format!("{text}."));
     refused(&text);

@@ -57,7 +57,11 @@ impl ConfigError {
                 Some(source) => source.to_string(),
                 None => metadata.name.to_string(),
             });
-            Finding { key: error.path.join("."), source: source.unwrap_or_default(), problem: error.kind.to_string() }
+            Finding {
+                key: error.path.join("."),
+                source: source.unwrap_or_default(),
+                problem: error.kind.to_string(),
+            }
         });
         Self { findings: findings.collect() }
     }

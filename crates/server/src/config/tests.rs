@@ -32,7 +32,10 @@ fn every_key_has_a_comment_of_its_own_or_shares_its_neighbours() {
 #[test]
 fn the_operators_page_shows_the_defaults_as_they_are() {
     let page = include_str!("../../../../docs/server.md");
-    assert!(page.contains(&format!("```toml\n{}\n```", DEFAULTS.trim_end())), "docs/server.md is not up to date");
+    assert!(
+        page.contains(&format!("```toml\n{}\n```", DEFAULTS.trim_end())),
+        "docs/server.md is not up to date"
+    );
 }
 
 #[test]

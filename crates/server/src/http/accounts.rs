@@ -124,9 +124,8 @@ async fn invites(State(state): Shared, known: Known, Query(of): Query<OfRoom>) -
 }
 
 async fn revoke_invite(State(state): Shared, known: Known, Path(invite): Path<String>) -> Answer {
-    let invite: InviteId = invite
-        .parse()
-        .map_err(|_| Refusal::new(ErrorCode::InviteInvalid, "There is no such invite."))?;
+    let invite: InviteId =
+        invite.parse().map_err(|_| Refusal::new(ErrorCode::InviteInvalid, "There is no such invite."))?;
     state.accounts.revoke_invite(&known.who, invite, known.caller).await?;
     Ok(done())
 }

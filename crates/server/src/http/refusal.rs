@@ -43,10 +43,8 @@ impl IntoResponse for Refused {
 /// An answer in JSON.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(text) => {
-            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
-                .into_response()
-        }
+        Ok(text) => (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -38,30 +38,36 @@ impl Postgres {
         }
         let postgres = Self { folder, programs: programs() };
         let data = postgres.data();
-        postgres.run("initdb", [
-            OsStr::new("--no-sync"),
-            "--auth=trust".as_ref(),
-            "--username=ahoy".as_ref(),
-            "--encoding=UTF8".as_ref(),
-            "--pgdata".as_ref(),
-            data.as_os_str(),
-        ]);
+        postgres.run(
+            "initdb",
+            [
+                OsStr::new("--no-sync"),
+                "--auth=trust".as_ref(),
+                "--username=ahoy".as_ref(),
+                "--encoding=UTF8".as_ref(),
+                "--pgdata".as_ref(),
+                data.as_os_str(),
+            ],
+        );
         let options = format!(
             "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=16MB",
             postgres.folder.path().display()
         );
         let log = postgres.folder.path().join("log");
-        postgres.run("pg_ctl", [
-            OsStr::new("start"),
-            "--wait".as_ref(),
-            "--silent".as_ref(),
-            "--pgdata".as_ref(),
-            data.as_os_str(),
-            "--log".as_ref(),
-            log.as_os_str(),
-            "--options".as_ref(),
-            options.as_ref(),
-        ]);
+        postgres.run(
+            "pg_ctl",
+            [
+                OsStr::new("start"),
+                "--wait".as_ref(),
+                "--silent".as_ref(),
+                "--pgdata".as_ref(),
+                data.as_os_str(),
+                "--log".as_ref(),
+                log.as_os_str(),
+                "--options".as_ref(),
+                options.as_ref(),
+            ],
+        );
         postgres
     }
 
@@ -86,7 +92,8 @@ impl Postgres {
     fn run<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a OsStr>) {
         let mut command = self.command(program, self.folder.path());
         let status = command.args(arguments).status();
-        let status = status.unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask setup` installs it"));
+        let status =
+            status.unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask setup` installs it"));
         assert!(status.success(), "{program}: {status}");
     }
 }

@@ -51,12 +51,7 @@ pub(super) fn invite(row: &AnyRow) -> Result<InviteRow, StoreError> {
 
 impl SqlStore {
     /// Stores an invite. False where the room has `most` already.
-    pub async fn add_invite(
-        &self,
-        row: &InviteRow,
-        most: u32,
-        audit: &AuditRow,
-    ) -> Result<bool, StoreError> {
+    pub async fn add_invite(&self, row: &InviteRow, most: u32, audit: &AuditRow) -> Result<bool, StoreError> {
         let mut change = self.change().await?;
         let present = sqlx::query("SELECT COUNT(*) AS invites FROM invites WHERE room_id = $1")
             .bind(row.room.to_string())

@@ -122,9 +122,8 @@ impl SqlStore {
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        create_private(path).map_err(|error| {
-            StoreError::Unavailable(format!("{} can't be made: {error}", path.display()))
-        })?;
+        create_private(path)
+            .map_err(|error| StoreError::Unavailable(format!("{} can't be made: {error}", path.display())))?;
         let url = format!("sqlite://{}", url_path(path));
         // Full synchronisation, for what the server promised must be there after a power cut: a rotated refresh token
         // that was forgotten would sign a device out.

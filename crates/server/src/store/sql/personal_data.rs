@@ -115,10 +115,11 @@ impl SqlStore {
             .bind(&*id)
             .fetch_one(&self.read)
             .await?;
-        let moderates = sqlx::query("SELECT room_id FROM room_moderators WHERE user_id = $1 ORDER BY room_id")
-            .bind(&*id)
-            .fetch_all(&self.read)
-            .await?;
+        let moderates =
+            sqlx::query("SELECT room_id FROM room_moderators WHERE user_id = $1 ORDER BY room_id")
+                .bind(&*id)
+                .fetch_all(&self.read)
+                .await?;
         let invites = sqlx::query(
             "SELECT invite_id, room_id, creator, role, uses_left, created_ms, expires_ms FROM invites \
              WHERE creator = $1 ORDER BY created_ms DESC, invite_id",

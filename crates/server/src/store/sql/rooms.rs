@@ -12,8 +12,8 @@ use crate::clock::unix_ms;
 use crate::store::{RoomStore, StoreError, StoredRoom};
 
 fn room(row: &AnyRow) -> Result<StoredRoom, StoreError> {
-    let capacity = u16::try_from(count(row, "capacity")?)
-        .map_err(|_| StoreError::Corrupt("column capacity".into()))?;
+    let capacity =
+        u16::try_from(count(row, "capacity")?).map_err(|_| StoreError::Corrupt("column capacity".into()))?;
     Ok(StoredRoom {
         room: parsed(row, "room_id")?,
         host: parsed(row, "host")?,
