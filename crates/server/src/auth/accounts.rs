@@ -21,7 +21,7 @@ use crate::store::sql::{Account, DeviceRow, NewAccount, Rotation, SqlStore};
 const NOBODY: UserId = UserId::from_bits(0);
 
 /// Who may make an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SignUpPolicy {
     /// Everyone.
     Open,
@@ -29,6 +29,17 @@ pub enum SignUpPolicy {
     Code(String),
     /// Nobody.
     Closed,
+}
+
+impl std::fmt::Debug for SignUpPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            // The code is a secret.
+            Self::Code(_) => "Code",
+            Self::Closed => "Closed",
+        })
+    }
 }
 
 /// What holds for accounts.

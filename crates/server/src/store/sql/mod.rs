@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, Executor, Row, SqlSafeStr, Transaction};
+use sqlx::{Any, AnyPool, Connection, Executor, Row, SqlSafeStr, Transaction};
 
 use super::StoreError;
 
@@ -138,6 +138,12 @@ impl SqlStore {
                 .acquire_timeout(POOL_WAIT)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // On a full disk SQLite takes a transaction back by itself. sqlx does not learn of that and refuses to begin
+                // another one on the same connection, for ever.
+                .before_acquire(|connection, _| {
+                    let usable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(usable) })
+                })
                 .after_connect(move |connection, _| {
                     let pragmas = sqlx::AssertSqlSafe(pragmas.clone());
                     Box::pin(async move { connection.execute(sqlx::raw_sql(pragmas)).await.map(|_| ()) })
