@@ -138,6 +138,9 @@ pub struct SessionMachine {
     device: DeviceId,
     link: Link,
     resume_token: ResumeToken,
+    /// The token that was used last, while nothing shows that its successor has arrived: the connection that should have
+    /// brought it may have broken.
+    spare_token: Option<ResumeToken>,
     token_expires: Instant,
     /// Until when a session that was resumed after its token ran out may go on without a fresh one.
     renew_by: Option<Instant>,
@@ -160,6 +163,7 @@ impl SessionMachine {
             device: welcome.device,
             link: Link::Up { heard: now },
             resume_token: welcome.resume_token.clone(),
+            spare_token: None,
             token_expires: now + Duration::from_secs(welcome.token_expires_in_s.into()),
             renew_by: None,
             last_request: 0,
@@ -278,7 +282,7 @@ impl SessionMachine {
         out: &mut Outputs,
     ) {
         let gone = |why: &str| SessionOutput::RefuseTakeOver(Refusal::new(ErrorCode::SessionGone, why));
-        if *token != self.resume_token {
+        if *token != self.resume_token && Some(token) != self.spare_token.as_ref() {
             return out.push(gone("This token does not resume the session: say hello."));
         }
         let renew_by = self.renew_by.unwrap_or(now + RENEWAL_GRACE);
@@ -290,6 +294,7 @@ impl SessionMachine {
             out.push(gone("More has happened than the server remembers: say hello."));
             return self.end(Some(CloseCode::Replaced), out);
         }
+        self.spare_token = Some(token.clone());
         self.resume_token = next_token;
         if now >= self.token_expires {
             self.renew_by = Some(renew_by);
@@ -316,6 +321,8 @@ impl SessionMachine {
             return;
         }
         self.heard(now);
+        // Clients say nothing before they have read `resumed`.
+        self.spare_token = None;
         let malformed =
             |why: &str| MalformedMessage { id: None, refusal: Refusal::new(ErrorCode::BadMessage, why) };
         if envelope.ack.is_some_and(|ack| !self.replay.acknowledge(ack)) {
