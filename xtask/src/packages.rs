@@ -88,6 +88,13 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
     package(Test, "xvfb", Program(&["Xvfb"]), "a display for window tests"),
     package(Test, "dbus-daemon", Program(&["dbus-daemon"]), "a session bus for window tests"),
+    package(Test, "dbus-bin", Program(&["dbus-send"]), "locks a keyring on it"),
+    package(
+        Test,
+        "gnome-keyring",
+        Program(&["gnome-keyring-daemon"]),
+        "a keyring to stay signed in with, on such a bus",
+    ),
     package(
         Test,
         "webkit2gtk-driver",

@@ -36,10 +36,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Its faces.
-    ("ahoy-cli", &["ahoy-client", "ahoy-media-types"]),
+    ("ahoy-cli", &["ahoy-client", "ahoy-media-types", "ahoy-signal"]),
     ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server", "ahoy-signal"]),
     // What tests and measures the product.
     ("ahoy-testkit", &["ahoy-media-types", "ahoy-measure", "ahoy-signal", "ahoy-server"]),
+    ("ahoy-load", &["ahoy-signal"]),
     (
         "ahoy-bench",
         &[
@@ -70,6 +71,11 @@ const OWNED: &[(&str, &[&str])] = &[
     ("openh264", &["ahoy-media", "ahoy-measure"]),
     ("opus", &["ahoy-media", "ahoy-measure"]),
     ("v4l", &["ahoy-media"]),
+    ("keyring", &["ahoy-client"]),
+    // The server's tests ask it as a client would.
+    ("reqwest", &["ahoy-signal-client", "ahoy-server"]),
+    ("rustls-platform-verifier", &["ahoy-signal-client"]),
+    ("rpassword", &["ahoy-cli"]),
 ];
 
 /// Foreign crates that do input and output or keep threads.
@@ -87,8 +93,13 @@ const NEVER_REACHES: &[(&str, &str)] = &[
     ("ahoy-server", "tauri"),
     ("ahoy-cli", "tauri"),
     ("ahoy-client", "tauri"),
+    ("ahoy-client", "ahoy-server"),
+    ("ahoy-signal-client", "ahoy-media"),
+    ("ahoy-server", "keyring"),
     ("ahoy-client", "ahoy-testkit"),
     ("xtask", "ahoy-media-types"),
+    // What is measured must not be part of what measures it.
+    ("ahoy-load", "ahoy-server"),
 ];
 
 /// What the manifests of our packages say, for all systems.

@@ -18,6 +18,8 @@ const ON_GIVEN_TIME: &[&str] = &[
     "crates/call/src",
     "crates/transfer/src",
     "crates/signal/src",
+    "crates/signal-client/src/room",
+    "crates/signal-client/src/session",
 ];
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now", "thread::sleep", "time::sleep"];
 const MAY_READ_A_CLOCK: &[&str] = &["crates/media-types/src/time.rs"];

@@ -1,21 +1,32 @@
 //! The command line: what can be asked for, with help written for someone who has never used it.
 
+mod people;
+mod sign_in;
+
 use std::path::PathBuf;
 
 use ahoy_client::{AudioSinkSpec, AudioSourceSpec, Thresholds, VideoSourceSpec};
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) use self::people::{
+    ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, OnOff, RoomChangeArgs, RoomCreateArgs, RoomInviteArgs,
+    RoomsArgs, RoomsCommand, WatchArgs,
+};
+pub(crate) use self::sign_in::{
+    AccountArgs, AccountCommand, ServerArgs, SessionArgs, SignInArgs, SignOutArgs, SignUpArgs,
+};
+
 /// Exit codes, shown at the end of `--help` and in docs/loopback.md.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for a loopback call: the call was good
-  1  the call ran but was not good, or a device asked for was missing
+  1  the call ran but was not good, a device asked for was missing, or the server refused
   2  the command line can't be understood
   3  nothing could be done: no connection, no port, no device, or a file that can't be used
   130  ended by Ctrl-C";
 
-/// Ahoy on the command line: test calls, capture and devices, without a window.
+/// Ahoy on the command line: people, rooms and chat, test calls, capture and devices, without a window.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy-cli", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
@@ -39,6 +50,24 @@ pub(crate) enum Command {
     Capture(CaptureArgs),
     /// Call yourself on this machine and report how good the call was
     Loopback(Box<LoopbackArgs>),
+    /// Make an account on a server, and sign in
+    SignUp(SignUpArgs),
+    /// Sign in, and stay signed in on this machine
+    SignIn(SignInArgs),
+    /// Sign out on this machine
+    SignOut(SignOutArgs),
+    /// Look after your account: devices, password, recovery codes, your data
+    Account(AccountArgs),
+    /// List, add, remove and block contacts
+    Contacts(ContactsArgs),
+    /// List, make, change and delete rooms, and invite people to them
+    Rooms(RoomsArgs),
+    /// Enter a room: see who is there, read and write chat
+    Join(JoinArgs),
+    /// Say one line in a room
+    Chat(ChatArgs),
+    /// Watch your contacts come and go, and calls come in
+    Watch(WatchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -236,9 +265,9 @@ const MAX_SECONDS: f64 = 86_400.0;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a number of seconds from 0.5 to 86400")]
-struct SecondsError(String);
+pub(crate) struct SecondsError(String);
 
-fn seconds(text: &str) -> Result<f64, SecondsError> {
+pub(crate) fn seconds(text: &str) -> Result<f64, SecondsError> {
     let wrong = || SecondsError(text.to_owned());
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
     if (0.5..=MAX_SECONDS).contains(&seconds) { Ok(seconds) } else { Err(wrong()) }

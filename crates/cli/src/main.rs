@@ -4,6 +4,8 @@
 
 mod args;
 mod commands;
+mod event_lines;
+mod password;
 mod table;
 
 use std::process::ExitCode;
@@ -66,13 +68,22 @@ fn main() -> ExitCode {
             Command::Devices(args) => commands::devices::run(&args),
             Command::Capture(args) => commands::capture::run(args).await,
             Command::Loopback(args) => commands::loopback::run(*args).await,
+            Command::SignUp(args) => commands::sign_in::sign_up(args).await,
+            Command::SignIn(args) => commands::sign_in::sign_in(args).await,
+            Command::SignOut(args) => commands::sign_in::sign_out(args).await,
+            Command::Account(args) => commands::account::run(args).await,
+            Command::Contacts(args) => commands::contacts::run(args).await,
+            Command::Rooms(args) => commands::rooms::run(args).await,
+            Command::Join(args) => commands::join::run(args).await,
+            Command::Chat(args) => commands::chat::run(args).await,
+            Command::Watch(args) => commands::watch::run(args).await,
         }
     });
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             complain(&error);
-            Outcome::Impossible.into()
+            commands::outcome_of(&error).into()
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ahoy_signal::{InviteToken, RoomId};
 use reqwest::Url;
 
 /// Whether passwords and tokens may cross the network in the open.
@@ -24,6 +25,9 @@ pub enum AddressError {
         /// What was given.
         text: String,
     },
+    /// Not an invite link.
+    #[error("this is not an invite link: one looks like https://call.example.org/join/ROOM#TOKEN, copied whole")]
+    Link,
     /// Plain HTTP to another machine.
     #[error(
         "http:// would send your password across the network in the open: use https://{host}, or --insecure-http if the network is safe in itself"
@@ -63,14 +67,6 @@ impl ServerUrl {
         }
     }
 
-    /// The server that a link leads to.
-    ///
-    /// # Errors
-    /// [`AddressError`].
-    pub fn of_link(link: &Url, plain: PlainHttp) -> Result<Self, AddressError> {
-        Self::parse(&link.origin().ascii_serialization(), plain)
-    }
-
     /// The address of something there, by its path (see [`ahoy_signal::paths`]).
     pub(crate) fn http(&self, path: &str) -> Url {
         let mut url = self.0.clone();
@@ -99,6 +95,31 @@ impl ServerUrl {
     /// Its port.
     pub(crate) fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(443)
+    }
+}
+
+/// An invite link: `https://server/join/ROOM#TOKEN`. What follows `#` is for whoever opens it, and in no log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InviteLink {
+    /// The server.
+    pub server: ServerUrl,
+    /// The room.
+    pub room: RoomId,
+    /// Lets a guest in.
+    pub token: InviteToken,
+}
+
+impl InviteLink {
+    /// Reads a link.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn parse(text: &str, plain: PlainHttp) -> Result<Self, AddressError> {
+        let link = Url::parse(text.trim()).map_err(|_| AddressError::Link)?;
+        let room = link.path().strip_prefix("/join/").and_then(|room| room.parse().ok());
+        let token = link.fragment().and_then(|token| InviteToken::new(token).ok());
+        let (Some(room), Some(token)) = (room, token) else { return Err(AddressError::Link) };
+        Ok(Self { server: ServerUrl::parse(&link.origin().ascii_serialization(), plain)?, room, token })
     }
 }
 
@@ -153,6 +174,23 @@ mod tests {
         }
         let own: ServerUrl = "http://[::1]:8080".parse().unwrap();
         assert_eq!((own.host(), own.port(), own.socket().as_str()), ("::1", 8080, "ws://[::1]:8080/v1/ws"));
+    }
+
+    #[test]
+    fn an_invite_link_says_where_to_and_with_what() {
+        let room = RoomId::from_bits(5);
+        let text = format!("https://call.example.org:8443/join/{room}#eyJhbGciOi.J");
+        let link = InviteLink::parse(&text, PlainHttp::LoopbackOnly).unwrap();
+        assert_eq!((link.server.to_string().as_str(), link.room), ("https://call.example.org:8443", room));
+        assert_eq!(link.token.as_str(), "eyJhbGciOi.J");
+        for bad in [
+            "https://call.example.org/join/room#eyJhbGciOi.J".to_owned(),
+            format!("https://call.example.org/join/{room}"),
+            format!("https://call.example.org/{room}#eyJhbGciOi.J"),
+            room.to_string(),
+        ] {
+            assert_eq!(InviteLink::parse(&bad, PlainHttp::LoopbackOnly), Err(AddressError::Link), "{bad}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod session;
 mod tokens;
 mod trust;
 
-pub use address::{AddressError, PlainHttp, ServerUrl};
+pub use address::{AddressError, InviteLink, PlainHttp, ServerUrl};
 pub use client::{Client, ClientEvent, ClientOptions, RoomView};
 pub use http::Http;
 pub use reach::ReachError;

@@ -3,16 +3,21 @@
 //! - [`clock`]: virtual time for pure machines.
 //! - `lab`: sound devices and cameras (Linux).
 //! - [`link`]: the pure link model with its packet log.
+//! - `signaling_server`: the real signaling server (feature `server`).
 //! - [`wire`]: the same model between real sockets.
 
 pub mod clock;
 #[cfg(target_os = "linux")]
 pub mod lab;
 pub mod link;
+#[cfg(feature = "server")]
+pub mod signaling_server;
 #[cfg(unix)]
 pub mod wire;
 
 pub use clock::{Scheduler, VirtualClock};
 pub use link::{Link, LinkConfig, LinkConfigBuilder, Loss, RateSchedule};
+#[cfg(feature = "server")]
+pub use signaling_server::SignalingServer;
 #[cfg(unix)]
 pub use wire::{Direction, LinkHandle, Side, UdpRelay};

@@ -12,11 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ahoy_signal::account::{GuestSignIn, Recover, SignIn, SignUp, TokenGrant};
-use ahoy_signal::{Name, RecoveryCode, RoomId};
-use ahoy_signal_client::{
-    AddressError, Http, MemoryVault, PlainHttp, ReachError, ServerUrl, TokenError, TokenKeeper, Trust,
-    TrustError,
-};
+use ahoy_signal::{Name, RecoveryCode, Refusal, RoomId};
+use ahoy_signal_client::{Http, MemoryVault, TokenError, TokenKeeper, Trust};
+pub use ahoy_signal_client::{AddressError, InviteLink, PlainHttp, ReachError, ServerUrl, TrustError};
 
 pub use self::book::{BookError, SignInRecord};
 pub use self::secret_store::{FileStore, Keeping, KeyringStore, MemoryStore, SecretError, SecretStore};
@@ -61,6 +59,24 @@ pub enum AccountError {
     /// The server's answer lacks something.
     #[error("the server's answer makes no sense to this version: update the older side")]
     Garbled,
+}
+
+impl AccountError {
+    /// What the server says, where it refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Reach(ReachError::Refused(refusal)) => Some(refusal),
+            Self::Reach(_)
+            | Self::NotSignedIn { .. }
+            | Self::SignedOut { .. }
+            | Self::Address(_)
+            | Self::Trust(_)
+            | Self::Secret(_)
+            | Self::Book(_)
+            | Self::Vault(_)
+            | Self::Garbled => None,
+        }
+    }
 }
 
 /// Where sign-ins are remembered.

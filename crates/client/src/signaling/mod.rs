@@ -8,8 +8,9 @@ use ahoy_signal::{
     ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId,
     Refusal, Role, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
 };
-use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
-use ahoy_signal_client::{Client, ClientEvent, ClientOptions, RoomView, TrustError};
+pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
+pub use ahoy_signal_client::RoomView;
+use ahoy_signal_client::{Client, ClientEvent, ClientOptions, TrustError};
 use tokio::sync::mpsc;
 
 pub use self::event::{RoomEvent, SignalingEvent};
@@ -49,11 +50,8 @@ impl SignalingError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Request(RequestError::Refused(refusal)) => Some(refusal),
-            Self::Account(AccountError::Reach(ahoy_signal_client::ReachError::Refused(refusal))) => {
-                Some(refusal)
-            }
-            Self::Account(_)
-            | Self::Trust(_)
+            Self::Account(error) => error.refusal(),
+            Self::Trust(_)
             | Self::GaveUp(_)
             | Self::Ended(_)
             | Self::Request(_)

@@ -115,16 +115,24 @@ fn surroundings(command: &mut Command, home: &Path, display: &str) {
 
 /// A program that is ended with the value.
 #[derive(Debug)]
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
+    /// A program that runs already.
+    pub(super) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     fn start(command: &mut Command, package: &'static str) -> Result<Self, LabError> {
         let child = command.stdin(Stdio::null()).spawn();
         child.map(Self).map_err(|error| start_error(command, package, error))
     }
 
     /// Starts a program that prints one line when it is ready, and returns the line.
-    fn start_and_listen(command: &mut Command, package: &'static str) -> Result<(Self, String), LabError> {
+    pub(super) fn start_and_listen(
+        command: &mut Command,
+        package: &'static str,
+    ) -> Result<(Self, String), LabError> {
         let mut running = Self::start(command.stdout(Stdio::piped()).stderr(Stdio::null()), package)?;
         let mut line = String::new();
         if let Some(output) = running.0.stdout.take() {

@@ -1,0 +1,48 @@
+//! `ahoy-cli watch`.
+
+use std::time::Duration;
+
+use ahoy_client::signaling::SignalingEvent;
+use anyhow::Result;
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use super::{cancelled_by_ctrl_c, connect, json_line, print_line};
+use crate::Outcome;
+use crate::args::WatchArgs;
+use crate::event_lines::{self, Teller, contact_words};
+
+pub(crate) async fn run(args: WatchArgs) -> Result<Outcome> {
+    let json = args.session.json;
+    let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    let (signaling, mut events) = connect::session(&args.session, connect::LONG_PATIENCE).await?;
+    let contacts = signaling.contacts().await?;
+    let mut teller = Teller::default();
+    teller.knows(&contacts);
+    for contact in &contacts {
+        if json {
+            json_line(&json!({"type": "contact", "contact": contact}))?;
+        } else {
+            print_line(&format!("  {}", contact_words(contact)))?;
+        }
+    }
+    if !json {
+        print_line("* Watching (Ctrl-C ends it).")?;
+    }
+    let mut cancel = cancelled_by_ctrl_c();
+    let outcome = loop {
+        tokio::select! {
+            event = events.next() => {
+                let Some(event) = event else { break Outcome::Impossible };
+                if json { json_line(&event_lines::json(&event))? } else { print_line(&teller.words(&event))? }
+                if let SignalingEvent::GaveUp(_) | SignalingEvent::Ended(_) = event {
+                    break Outcome::Impossible;
+                }
+            }
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break Outcome::Good,
+            _ = cancel.changed() => break Outcome::Interrupted,
+        }
+    };
+    connect::end(&signaling, events).await;
+    Ok(outcome)
+}
