@@ -283,19 +283,18 @@ fn serve(
     handle: Handle<SocketAddr>,
     state: Arc<HttpState>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
+    // Not `http1_only`, with which axum-server lets no connection become a WebSocket.
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     Ok(match certificate {
         Some(certificate) => {
             let server = axum_server::from_tcp_rustls(listener, certificate.active())?
                 .handle(handle)
-                .http1_only()
                 .first_request_timeout(FIRST_REQUEST);
             tokio::spawn(server.serve(service))
         }
         None => {
             let server = axum_server::from_tcp(listener)?
                 .handle(handle)
-                .http1_only()
                 .first_request_timeout(FIRST_REQUEST);
             tokio::spawn(server.serve(service))
         }
