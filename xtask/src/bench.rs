@@ -39,8 +39,7 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     // Benches have peers and clips that only the tests' set-up brings.
     setup::prepare(Purpose::Test, options.yes)?;
-    // Benches start the programs beside them, as users have them.
-    let packages = ["ahoy-bench", "ahoy-cli", "ahoy"].map(|package| ["--package", package]);
+    let packages = packages(&options.name).map(|package| ["--package", package]);
     command::cargo(["build", "--release"]).args(packages.concat()).succeed()?;
     let busy = busy_share()?;
     if busy > BUSY && !options.force {
@@ -58,6 +57,14 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         .args(&options.args)
         .env("AHOY_CLIPS", clip::folder()?);
     Ok(run::same_code(bench.status()?))
+}
+
+/// The bench program and the programs that it starts from beside it, as users have them.
+fn packages(bench: &str) -> [&'static str; 3] {
+    match bench {
+        "signaling" => ["ahoy-bench", "ahoy-server", "ahoy-load"],
+        _ => ["ahoy-bench", "ahoy-cli", "ahoy"],
+    }
 }
 
 /// Share of all processor time, 0 to 1, that is in use while we only wait.

@@ -13,6 +13,7 @@ mod counts;
 mod dist;
 mod fuzz;
 mod generate;
+mod load;
 mod notices;
 mod packages;
 mod run;
@@ -46,6 +47,8 @@ enum Task {
     Generate,
     /// Measure Ahoy beside its peers (release build, quiet machine).
     Bench(bench::Options),
+    /// Put the signaling server under load (release build): how much it bears, and what its users notice of it.
+    Load(load::Options),
     /// Build Ahoy for release and make packages of it that people can install.
     Dist(dist::Options),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::main(&options),
         Task::Generate => generate::main(),
         Task::Bench(options) => bench::main(&options),
+        Task::Load(options) => load::main(&options),
         Task::Dist(options) => dist::main(&options),
     };
     outcome.unwrap_or_else(|error| {

@@ -7,6 +7,7 @@ mod loopback;
 mod mouth_to_ear;
 mod output;
 mod processes;
+mod signaling;
 mod window_call;
 
 use std::io::Write as _;
@@ -36,6 +37,8 @@ enum Bench {
     Loopback(loopback::Args),
     /// The window's start, memory, processor time and size, in a call beside Chromium's
     Footprint(footprint::Args),
+    /// ahoy-server under load on one processor: latency, processor time, memory, and what it takes, beside a plain hub
+    Signaling(signaling::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
         Bench::Footprint(args) => footprint::run(&args, cli.quick).map(|rows| ("footprint", rows)),
+        Bench::Signaling(args) => signaling::run(&args, cli.quick).map(|rows| ("signaling", rows)),
     };
     let written = measured.and_then(|(bench, rows)| {
         let findings = output::Findings { bench, machine, rows };
