@@ -219,7 +219,7 @@ fn flood(sides: &Sides) -> Vec<Row> {
         sides.row(case, "others' p99 with / without", "", "p99_ratio", Some(Goal::AtMost(2.0))),
         sides.row(case, "others' p99 without", "ms", "delivery_p99_without_ms", None),
         sides.row(case, "others' p99 with", "ms", "delivery_p99_ms", None),
-        sides.row(case, "shut out after", "s", "first_shut_out_after_s", None),
+        sides.row(case, "told to go after", "s", "first_closed_after_s", None),
         sides.row(case, "flood accepted", "", "flood_accepted", None),
         sides.row(case, "flood sent", "", "flood_sent", None),
         sides.worst_row(case, "others' deliveries lost, most", "lost_deliveries", 0.0),

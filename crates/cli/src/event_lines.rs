@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ahoy_client::signaling::{RoomEvent, SignalingEvent};
 use ahoy_signal::{
-    CallEnd, CallMedia, Contact, ContactStanding, LeaveReason, Link, Name, Participant, ParticipantId, Presence,
-    Role, RoomInfo, StateEntry, UserId,
+    CallEnd, CallMedia, Contact, ContactStanding, LeaveReason, Link, Name, Participant, ParticipantId,
+    Presence, Role, RoomInfo, StateEntry, UserId,
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,11 @@ impl Teller {
             SignalingEvent::Online { resumed: true } => "* Connected again; nothing was missed.".to_owned(),
             SignalingEvent::Online { resumed: false } => "* Connected.".to_owned(),
             SignalingEvent::Offline { trouble, wait, .. } => {
-                format!("* {}. Trying again in {:.1} s.", ahoy_client::sentence(&trouble.to_string()), wait.as_secs_f64())
+                format!(
+                    "* {}. Trying again in {:.1} s.",
+                    ahoy_client::sentence(&trouble.to_string()),
+                    wait.as_secs_f64()
+                )
             }
             SignalingEvent::GaveUp(trouble) => format!("* No connection for too long: {trouble}."),
             SignalingEvent::Ended(reason) => format!("* {}.", ahoy_client::sentence(&reason.to_string())),
@@ -93,7 +97,10 @@ impl Teller {
             }
             SignalingEvent::ContactGone(user) => {
                 let name = self.contacts.remove(user);
-                format!("* {} is no contact of yours any more.", name.as_ref().map_or("Somebody", Name::as_str))
+                format!(
+                    "* {} is no contact of yours any more.",
+                    name.as_ref().map_or("Somebody", Name::as_str)
+                )
             }
             SignalingEvent::CallIncoming { from, media: CallMedia::Audio, .. } => {
                 format!("* {} ({}) calls you.", from.name, from.handle)
@@ -115,7 +122,9 @@ impl Teller {
                     return format!("* Back in {}.", room.name);
                 }
                 let mut lines = vec![format!("* You are in {}, with:", room.name)];
-                lines.extend(room.participants.iter().map(|participant| format!("    {}", person(participant))));
+                lines.extend(
+                    room.participants.iter().map(|participant| format!("    {}", person(participant))),
+                );
                 lines.extend(room.chat.iter().map(|line| format!("<{}> {}", line.name, line.text)));
                 lines.join("\n")
             }
@@ -129,7 +138,9 @@ impl Teller {
             }
             RoomEvent::Changed(participant) => match participant.link {
                 Link::Reconnecting => format!("* {} has lost the connection.", participant.name),
-                Link::Online => format!("* {} is there as {}.", participant.name, role_word(participant.role)),
+                Link::Online => {
+                    format!("* {} is there as {}.", participant.name, role_word(participant.role))
+                }
             },
             RoomEvent::State { participant, entry } => {
                 format!("* {} {}.", participant.name, state_words(entry))

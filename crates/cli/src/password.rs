@@ -48,9 +48,8 @@ impl Secrets {
         if line.is_empty() {
             return Err(PasswordError::Missing { what });
         }
-        let text = String::from_utf8(line).map_err(|_| {
-            read(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
-        })?;
+        let text = String::from_utf8(line)
+            .map_err(|_| read(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8")))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 

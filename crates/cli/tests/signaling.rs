@@ -115,7 +115,10 @@ fn rooms_are_listed_changed_and_deleted() {
     let room = create(&ada, &["Crew", "--capacity", "3"]);
     ada.run(&["rooms", "change", "Crew", "--name", "Officers", "--locked", "on"]).good();
     let listed = ada.run(&["rooms", "list"]).one();
-    assert_eq!((field(&listed, "/room/name"), &listed["room"]["settings"]["capacity"]), ("Officers", &3.into()));
+    assert_eq!(
+        (field(&listed, "/room/name"), &listed["room"]["settings"]["capacity"]),
+        ("Officers", &3.into())
+    );
     let grace = Person::signed_up(&server, "grace", "Grace");
     let refused = grace.run(&["join", &room]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -155,13 +158,15 @@ fn an_account_is_looked_after_and_deleted() {
     ada.run(&["account", "revoke", field(other, "/device/device")]).good();
     laptop.run(&["contacts", "list"]).fails(3, "signed out");
 
-    let changed = ada.typing(&["account", "password", "--password-stdin"], &format!("{PASSWORD}\nanother one entirely\n"));
+    let changed = ada
+        .typing(&["account", "password", "--password-stdin"], &format!("{PASSWORD}\nanother one entirely\n"));
     changed.good();
     laptop.typing(&sign_in, &format!("{PASSWORD}\n")).fails(1, "");
     let recover = ["sign-in", "ada", "--recover", "--server", server.url(), "--password-stdin"];
     laptop.typing(&recover, &format!("{code}\nthe third one by now\n")).good();
     ada.run(&["contacts", "list"]).fails(3, "signed out");
-    let codes = laptop.typing(&["account", "recovery-codes", "--password-stdin"], "the third one by now\n").one();
+    let codes =
+        laptop.typing(&["account", "recovery-codes", "--password-stdin"], "the third one by now\n").one();
     assert!(codes["recovery_codes"].as_array().is_some_and(|codes| !codes.is_empty()));
     assert!(!laptop.run(&["account", "log"]).good().is_empty());
     assert!(laptop.run(&["account", "export"]).one().to_string().contains("ada"));
@@ -286,7 +291,8 @@ fn long_a_stay_outlives_its_tokens_without_a_break() {
 #[test]
 fn help_is_there_for_every_command() {
     let person = Person::new("http://127.0.0.1:9");
-    for command in ["sign-up", "sign-in", "sign-out", "account", "contacts", "rooms", "join", "chat", "watch"] {
+    for command in ["sign-up", "sign-in", "sign-out", "account", "contacts", "rooms", "join", "chat", "watch"]
+    {
         let mut help = person.command(&[]);
         let output = help.arg(command).arg("--help").output().expect("ahoy-cli runs");
         let text = String::from_utf8_lossy(&output.stdout);

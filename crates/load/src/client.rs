@@ -29,6 +29,8 @@ pub(crate) enum Stage {
     Greeting,
     /// Can be used.
     Ready,
+    /// The server has said that it is over, but it is still there.
+    Closing,
 }
 
 /// What an answer will be to.
@@ -74,7 +76,7 @@ pub(crate) struct Client {
     pub(crate) seen: Option<Position>,
     /// Whether its next ping is planned.
     pub(crate) beats: bool,
-    /// With which code the server closed the last connection.
+    /// With which code the server closed the connection.
     pub(crate) closed: Option<u16>,
 }
 

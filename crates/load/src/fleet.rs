@@ -112,6 +112,11 @@ impl Fleet {
         &self.clients[user]
     }
 
+    /// Whether something can be sent for the user, wanted or not.
+    pub(crate) fn is_connected(&self, user: usize) -> bool {
+        self.clients[user].link.is_some()
+    }
+
     /// Users whose connection can be used.
     pub(crate) fn ready(&self) -> usize {
         self.ready
@@ -147,7 +152,7 @@ impl Fleet {
         epoll::add(&self.epoll, link.stream(), data, interest).map_err(LoadError::system("epoll"))?;
         let client = &mut self.clients[user];
         (client.stage, client.interest, client.link) = (Stage::Upgrading(opening), interest, Some(link));
-        client.paused = false;
+        (client.paused, client.closed) = (false, None);
         Ok(())
     }
 
@@ -385,7 +390,11 @@ impl Fleet {
                     link.send(|out| frame::write_pong(out, payload, mask))?;
                 }
                 Frame::Pong => {}
-                Frame::Close(code) => self.clients[user].closed = Some(code),
+                Frame::Close(code) => {
+                    let client = &mut self.clients[user];
+                    self.ready -= usize::from(client.is_ready());
+                    (client.stage, client.closed) = (Stage::Closing, Some(code));
+                }
             }
             taken += length;
         }

@@ -26,7 +26,9 @@ pub enum AddressError {
         text: String,
     },
     /// Not an invite link.
-    #[error("this is not an invite link: one looks like https://call.example.org/join/ROOM#TOKEN, copied whole")]
+    #[error(
+        "this is not an invite link: one looks like https://call.example.org/join/ROOM#TOKEN, copied whole"
+    )]
     Link,
     /// Plain HTTP to another machine.
     #[error(
@@ -50,8 +52,7 @@ impl ServerUrl {
     pub fn parse(text: &str, plain: PlainHttp) -> Result<Self, AddressError> {
         let syntax = || AddressError::Syntax { text: text.to_owned() };
         let trimmed = text.trim();
-        let whole =
-            if trimmed.contains("://") { trimmed.to_owned() } else { format!("https://{trimmed}") };
+        let whole = if trimmed.contains("://") { trimmed.to_owned() } else { format!("https://{trimmed}") };
         let url = Url::parse(&whole).map_err(|_| syntax())?;
         let bare = url.path() == "/"
             && url.query().is_none()
@@ -195,7 +196,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for bad in ["", "https://", "ftp://example.org", "https://a@example.org", "https://example.org/x", "a b"] {
+        for bad in
+            ["", "https://", "ftp://example.org", "https://a@example.org", "https://example.org/x", "a b"]
+        {
             assert!(matches!(bad.parse::<ServerUrl>(), Err(AddressError::Syntax { .. })), "{bad:?}");
         }
     }

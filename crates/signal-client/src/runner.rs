@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahoy_signal::{ClientMessage, RoomId, ServerEnvelope};
+use ahoy_signal::{ClientMessage, ErrorCode, Refusal, RoomId, ServerEnvelope};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +26,8 @@ const DONE: usize = 8;
 /// Who waits for an answer.
 enum Waiting {
     Caller(Answer),
+    /// Somebody who asked something about a room, and what.
+    Said(RoomId, ClientMessage, Answer),
     Room(RoomId, Turn),
     Nobody,
 }
@@ -122,7 +124,8 @@ impl Runner {
         match command {
             None | Some(Command::End) => self.handle(Input::Leave),
             Some(Command::Retry) => self.handle(Input::Retry),
-            Some(Command::Ask { room, body, answer }) => self.ask(room, *body, Waiting::Caller(answer)),
+            Some(Command::Ask { room: Some(room), body, answer }) => self.say(room, *body, answer),
+            Some(Command::Ask { room: None, body, answer }) => self.ask(None, *body, Waiting::Caller(answer)),
             Some(Command::Join(room)) => {
                 if let Entry::Vacant(place) = self.rooms.entry(room) {
                     let (replica, outputs) = RoomReplica::join();
@@ -131,8 +134,11 @@ impl Runner {
                 }
             }
             Some(Command::Leave(room, answer)) => {
-                let body = match self.rooms.remove(&room) {
-                    Some(mut replica) => replica.leave(),
+                let body = match self.rooms.get_mut(&room).map(RoomReplica::leave) {
+                    Some(body) => {
+                        self.forget_if_over(room);
+                        body
+                    }
                     None => ClientMessage::Leave {},
                 };
                 self.ask(Some(room), body, Waiting::Caller(answer));
@@ -142,7 +148,7 @@ impl Runner {
                     Some(replica) => replica.say(entry),
                     None => ClientMessage::SetState { entry },
                 };
-                self.ask(Some(room), body, Waiting::Caller(answer));
+                self.say(room, body, answer);
             }
             Some(Command::Look(room, answer)) => {
                 let view = self.rooms.get(&room).and_then(|replica| {
@@ -158,6 +164,11 @@ impl Runner {
     fn ask(&mut self, room: Option<RoomId>, body: ClientMessage, waiting: Waiting) {
         let request = self.request(room, body, waiting);
         self.handle(Input::Ask(request));
+    }
+
+    /// Asks something about a room.
+    fn say(&mut self, room: RoomId, body: ClientMessage, answer: Answer) {
+        self.ask(Some(room), body.clone(), Waiting::Said(room, body, answer));
     }
 
     fn request(&mut self, room: Option<RoomId>, body: ClientMessage, waiting: Waiting) -> Request {
@@ -251,9 +262,8 @@ impl Runner {
         let (server, tls) = (self.tokens.http().server().clone(), Arc::clone(&self.tls));
         tokio::spawn(async move {
             let opened = tokio::time::timeout(crate::session::CONNECT_WITHIN, Connection::open(&server, tls));
-            let opened = opened
-                .await
-                .unwrap_or_else(|_| Err(ReachError::TimedOut { server: server.to_string() }));
+            let opened =
+                opened.await.unwrap_or_else(|_| Err(ReachError::TimedOut { server: server.to_string() }));
             // The session may be over.
             let _ = report.send(Done::Opened(generation, opened)).await;
         });
@@ -265,6 +275,7 @@ impl Runner {
                 // Whoever asked may have gone.
                 let _ = caller.send(answer);
             }
+            Some(Waiting::Said(room, body, caller)) => self.said(tag, room, body, caller, answer),
             Some(Waiting::Room(room, turn)) => {
                 if let Some(replica) = self.rooms.get_mut(&room) {
                     let outputs = replica.answered(turn, answer, Instant::now().into_std());
@@ -278,6 +289,46 @@ impl Runner {
             }
             None => {}
         }
+    }
+
+    /// What was asked about a room is answered, unless it is put off until one is back in the room.
+    fn said(
+        &mut self,
+        tag: Tag,
+        room: RoomId,
+        body: ClientMessage,
+        caller: Answer,
+        answer: Result<ServerEnvelope, RequestError>,
+    ) {
+        let put_off = match &answer {
+            Err(RequestError::Refused(refusal)) if refusal.code == ErrorCode::NotInRoom => {
+                self.rooms.get_mut(&room).and_then(|replica| replica.put_off(tag, body.clone()))
+            }
+            Ok(_) | Err(_) => None,
+        };
+        match put_off {
+            Some(outputs) => {
+                self.waiting.insert(tag, Waiting::Said(room, body, caller));
+                self.room_outputs(room, outputs);
+            }
+            None => {
+                // Whoever asked may have gone.
+                let _ = caller.send(answer);
+            }
+        }
+    }
+
+    /// A room that is over is not followed any more; what was put off in it is refused.
+    fn forget_if_over(&mut self, room: RoomId) {
+        let Some(replica) = self.rooms.get_mut(&room).filter(|replica| replica.is_over()) else { return };
+        for tag in replica.take_put_off() {
+            if let Some(Waiting::Said(_, _, caller)) = self.waiting.remove(&tag) {
+                let refusal = Refusal::new(ErrorCode::NotInRoom, "You are not in this room any more.");
+                // Whoever asked may have gone.
+                let _ = caller.send(Err(RequestError::Refused(refusal)));
+            }
+        }
+        self.rooms.remove(&room);
     }
 
     fn event(&mut self, event: SessionEvent) {
@@ -329,6 +380,10 @@ impl Runner {
                     RoomOutput::Say(body) => {
                         first.push(self.request(Some(room), body, Waiting::Nobody));
                     }
+                    RoomOutput::Again(tag, body) => {
+                        let waiting = self.waiting.remove(&tag).unwrap_or(Waiting::Nobody);
+                        first.push(self.request(Some(room), body, waiting));
+                    }
                     RoomOutput::Event(event) => self.outbox.push_back(ClientEvent::Room(room, event)),
                 }
             }
@@ -353,12 +408,14 @@ impl Runner {
             match output {
                 RoomOutput::Follow(turn, body) => self.ask(Some(room), body, Waiting::Room(room, turn)),
                 RoomOutput::Say(body) => self.ask(Some(room), body, Waiting::Nobody),
+                RoomOutput::Again(tag, body) => {
+                    let waiting = self.waiting.remove(&tag).unwrap_or(Waiting::Nobody);
+                    self.ask(Some(room), body, waiting);
+                }
                 RoomOutput::Event(event) => self.outbox.push_back(ClientEvent::Room(room, event)),
             }
         }
-        if self.rooms.get(&room).is_some_and(RoomReplica::is_over) {
-            self.rooms.remove(&room);
-        }
+        self.forget_if_over(room);
     }
 }
 

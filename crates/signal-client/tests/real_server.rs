@@ -12,8 +12,8 @@ use ahoy_signal::account::{SignIn, SignUp, TokenGrant};
 use ahoy_signal::{ClientInfo, ClientMessage, Handle, Name, Password, ServerMessage};
 use ahoy_signal_client::session::{EndReason, PATIENCE};
 use ahoy_signal_client::{
-    Client, ClientEvent, ClientOptions, Http, MemoryVault, PlainHttp, ReachError, RefreshVault as _, ServerUrl,
-    TokenKeeper, Trust,
+    Client, ClientEvent, ClientOptions, Http, MemoryVault, PlainHttp, ReachError, RefreshVault as _,
+    ServerUrl, TokenKeeper, Trust,
 };
 use ahoy_testkit::SignalingServer;
 use ahoy_testkit::signaling_server::Config;
@@ -106,8 +106,7 @@ async fn a_lost_answer_to_a_refresh_signs_nobody_out() {
     let before = grant.refresh_token.clone();
     let lossy = Lossy::before(server.url(), 2);
     let vault = MemoryVault::new(grant.refresh_token);
-    let tokens =
-        TokenKeeper::new(http(&format!("http://{}", lossy.address)), Arc::new(vault.clone()));
+    let tokens = TokenKeeper::new(http(&format!("http://{}", lossy.address)), Arc::new(vault.clone()));
     let token = tokens.for_http().await.expect("it is asked for again");
     assert!(lossy.answers.load(Ordering::SeqCst) > 2, "answers were lost");
     let kept = vault.open().await.unwrap().load().await.unwrap().expect("a token is kept");

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
-use ahoy_server::config::ConfigError;
 pub use ahoy_server::config::Config;
+use ahoy_server::config::ConfigError;
 use ahoy_server::server::{Server, StartError};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -60,11 +60,8 @@ impl SignalingServer {
     }
 
     fn begin(&mut self) -> Result<(), SignalingServerError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("ahoy-server")
-            .enable_all()
-            .build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("ahoy-server").enable_all().build()?;
         let config = self.config.clone();
         // On a thread without a runtime, because tests may be on one.
         let started = thread::spawn(move || {

@@ -24,7 +24,11 @@ pub(crate) async fn run(args: AccountArgs) -> Result<Outcome> {
             let (_, signed_in) = connect::signed_in(&session).await?;
             let secrets = Secrets { stdin: password.password_stdin };
             signed_in.change_password(secrets.password()?, secrets.new_password()?).await?;
-            done(&session, "password_changed", "The password is changed, and your other devices are signed out.")?;
+            done(
+                &session,
+                "password_changed",
+                "The password is changed, and your other devices are signed out.",
+            )?;
         }
         AccountCommand::RecoveryCodes { password, session } => {
             let (_, signed_in) = connect::signed_in(&session).await?;

@@ -14,7 +14,8 @@ use crate::event_lines::leave_words;
 
 pub(crate) async fn run(args: ChatArgs) -> Result<Outcome> {
     let (signaling, mut events) = connect::session(&args.session, connect::SHORT_PATIENCE).await?;
-    let said = tokio::time::timeout(Duration::from_secs_f64(args.seconds), say(&args, &signaling, &mut events));
+    let said =
+        tokio::time::timeout(Duration::from_secs_f64(args.seconds), say(&args, &signaling, &mut events));
     let said = said.await;
     connect::end(&signaling, events).await;
     match said {

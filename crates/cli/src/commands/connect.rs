@@ -32,7 +32,8 @@ fn server(session: &SessionArgs) -> Result<Option<ServerUrl>> {
 }
 
 fn folder() -> Result<std::path::PathBuf> {
-    account_folder().context("you have no home folder to remember sign-ins in: name a file with --session-file")
+    account_folder()
+        .context("you have no home folder to remember sign-ins in: name a file with --session-file")
 }
 
 /// The sign-ins that are kept where the command line says.
@@ -83,10 +84,7 @@ pub(super) async fn session(
 }
 
 /// A session, online.
-pub(super) async fn online(
-    signed_in: &SignedIn,
-    patience: Duration,
-) -> Result<(Signaling, SignalingEvents)> {
+pub(super) async fn online(signed_in: &SignedIn, patience: Duration) -> Result<(Signaling, SignalingEvents)> {
     Ok(Signaling::connect(signed_in, client_info(), patience).await?)
 }
 
@@ -129,7 +127,11 @@ pub(super) async fn find_room(text: &str, session: &SessionArgs, signaling: &Sig
     let mut named = rooms.iter().filter(|room| room.name.as_str() == name);
     match (named.next(), named.next()) {
         (Some(room), None) => Ok(room.room),
-        (None, _) => bail!("you have no room called {name:?}: ahoy-cli rooms list shows yours, rooms of others need their id"),
-        (Some(_), Some(_)) => bail!("several of your rooms are called {name:?}: use the id, ahoy-cli rooms list shows it"),
+        (None, _) => bail!(
+            "you have no room called {name:?}: ahoy-cli rooms list shows yours, rooms of others need their id"
+        ),
+        (Some(_), Some(_)) => {
+            bail!("several of your rooms are called {name:?}: use the id, ahoy-cli rooms list shows it")
+        }
     }
 }

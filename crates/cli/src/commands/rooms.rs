@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::{connect, json_line, print_line};
 use crate::Outcome;
-use crate::args::{OnOff, RoomChangeArgs, RoomCreateArgs, RoomInviteArgs, RoomsArgs, RoomsCommand, SessionArgs};
+use crate::args::{
+    OnOff, RoomChangeArgs, RoomCreateArgs, RoomInviteArgs, RoomsArgs, RoomsCommand, SessionArgs,
+};
 use crate::event_lines::room_words;
 
 pub(crate) async fn run(args: RoomsArgs) -> Result<Outcome> {

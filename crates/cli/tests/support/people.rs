@@ -18,7 +18,9 @@ pub(crate) fn server() -> SignalingServer {
 }
 
 /// The same, changed a little.
-pub(crate) fn server_with(change: impl FnOnce(&mut ahoy_testkit::signaling_server::Config)) -> SignalingServer {
+pub(crate) fn server_with(
+    change: impl FnOnce(&mut ahoy_testkit::signaling_server::Config),
+) -> SignalingServer {
     let cheap = |config: &mut ahoy_testkit::signaling_server::Config| {
         (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
         change(config);

@@ -1,8 +1,6 @@
 //! What can be done about an account once one is signed in.
 
-use ahoy_signal::account::{
-    AuditEntry, ChangePassword, Confirm, Device, Invite, NewInvite,
-};
+use ahoy_signal::account::{AuditEntry, ChangePassword, Confirm, Device, Invite, NewInvite};
 use ahoy_signal::{AccessToken, DeviceId, ErrorCode, InviteId, Password, RecoveryCode, RoomId};
 use ahoy_signal_client::{Http, ReachError};
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use ahoy_signal::account::{GuestSignIn, Recover, SignIn, SignUp, TokenGrant};
 use ahoy_signal::{Name, RecoveryCode, Refusal, RoomId};
-use ahoy_signal_client::{Http, MemoryVault, TokenError, TokenKeeper, Trust};
 pub use ahoy_signal_client::{AddressError, InviteLink, PlainHttp, ReachError, ServerUrl, TrustError};
+use ahoy_signal_client::{Http, MemoryVault, TokenError, TokenKeeper, Trust};
 
 pub use self::book::{BookError, SignInRecord};
 pub use self::secret_store::{FileStore, Keeping, KeyringStore, MemoryStore, SecretError, SecretStore};

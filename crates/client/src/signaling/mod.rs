@@ -5,11 +5,11 @@ mod event;
 use std::time::Duration;
 
 use ahoy_signal::{
-    ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId,
-    Refusal, Role, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
+    ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId, Refusal, Role, RoomId,
+    RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
 };
-pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
 pub use ahoy_signal_client::RoomView;
+pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
 use ahoy_signal_client::{Client, ClientEvent, ClientOptions, TrustError};
 use tokio::sync::mpsc;
 
@@ -191,7 +191,9 @@ impl Signaling {
     async fn find(&self, handle: &Handle) -> Result<UserId, SignalingError> {
         let contacts = self.contacts().await?;
         let found = contacts.iter().find(|contact| contact.handle == *handle);
-        found.map(|contact| contact.user).ok_or_else(|| SignalingError::NoSuchContact { handle: handle.clone() })
+        found
+            .map(|contact| contact.user)
+            .ok_or_else(|| SignalingError::NoSuchContact { handle: handle.clone() })
     }
 
     /// One's rooms, in the order of their names.

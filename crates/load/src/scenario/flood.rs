@@ -1,4 +1,4 @@
-//! One user after the other sends as much as it can.
+//! One user after the other sends as much as it can, also when it is told that its connection is over.
 
 use std::time::Instant;
 
@@ -26,7 +26,8 @@ pub(super) fn run(setting: &Setting, seconds: u64, rate: f64) -> Result<Report, 
     let mut report = setting.report("flood");
     let load = setting.load(setting.rate, WARM_UP_S, seconds);
     let without = drive(&mut fleet, &target, load, alone)?;
-    let mut flood = Flood { waiting, current: None, rate, first_shut_out_s: None };
+    let mut flood =
+        Flood { waiting, current: None, rate, first_refused_s: None, first_ended_s: None, shut_out: 0 };
     let with = drive(&mut fleet, &target, load, |fleet, now| flood.go_on(fleet, now))?;
     with.report(&mut report);
     report.add("delivery_p99_without_ms", "ms", without.account.delivery_ms.p99);
@@ -35,12 +36,9 @@ pub(super) fn run(setting: &Setting, seconds: u64, rate: f64) -> Result<Report, 
     report.add("flood_sent", "", fleet.flooded.sent as f64);
     report.add("flood_accepted", "", fleet.flooded.accepted as f64);
     report.add("flood_refused", "", fleet.flooded.refused as f64);
-    report.add(
-        "flooders_shut_out",
-        "",
-        (flooders - flood.waiting.len() - usize::from(flood.is_on(&fleet))) as f64,
-    );
-    report.add("first_shut_out_after_s", "s", flood.first_shut_out_s.unwrap_or(f64::NAN));
+    report.add("flooders_closed", "", flood.shut_out as f64);
+    report.add("first_closed_after_s", "s", flood.first_refused_s.unwrap_or(f64::NAN));
+    report.add("first_ended_after_s", "s", flood.first_ended_s.unwrap_or(f64::NAN));
     if let Some(why) = without.spoiled() {
         report.spoil(format!("without the flood, {why}"));
     }
@@ -79,31 +77,36 @@ struct Flood {
     waiting: Vec<usize>,
     current: Option<(usize, Instant, u64)>,
     rate: f64,
-    first_shut_out_s: Option<f64>,
+    /// After which time the first was told that its connection is over.
+    first_refused_s: Option<f64>,
+    /// After which time it was.
+    first_ended_s: Option<f64>,
+    /// Connections that ended.
+    shut_out: u64,
 }
 
 impl Flood {
     fn go_on(&mut self, fleet: &mut Fleet, now: Instant) -> Result<(), LoadError> {
-        if let Some((user, since, _)) = self.current
-            && !fleet.client(user).is_ready()
-        {
-            self.first_shut_out_s.get_or_insert((now - since).as_secs_f64());
-            self.current = None;
+        if let Some((user, since, _)) = self.current {
+            let after_s = (now - since).as_secs_f64();
+            if !fleet.client(user).is_ready() {
+                self.first_refused_s.get_or_insert(after_s);
+            }
+            if !fleet.is_connected(user) {
+                self.first_ended_s.get_or_insert(after_s);
+                self.shut_out += 1;
+                self.current = None;
+            }
         }
         if self.current.is_none() {
             self.current = self.waiting.pop().map(|user| (user, now, 0));
         }
         let Some((user, since, sent)) = &mut self.current else { return Ok(()) };
         let due = ((now - *since).as_secs_f64() * self.rate) as u64;
-        while *sent < due && fleet.client(*user).is_ready() {
+        while *sent < due && fleet.is_connected(*user) {
             *sent += 1;
             fleet.flood(*user)?;
         }
         Ok(())
-    }
-
-    /// Whether somebody floods.
-    fn is_on(&self, fleet: &Fleet) -> bool {
-        self.current.is_some_and(|(user, ..)| fleet.client(user).is_ready())
     }
 }

@@ -27,6 +27,9 @@ const NONSENSE_MOST: u32 = 10;
 /// How long closing a connection may take.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long the other side has for reading the last message where nothing more can be read from it.
+const READ_WITHIN: Duration = Duration::from_secs(1);
+
 /// A connection that is counted for as long as it is there.
 pub(crate) struct Connection {
     pub(crate) socket: WebSocket,
@@ -57,8 +60,16 @@ pub(crate) fn finish(mut connection: Connection, mut outgoing: VecDeque<Message>
     let frame = CloseFrame { code: code.number(), reason: code.reason().into() };
     outgoing.push_back(Message::Close(Some(frame)));
     tokio::spawn(timeout(CLOSED_WITHIN, async move {
-        if write_all(&mut connection, &mut outgoing).await.is_ok() {
-            while let Some(Ok(_)) = connection.socket.next().await {}
+        if write_all(&mut connection, &mut outgoing).await.is_err() {
+            return;
+        }
+        loop {
+            match connection.socket.next().await {
+                Some(Ok(_)) => {}
+                None => return,
+                // What is left unread makes the kernel cut the connection at once; give the other side time to read the rest.
+                Some(Err(_)) => return tokio::time::sleep(READ_WITHIN).await,
+            }
         }
     }));
 }

@@ -8,7 +8,8 @@ use ahoy_signal::{
     RoomSnapshot, StateEntry, WaitingGuest,
 };
 
-pub use self::replica::RoomReplica;
+pub use self::replica::{PUT_OFF_MOST, RoomReplica};
+use crate::session::Tag;
 
 /// Tells the answers to a replica's questions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum RoomOutput {
     Follow(Turn, ClientMessage),
     /// Ask this about the room; nobody waits for the answer.
     Say(ClientMessage),
+    /// Ask this about the room again, for whoever asked it first: see [`RoomReplica::put_off`].
+    Again(Tag, ClientMessage),
     /// Tell this.
     Event(RoomEvent),
 }

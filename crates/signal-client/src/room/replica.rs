@@ -1,21 +1,24 @@
 //! The decisions of one who follows a room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use ahoy_signal::{
-    ClientMessage, ErrorCode, LeaveReason, ParticipantId, Position, Refusal, Role, RoomDelta, RoomSnapshot,
-    RoomState, ServerEnvelope, ServerMessage, StateEntry, StateKey,
+    ClientMessage, ErrorCode, LeaveReason, ParticipantId, Position, PositionedDelta, Refusal, Role,
+    RoomDelta, RoomSnapshot, RoomState, ServerEnvelope, ServerMessage, StateEntry, StateKey,
 };
 
 use super::{RoomEvent, RoomOutput, Turn, changes};
-use crate::session::RequestError;
+use crate::session::{RequestError, Tag};
 
 /// After the server could not do it, it is asked again after this, unless it says otherwise.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// One who was put out of the room for want of a connection comes back at once, but not more often than this: two programs
 /// that put each other out would do it for ever.
 const BACK_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+
+/// Requests that are put off at most. Beyond that they are refused, as the server did.
+pub const PUT_OFF_MOST: usize = 64;
 
 /// How one stands to the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct RoomReplica {
     said: BTreeMap<StateKey, StateEntry>,
     /// Who one was there before.
     was: Option<ParticipantId>,
+    /// What was asked while the server had put one out for want of a connection: asked again once one is back.
+    put_off: VecDeque<(Tag, ClientMessage)>,
     out: Vec<RoomOutput>,
 }
 
@@ -70,6 +75,7 @@ impl RoomReplica {
             state: None,
             said: BTreeMap::new(),
             was: None,
+            put_off: VecDeque::new(),
             out: Vec::new(),
         };
         replica.ask_to_join();
@@ -132,6 +138,25 @@ impl RoomReplica {
     pub fn say(&mut self, entry: StateEntry) -> ClientMessage {
         self.said.insert(entry.key(), entry.clone());
         ClientMessage::SetState { entry }
+    }
+
+    /// Something that was asked about the room was refused, because one is not in it, and so was not done. If that is only
+    /// because the connection was lost for long, it is put off until one is back, and asked again by
+    /// [`RoomOutput::Again`]; otherwise there is `None`, and the refusal stands.
+    pub fn put_off(&mut self, tag: Tag, body: ClientMessage) -> Option<Vec<RoomOutput>> {
+        if self.phase == Phase::Out || self.was.is_none() || self.put_off.len() >= PUT_OFF_MOST {
+            return None;
+        }
+        self.put_off.push_back((tag, body));
+        if let Phase::In { .. } = self.phase {
+            self.come_back();
+        }
+        Some(std::mem::take(&mut self.out))
+    }
+
+    /// What is put off and will not be asked again, because the room is [over](Self::is_over).
+    pub fn take_put_off(&mut self) -> impl Iterator<Item = Tag> {
+        std::mem::take(&mut self.put_off).into_iter().map(|(tag, _)| tag)
     }
 
     /// One leaves: nothing is asked any more.
@@ -199,25 +224,28 @@ impl RoomReplica {
         &mut self,
         me: ParticipantId,
         role: Role,
-        missed: Vec<ahoy_signal::PositionedDelta>,
+        missed: Vec<PositionedDelta>,
         snapshot: Option<Box<RoomSnapshot>>,
         pos: Position,
         asked: Option<Asked>,
     ) {
         let was_in = matches!(self.phase, Phase::In { .. });
         let again = self.was.is_some();
-        let before = self.state.clone();
         self.phase = Phase::In { me, role };
+        let before = std::mem::take(&mut self.out);
         match snapshot {
-            Some(snapshot) => self.replace(pos, *snapshot, asked == Some(Asked::Sync { whole: true })),
+            Some(snapshot) => self.snapshot(pos, *snapshot, asked == Some(Asked::Sync { whole: true })),
             None => {
-                let applied = self.state.as_mut().map(|state| state.apply_all(pos.epoch, missed));
-                if !matches!(applied, Some(Ok(()))) || self.behind(pos) {
+                for PositionedDelta { offset, delta } in missed {
+                    self.delta(Position { epoch: pos.epoch, offset }, delta);
+                }
+                if self.behind(pos) {
                     self.sync(self.state.is_none());
                 }
             }
         }
-        let Some(state) = &self.state else { return };
+        let changes = std::mem::replace(&mut self.out, before);
+        let Some(state) = &self.state else { return self.out.extend(changes) };
         if !was_in {
             self.out.push(RoomOutput::Event(RoomEvent::Entered {
                 participant: me,
@@ -226,19 +254,19 @@ impl RoomReplica {
                 room: Box::new(state.snapshot()),
             }));
         }
-        if let Some(before) = before {
-            let mut events = Vec::new();
-            changes::all(&before, state, &mut events);
-            self.out.extend(events.into_iter().map(RoomOutput::Event));
-        }
+        self.out.extend(changes);
         if self.was.replace(me) != Some(me) {
             let said = self.said.values().cloned();
             self.out.extend(said.map(|entry| RoomOutput::Say(ClientMessage::SetState { entry })));
         }
+        let put_off = std::mem::take(&mut self.put_off).into_iter();
+        self.out.extend(put_off.map(|(tag, body)| RoomOutput::Again(tag, body)));
     }
 
     fn behind(&self, pos: Position) -> bool {
-        self.state.as_ref().is_none_or(|state| state.position() != pos && state.position().offset < pos.offset)
+        self.state
+            .as_ref()
+            .is_none_or(|state| state.position() != pos && state.position().offset < pos.offset)
     }
 
     /// Takes a snapshot for the state, unless it is older than that. `whatever` the state is, where that is known to be

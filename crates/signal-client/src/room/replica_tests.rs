@@ -278,7 +278,8 @@ fn a_room_that_can_not_be_entered_says_why_and_a_busy_server_is_asked_again() {
 fn a_sync_out_of_a_room_one_is_not_in_enters_it_and_its_late_answer_is_nothing() {
     let (server, mut replica, now) = inside();
     let (turn, _) = asked(&replica.resumed()).unwrap();
-    let out = replica.news(ServerEnvelope::new(ServerMessage::Left { reason: LeaveReason::ConnectionLost }), now);
+    let out =
+        replica.news(ServerEnvelope::new(ServerMessage::Left { reason: LeaveReason::ConnectionLost }), now);
     let (join, _) = asked(&out).unwrap();
     let gone = Refusal::new(ErrorCode::NotInRoom, "not in it");
     assert_eq!(replica.answered(turn, Err(RequestError::Refused(gone)), now), []);

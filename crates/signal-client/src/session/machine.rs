@@ -315,8 +315,7 @@ impl SessionMachine {
             room,
             body: body.clone(),
         };
-        let too_long =
-            (longest.to_json().len() > limits::MESSAGE_LONGEST).then_some(RequestError::TooLong);
+        let too_long = (longest.to_json().len() > limits::MESSAGE_LONGEST).then_some(RequestError::TooLong);
         if let Some(error) = refused.or(too_long) {
             return self.out.push(Output::Answer(tag, Err(error)));
         }

@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
 use ahoy_signal::{
-    AccessToken, ChatText, ClientInfo, ClientMessage, CloseCode, DeviceId, ErrorCode, Name, Refusal, RequestId,
-    ResumeToken, RoomId, ServerEnvelope, ServerMessage, SessionId, UserId, Welcome, read_client_message,
+    AccessToken, ChatText, ClientInfo, ClientMessage, CloseCode, DeviceId, ErrorCode, Name, Refusal,
+    RequestId, ResumeToken, RoomId, ServerEnvelope, ServerMessage, SessionId, UserId, Welcome,
+    read_client_message,
 };
 
 use super::*;
-use crate::session::{LONGEST_WAIT, OUTSTANDING_MOST, PATIENCE, Tag};
 use crate::ReachError;
+use crate::session::{LONGEST_WAIT, OUTSTANDING_MOST, PATIENCE, Tag};
 
 const ROOM: RoomId = RoomId::from_bits(7);
 
@@ -94,7 +95,10 @@ impl Bench {
         assert_eq!(self.until_due(), [Output::NeedToken(TokenUse::Open)]);
         assert_eq!(self.give(Input::Token(token(), Duration::from_secs(600))), [Output::Connect]);
         let hello = self.give(Input::Opened);
-        assert!(matches!(sent(&hello)[..], [ClientEnvelope { body: ClientMessage::Hello { .. }, id: None, .. }]));
+        assert!(matches!(
+            sent(&hello)[..],
+            [ClientEnvelope { body: ClientMessage::Hello { .. }, id: None, .. }]
+        ));
         let began = self.tell(welcome(600));
         assert!(matches!(began[..], [Output::Event(SessionEvent::Began(_))]), "{began:?}");
         assert_eq!(self.give(Input::First(Vec::new())), []);
@@ -325,7 +329,11 @@ fn a_fresh_token_is_told_before_the_old_one_ends() {
     let out = bench.give(Input::Token(token(), Duration::from_secs(600)));
     let reauth = sent(&out).remove(0);
     assert!(matches!(reauth.body, ClientMessage::Reauth { .. }));
-    assert_eq!(answered(&bench.say(&answer(reauth.id.unwrap().0, 1, done()))), [], "nobody else asked for it");
+    assert_eq!(
+        answered(&bench.say(&answer(reauth.id.unwrap().0, 1, done()))),
+        [],
+        "nobody else asked for it"
+    );
 }
 
 #[test]

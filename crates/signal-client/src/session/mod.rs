@@ -205,7 +205,9 @@ pub enum RequestError {
     #[error("{0}")]
     Refused(Refusal),
     /// The session was lost before its answer came.
-    #[error("the connection was lost for too long: whether it was done is not known, so look before you try again")]
+    #[error(
+        "the connection was lost for too long: whether it was done is not known, so look before you try again"
+    )]
     OutcomeUnknown,
     /// It was never sent.
     #[error("there is no connection to the server: it was not done")]

@@ -82,10 +82,13 @@ impl KeyringLab {
     /// # Errors
     /// [`LabError`].
     pub fn lock(&self) -> Result<(), LabError> {
-        run(&mut self.ask(&[
-            "org.freedesktop.Secret.Service.Lock",
-            "array:objpath:/org/freedesktop/secrets/collection/login",
-        ]), BUS_PACKAGE)?;
+        run(
+            &mut self.ask(&[
+                "org.freedesktop.Secret.Service.Lock",
+                "array:objpath:/org/freedesktop/secrets/collection/login",
+            ]),
+            BUS_PACKAGE,
+        )?;
         Ok(())
     }
 

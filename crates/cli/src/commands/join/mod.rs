@@ -70,8 +70,14 @@ async fn stay(args: &JoinArgs, signed_in: &SignedIn, known: Option<RoomId>) -> R
     let (lobby, waiting) = watch::channel(Vec::new());
     let mut typist = Typist::start(Arc::clone(&signaling), room, waiting);
     let teller = Teller::default();
-    let mut stay =
-        Stay { room, json: args.session.json, signaling: Arc::clone(&signaling), teller, lobby, inside: false };
+    let mut stay = Stay {
+        room,
+        json: args.session.json,
+        signaling: Arc::clone(&signaling),
+        teller,
+        lobby,
+        inside: false,
+    };
     signaling.join(room).await;
     let outcome = stay.follow(&mut events, &mut typist, end).await;
     typist.finish(LAST_WORDS_WITHIN).await.into_iter().try_for_each(|words| print_line(&words))?;

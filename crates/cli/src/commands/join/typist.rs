@@ -158,7 +158,10 @@ impl Desk {
 
     async fn present(&self, name: &str) -> Result<ParticipantId, LineError> {
         let view = self.view().await?;
-        one(name, view.room.participants.iter().map(|participant| (participant.name.as_str(), participant.id)))
+        one(
+            name,
+            view.room.participants.iter().map(|participant| (participant.name.as_str(), participant.id)),
+        )
     }
 }
 

@@ -78,11 +78,7 @@ fn now() -> Instant {
 
 impl RoomActor {
     async fn run(mut self, mut commands: mpsc::Receiver<RoomCommand>) {
-        // That a room is used is stored, so that it is not forgotten; were it not, the room would work all the same.
-        let record = self.machine.record().clone();
-        if let Err(error) = patient(self.directory.store().put_room(&record)).await {
-            tracing::warn!(room = %record.room, %error, "that a room is used can't be stored");
-        }
+        let mut noted = false;
         loop {
             let deadline = self.machine.deadline();
             tokio::select! {
@@ -102,6 +98,9 @@ impl RoomActor {
             self.carry_out().await;
             self.people.store(self.machine.people(), Ordering::Relaxed);
             self.forget_strangers();
+            if !std::mem::replace(&mut noted, true) {
+                self.note_use().await;
+            }
             if self.machine.is_empty() && self.directory.release(self.machine.room(), &mut commands) {
                 tracing::debug!(room = %self.machine.room(), "the room is empty");
                 return;
@@ -158,6 +157,17 @@ impl RoomActor {
         self.outputs = outputs;
     }
 
+    /// Stores that the room is used, so that it is not forgotten; were it not, the room would work all the same.
+    async fn note_use(&self) {
+        let record = self.machine.record();
+        if self.machine.is_deleted() {
+            return;
+        }
+        if let Err(error) = patient(self.directory.store().put_room(record)).await {
+            tracing::warn!(room = %record.room, %error, "that a room is used can't be stored");
+        }
+    }
+
     async fn store(&self, pending: &Pending) -> bool {
         let (store, room) = (self.directory.store(), self.machine.room());
         let done = match &pending.record {
@@ -190,6 +200,11 @@ impl RoomMachine {
     /// The room as it is stored.
     pub fn record(&self) -> &StoredRoom {
         &self.record
+    }
+
+    /// Whether it was deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// How many sessions are in it or wait for it.

@@ -385,12 +385,12 @@ impl RoomMachine {
 
     fn on_lost(&mut self, now: Instant, session: SessionId) {
         for member in self.members.iter_mut().filter(|member| member.session == session) {
-            member.lost = Some(now);
+            member.lost.get_or_insert(now);
             member.listens = false;
             self.listeners = None;
         }
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.session == session) {
-            waiting.lost = Some(now);
+            waiting.lost.get_or_insert(now);
         }
     }
 

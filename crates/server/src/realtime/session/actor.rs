@@ -183,19 +183,21 @@ impl SessionActor {
             self.handle(SessionInput::Resume { token, seq, next_token }).await;
         }
         if let Some(after_ms) = orders.stop_after_ms {
-            self.handle(SessionInput::Stop(after_ms)).await;
+            // Rooms are not told: everyone in them goes at the same time, and comes back.
             self.stopping = true;
+            self.handle(SessionInput::Stop(after_ms)).await;
         }
     }
 
     async fn take_letters(&mut self) {
         let mut letters = std::mem::take(&mut self.letters);
         self.mailbox.take(&mut letters);
+        let mut deliveries = 0;
         for letter in letters.drain(..) {
             match letter {
                 Letter::Room { text, .. } => {
                     if self.connection.is_some() {
-                        metrics::counter!("ahoy_deliveries_total").increment(1);
+                        deliveries += 1;
                         self.outgoing.push_back(Message::Text(text));
                     }
                 }
@@ -205,6 +207,9 @@ impl SessionActor {
                 }
                 Letter::News(news) => self.handle(SessionInput::Tell(news)).await,
             }
+        }
+        if deliveries > 0 {
+            metrics::counter!("ahoy_deliveries_total").increment(deliveries);
         }
         self.letters = letters;
     }
@@ -444,4 +449,19 @@ pub(crate) async fn write_all(
 /// on by axum.
 pub(crate) fn is_too_long(error: &axum::Error) -> bool {
     error.to_string().starts_with("Space limit exceeded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, F: Future>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_session_is_small() {
+        let size = size_of_future(SessionActor::run);
+        assert!(size <= 3 * 1024, "{size} bytes");
+    }
 }
