@@ -67,6 +67,13 @@ const WHAT_IS_WRONG: &str = "
     const root = document.querySelector('dialog[open]') ??
       (innerWidth < 700 ? document.querySelector('aside') : null) ?? document.body;
     if (document.documentElement.scrollWidth > innerWidth) wrong.push('the page is wider than the window');
+    const isScrolledAway = (e, y) => {
+      for (let outer = e.parentElement; outer; outer = outer.parentElement) {
+        const { top, bottom } = outer.getBoundingClientRect();
+        if (getComputedStyle(outer).overflowY === 'auto' && (y < top || y > bottom)) return true;
+      }
+      return false;
+    };
     const told = (e) => `${e.localName}.${[...e.classList].join('.')} ${JSON.stringify(e.textContent.trim().slice(0, 40))}`;
     for (const e of root.querySelectorAll('button, a, input, select, h1, h2, h3, p, li, dt, dd, kbd, code, label, figcaption')) {
       const box = e.getBoundingClientRect();
@@ -76,7 +83,7 @@ const WHAT_IS_WRONG: &str = "
       if (style.overflowX !== 'visible' && e.localName !== 'select' && e.scrollWidth > e.clientWidth + 1) wrong.push(`cut: ${told(e)}`);
       // What is scrolled away can be scrolled back; what is there must be on top.
       const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
-      if (y < 0 || y > innerHeight) continue;
+      if (y < 0 || y > innerHeight || isScrolledAway(e, y)) continue;
       const top = document.elementFromPoint(x, y);
       if (top && !e.contains(top) && !top.contains(e)) wrong.push(`covered: ${told(e)} by ${told(top)}`);
     }
