@@ -7,7 +7,9 @@
 mod support;
 
 mod needs_display {
+    use std::io::Read as _;
     use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
 
     use ahoy_testkit::lab::Preferences;
     use serde_json::{Value, json};
@@ -91,7 +93,7 @@ mod needs_display {
         let computer = Computer::bare(Preferences::default());
         let ahoy = computer.open();
         ahoy.until_heading("Welcome aboard");
-        ahoy.window.press(TAB).unwrap();
+        ahoy.window.press_key(TAB).unwrap();
         assert_eq!(ahoy.window.focused().unwrap().css("outline-style").unwrap(), "solid");
     }
 
@@ -119,6 +121,45 @@ mod needs_display {
         ));
         assert_eq!(fetched, "refused");
         assert!(listener.accept().is_err(), "nothing may leave the window");
+    }
+
+    #[test]
+    fn the_window_never_leaves_its_own_page() {
+        let computer = Computer::bare(Preferences::default());
+        let ahoy = computer.open();
+        ahoy.until_heading("Welcome aboard");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let ways = [
+            format!("location.href = 'http://{address}/?secret'"),
+            format!("location.href = 'http://localhost:{}/'", address.port()),
+            format!("const a = document.createElement('a'); a.href = 'http://{address}/'; a.click()"),
+            format!("window.open('http://{address}/')"),
+            "location.href = 'file:///etc/passwd'".to_owned(),
+            "location.href = 'data:text/html,<h1>Elsewhere</h1>'".to_owned(),
+        ];
+        for way in ways {
+            // What answers a command also decides where the window goes, in turn.
+            ahoy.run(&format!(
+                "{way}; return window.__TAURI_INTERNALS__.invoke('settings').then(() => true)"
+            ));
+            ahoy.until_heading("Welcome aboard");
+            assert_eq!(ahoy.run("return location.origin"), "tauri://localhost", "{way}");
+            assert_eq!(asked(&listener), "", "{way}");
+        }
+    }
+
+    /// What has been asked of a listener. The web view may have connected ahead, as long as it says nothing.
+    fn asked(listener: &TcpListener) -> String {
+        let mut said = String::new();
+        while let Ok((mut connection, _)) = listener.accept() {
+            connection.set_nonblocking(false).unwrap();
+            connection.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            // It ends, or goes on in silence.
+            let _ = connection.read_to_string(&mut said);
+        }
+        said
     }
 
     #[test]

@@ -184,6 +184,7 @@ mod needs_display {
             ("Origin: https://example.org\r\n", "403"),
             ("Origin: http://127.0.0.1\r\n", "403"),
             ("Origin: null\r\n", "403"),
+            ("Origin: http://tauri.localhost\r\n", "403"),
             ("Origin: tauri://localhost\r\n", "101"),
         ] {
             assert_eq!(upgrade(address, origin), status, "{origin}");

@@ -16,13 +16,10 @@ use tauri::{App, AppHandle, Manager as _, RunEvent};
 pub mod commands;
 pub mod events;
 mod graphics;
+mod page;
 
 /// The window's label in tauri.conf.json.
 const WINDOW: &str = "main";
-/// Pages that may draw pictures: the window's own, by the names that the systems' web views give it.
-const ORIGINS: [&str; 2] = ["tauri://localhost", "http://tauri.localhost"];
-/// The window's page while it is developed with Vite.
-const DEVELOPMENT_ORIGIN: &str = "http://127.0.0.1:1420";
 /// Set to anything, lets pictures carry their number and capture time, for tests that look at the window.
 const STAMPED: &str = "AHOY_STAMP_PICTURES";
 /// How long letting the devices go may take when the window closes. A driver that hangs must not keep it open.
@@ -38,6 +35,7 @@ pub fn run() -> anyhow::Result<()> {
     let log = start_log();
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show_window(app)))
+        .plugin(page::stay())
         .plugin(tauri_plugin_window_state::Builder::default().build())
         .setup(|app| {
             if let Some(window) = app.get_webview_window(WINDOW) {
@@ -83,15 +81,11 @@ fn show_window(app: &AppHandle) {
 
 fn open_desk(app: &App) -> anyhow::Result<()> {
     let folder = app.path().app_config_dir().context("this system has no place for settings")?;
-    let mut origins: Vec<String> = ORIGINS.map(str::to_owned).into();
-    if tauri::is_dev() {
-        origins.push(DEVELOPMENT_ORIGIN.to_owned());
-    }
     let stamping = match std::env::var_os(STAMPED) {
         Some(_) => Stamping::On,
         None => Stamping::Off,
     };
-    let options = DeskOptions { settings: folder.join("settings.json"), origins, stamping };
+    let options = DeskOptions { settings: folder.join("settings.json"), origins: page::origins(), stamping };
     let desk = tauri::async_runtime::block_on(Desk::open(options, events::to_window(app.handle().clone())))?;
     app.manage(desk);
     Ok(())

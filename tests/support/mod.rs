@@ -10,7 +10,8 @@ use std::time::Duration;
 use ahoy_measure::stamp::{self, Stamp};
 use ahoy_media_types::{FrameSize, I420Buffer};
 use ahoy_testkit::lab::{
-    CameraPixels, Desktop, FakeCamera, FakeCameraSpec, Preferences, PulseLab, Window, write_chirps,
+    CameraPixels, CameraScene, Desktop, FakeCamera, FakeCameraSpec, LabError, Preferences, PulseLab, Window,
+    write_chirps,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -47,7 +48,13 @@ impl Computer {
 
     /// One with a camera of 720p, a microphone and a speaker, whose person has been asked all first questions.
     pub(crate) fn equipped() -> Self {
+        Self::equipped_to_see(CameraScene::Pattern)
+    }
+
+    /// The same, whose camera sees `scene`: one second of it, over and over.
+    pub(crate) fn equipped_to_see(scene: CameraScene) -> Self {
         let spec = FakeCameraSpec {
+            scene,
             pixels: vec![CameraPixels::Yuyv],
             sizes: vec![FrameSize::HD],
             rates: vec![30],
@@ -91,7 +98,15 @@ impl Computer {
     /// The same with more in its environment.
     pub(crate) fn open_with(&self, more: impl IntoIterator<Item = (&'static str, OsString)>) -> Ahoy<'_> {
         let stamps = ("AHOY_STAMP_PICTURES", "1".into());
-        let env = self.devices().into_iter().chain([stamps]).chain(more);
+        self.open_unstamped([stamps].into_iter().chain(more))
+    }
+
+    /// The same with pictures as users see them.
+    pub(crate) fn open_unstamped(
+        &self,
+        more: impl IntoIterator<Item = (&'static str, OsString)>,
+    ) -> Ahoy<'_> {
+        let env = self.devices().into_iter().chain(more);
         let ahoy = Ahoy { window: Window::open(&self.desktop, Path::new(AHOY), env).expect("Ahoy opens") };
         ahoy.run(
             "window.failures = [];
@@ -126,18 +141,18 @@ impl Ahoy<'_> {
         self.window.run(body).unwrap_or_else(|error| panic!("{error}; in: {body}"))
     }
 
-    /// Waits until an expression is true, looking at each refresh of the screen.
+    /// Waits until an expression is true.
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) {
-        let came = self.window.run(&format!(
-            "return new Promise((done) => {{
-               const look = () => ({expression}) ? done(true) : requestAnimationFrame(look);
-               look();
-             }})"
-        ));
+        self.expect(self.window.until(expression), expression);
+    }
+
+    /// Fails with what the page says where something never came about.
+    #[track_caller]
+    fn expect(&self, came: Result<(), LabError>, what: &str) {
         if let Err(error) = came {
             let state = self.run("return [window.failures, document.body.innerText, document.querySelector('dialog')?.outerHTML]");
-            panic!("never so: {expression} ({error}); failures in the page, and what it says: {state}");
+            panic!("never so: {what} ({error}); failures in the page, and what it says: {state}");
         }
     }
 
@@ -156,14 +171,13 @@ impl Ahoy<'_> {
     /// Waits until there is a control with this name.
     #[track_caller]
     pub(crate) fn until_control(&self, name: &str) {
-        self.until(&format!("({CONTROL})({name:?}) !== undefined"));
+        self.expect(self.window.until_control(name), name);
     }
 
     /// Waits for a control with this name and presses it.
     #[track_caller]
     pub(crate) fn press(&self, name: &str) {
-        self.until_control(name);
-        self.run(&format!("({CONTROL})({name:?}).click()"));
+        self.expect(self.window.press(name), name);
     }
 
     /// Waits until a list offers a choice and makes it.
@@ -183,6 +197,15 @@ impl Ahoy<'_> {
              list.value = option.value;
              list.dispatchEvent(new Event('change', {{ bubbles: true }}))"
         ));
+    }
+
+    /// Waits until nothing moves any more and the fonts are there.
+    #[track_caller]
+    pub(crate) fn settle(&self) {
+        self.run(
+            "const ended = document.getAnimations().map(({ finished }) => finished.catch(() => {}));
+             return Promise.all([document.fonts.ready, ...ended]).then(() => true)",
+        );
     }
 
     /// Starts a test call and waits until pictures are in both tiles.
@@ -267,15 +290,18 @@ impl Ahoy<'_> {
         names.map(|name| name.trim().to_owned()).filter(|name| name.starts_with("ahoy-")).collect()
     }
 
-    /// Stores what the window shows in the folder for the files of this build's tests.
+    /// A place in the folder for the files of this build's tests.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+        path
+    }
+
+    /// Stores what the window shows there.
     #[track_caller]
     pub(crate) fn screenshot(&self, name: &str) -> PathBuf {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = self.file(name);
         std::fs::write(&path, self.window.screenshot().expect("a screenshot")).expect("it can be stored");
         path
     }
 }
-
-/// A function that finds a control by what a screen reader calls it.
-const CONTROL: &str = "(name) => [...document.querySelectorAll('button')]
-    .find((b) => (b.getAttribute('aria-label') ?? b.textContent).trim() === name)";

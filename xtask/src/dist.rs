@@ -59,9 +59,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let folder = clean_folder()?;
     let deb = build_deb(&folder)?;
     let mut outcome = Outcome { packages: vec![deb], left_out: Vec::new() };
-    match appimage_tools()? {
-        Ok(()) => outcome.packages.push(bundle(Kind::AppImage, &json!({}), &folder)?),
-        Err(why) => outcome.left_out.push((Kind::AppImage, why)),
+    match appimage_tools_missing_in(&bundler_cache()?, env::consts::ARCH) {
+        None => outcome.packages.push(bundle(Kind::AppImage, &json!({}), &folder)?),
+        Some(why) => outcome.left_out.push((Kind::AppImage, why)),
     }
     outcome.report(options.json);
     Ok(ExitCode::SUCCESS)
@@ -192,18 +192,18 @@ fn bundle(kind: Kind, more: &Value, folder: &Path) -> Result<Package> {
     Package::new(path, kind)
 }
 
-/// Whether the tools for an AppImage are here, or why not. Tauri would fetch them from GitHub, unchecked; so a package
-/// is made only with tools that somebody has put there.
-fn appimage_tools() -> Result<Result<(), String>> {
+/// Where Tauri's bundler looks for tools before it fetches them.
+fn bundler_cache() -> Result<PathBuf> {
     let cache = match env::var_os("XDG_CACHE_HOME").filter(|value| Path::new(value).is_absolute()) {
         Some(cache) => PathBuf::from(cache),
         None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cache"),
     };
-    let folder = cache.join("tauri");
-    Ok(appimage_tools_in(&folder, env::consts::ARCH))
+    Ok(cache.join("tauri"))
 }
 
-fn appimage_tools_in(folder: &Path, machine: &str) -> Result<(), String> {
+/// Why there can be no AppImage, unless its tools are here. Tauri would fetch them from GitHub, unchecked; so a package is
+/// made only with tools that somebody has put there.
+fn appimage_tools_missing_in(folder: &Path, machine: &str) -> Option<String> {
     let names = APPIMAGE_TOOLS.map(|name| match name {
         "AppRun-" => format!("{name}{machine}"),
         _ => format!("{name}{machine}.AppImage"),
@@ -211,9 +211,9 @@ fn appimage_tools_in(folder: &Path, machine: &str) -> Result<(), String> {
     let missing: Vec<&str> =
         names.iter().filter(|name| !folder.join(name).is_file()).map(String::as_str).collect();
     if missing.is_empty() {
-        return Ok(());
+        return None;
     }
-    Err(format!(
+    Some(format!(
         "its tools are not on this machine, and are not fetched unasked because nothing checks them. To have one, put \
          {} from https://github.com/tauri-apps/binary-releases/releases into {} and make them executable.",
         missing.join(" and "),
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn without_its_tools_the_appimage_is_left_out_with_a_reason() {
-        let why = appimage_tools_in(Path::new("/nonexistent"), "x86_64").expect_err("no tools are there");
+        let why = appimage_tools_missing_in(Path::new("/nonexistent"), "x86_64").expect("no tools are there");
         assert!(why.contains("AppRun-x86_64 and linuxdeploy-07333c6-x86_64.AppImage"), "{why}");
     }
 

@@ -87,6 +87,12 @@ pub(crate) const PACKAGES: &[Package] = &[
         "the browser that Ahoy must be able to call",
     ),
     package(Test, "xvfb", Program(&["Xvfb"]), "a display for window tests"),
+    package(
+        Test,
+        "fonts-wqy-microhei",
+        Unknown,
+        "Chinese letters, whose widths the window's views must bear",
+    ),
     package(Test, "dbus-daemon", Program(&["dbus-daemon"]), "a session bus for window tests"),
     package(Test, "dbus-bin", Program(&["dbus-send"]), "locks a keyring on it"),
     package(

@@ -87,8 +87,8 @@ impl Setting {
         let cpu_cores = cpu.as_secs_f64() / started.elapsed().as_secs_f64();
         let memory_mb = processes::memory_mb(&processes, &self.camera_files());
         let summary = window.run("return window.__TAURI_INTERNALS__.invoke('hang_up')")?;
-        window.run(&until("document.querySelector('figure') === null"))?;
-        press(&window, "Done")?;
+        window.until("document.querySelector('figure') === null")?;
+        window.press("Done")?;
         call_and_wait(&window)?;
         let closing = Instant::now();
         window.close()?;
@@ -109,7 +109,7 @@ impl Setting {
         };
         let window = self.open(&desktop, forget)?;
         let mark = "performance.getEntriesByName('usable')[0]";
-        window.run(&until(&format!("{mark} !== undefined")))?;
+        window.until(&format!("{mark} !== undefined"))?;
         let usable = window.run(&format!("return performance.timeOrigin + {mark}.startTime"))?;
         let usable = Duration::from_secs_f64(usable.as_f64().context("the page has no clock")? / 1e3);
         let started = processes::started_at(window.process()?)?;
@@ -120,7 +120,7 @@ impl Setting {
     pub(crate) fn idle_cpu_percent(&self, length: Duration) -> Result<f64> {
         let desktop = Desktop::start(Preferences::default())?;
         let window = self.open(&desktop, || Ok(()))?;
-        window.run(&until("document.querySelector('h1') !== null"))?;
+        window.until("document.querySelector('h1') !== null")?;
         thread::sleep(SETTLING);
         let processes = window.processes()?;
         let before = processes::cpu_time(&processes);
@@ -148,26 +148,7 @@ pub(crate) fn call_chromium(clip: &Path, seconds: u32) -> Result<Value> {
 }
 
 fn call_and_wait(window: &Window) -> Result<()> {
-    press(window, "Test call")?;
-    window.run(&until("document.querySelectorAll('figure canvas').length === 2"))?;
+    window.press("Test call")?;
+    window.until("document.querySelectorAll('figure canvas').length === 2")?;
     Ok(())
-}
-
-/// Waits for a button that says `name` and presses it.
-fn press(window: &Window, name: &str) -> Result<()> {
-    let button =
-        format!("[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === {name:?})");
-    window.run(&until(&format!("{button} !== undefined")))?;
-    window.run(&format!("{button}.click()"))?;
-    Ok(())
-}
-
-/// Script that waits until an expression is true.
-fn until(expression: &str) -> String {
-    format!(
-        "return new Promise((done) => {{
-           const look = () => ({expression}) ? done(true) : requestAnimationFrame(look);
-           look();
-         }})"
-    )
 }

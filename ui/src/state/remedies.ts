@@ -1,8 +1,17 @@
 import type { AnyProblem, ProblemCode } from '../backend';
+import type { App } from './app.svelte';
 
 export type DeviceKind = 'camera' | 'microphone' | 'speaker';
 /** What a press can do about a problem. */
 export type Remedy = 'retry' | 'choose';
+
+/** What a place needs that shows a problem with what helps. */
+export interface RemedyProps {
+  app: App;
+  problem: AnyProblem;
+  /** Opens where devices are chosen; left out where the person is there already. */
+  onchoose?: () => void;
+}
 
 type Code = AnyProblem['code'];
 /** What cameras, microphones and speakers suffer from alike. */

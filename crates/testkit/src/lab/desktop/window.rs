@@ -23,6 +23,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 /// How long an element may take to appear.
 const ELEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// A function that finds a button by its name.
+const CONTROL: &str = "(name) => [...document.querySelectorAll('button')]
+    .find((b) => (b.getAttribute('aria-label') ?? b.textContent).trim() === name)";
 /// The name of an element reference in WebDriver's JSON (section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -120,7 +123,7 @@ impl<'a> Window<'a> {
     }
 
     /// Presses and releases a key, given as its character (U+E004 is Tab: section 17.4.2).
-    pub fn press(&self, key: char) -> Result<(), LabError> {
+    pub fn press_key(&self, key: char) -> Result<(), LabError> {
         let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
         self.post("actions", &actions).map(drop)
@@ -129,6 +132,28 @@ impl<'a> Window<'a> {
     /// Runs the body of a function in the page and returns what it returns; a promise is waited for.
     pub fn run(&self, body: &str) -> Result<Value, LabError> {
         self.post("execute/sync", &json!({ "script": body, "args": [] }))
+    }
+
+    /// Waits until an expression in the page is true, looking at each refresh of the screen.
+    pub fn until(&self, expression: &str) -> Result<(), LabError> {
+        let wait = format!(
+            "return new Promise((done) => {{
+               const look = () => ({expression}) ? done(true) : requestAnimationFrame(look);
+               look();
+             }})"
+        );
+        self.run(&wait).map(drop)
+    }
+
+    /// Waits until there is a button with this name, which is what a screen reader calls it.
+    pub fn until_control(&self, name: &str) -> Result<(), LabError> {
+        self.until(&format!("({CONTROL})({name:?}) !== undefined"))
+    }
+
+    /// Waits for a button with this name and presses it.
+    pub fn press(&self, name: &str) -> Result<(), LabError> {
+        self.until_control(name)?;
+        self.run(&format!("({CONTROL})({name:?}).click()")).map(drop)
     }
 
     /// Gives the window a size in pixels.
