@@ -115,10 +115,17 @@ impl RoomReplica {
         std::mem::take(&mut self.out)
     }
 
-    /// The session goes on, on a new connection: asks what was missed.
+    /// The session goes on, on a new connection: asks what was missed. Also where an answer is still to come, because that one
+    /// belongs to the connection that was lost, with which the server stopped telling what changes.
     pub fn resumed(&mut self) -> Vec<RoomOutput> {
-        if let Phase::In { .. } = self.phase {
-            self.sync(false);
+        let whole = matches!(self.asked.take(), Some((_, Asked::Sync { whole: true })));
+        match self.phase {
+            Phase::In { .. } => self.sync(whole),
+            Phase::Joining | Phase::Waiting => {
+                self.again_at = None;
+                self.ask_to_join();
+            }
+            Phase::Out => {}
         }
         std::mem::take(&mut self.out)
     }

@@ -84,7 +84,7 @@ impl Server {
 fn asked(out: &[RoomOutput]) -> Option<(Turn, ClientMessage)> {
     let mut follows = out.iter().filter_map(|output| match output {
         RoomOutput::Follow(turn, body) => Some((*turn, body.clone())),
-        RoomOutput::Say(_) | RoomOutput::Event(_) => None,
+        RoomOutput::Say(_) | RoomOutput::Again(..) | RoomOutput::Event(_) => None,
     });
     let first = follows.next();
     assert!(follows.next().is_none(), "one question at a time: {out:?}");
@@ -95,7 +95,7 @@ fn events(out: Vec<RoomOutput>) -> Vec<RoomEvent> {
     out.into_iter()
         .filter_map(|output| match output {
             RoomOutput::Event(event) => Some(event),
-            RoomOutput::Follow(..) | RoomOutput::Say(_) => None,
+            RoomOutput::Follow(..) | RoomOutput::Say(_) | RoomOutput::Again(..) => None,
         })
         .collect()
 }
@@ -285,6 +285,34 @@ fn a_sync_out_of_a_room_one_is_not_in_enters_it_and_its_late_answer_is_nothing()
     assert_eq!(replica.answered(turn, Err(RequestError::Refused(gone)), now), []);
     let out = replica.answered(join, Ok(server.joined(ME, Some(at(2)))), now);
     assert!(matches!(events(out)[0], RoomEvent::Entered { again: true, .. }));
+}
+
+#[test]
+fn what_is_refused_while_one_was_put_out_is_put_off_until_one_is_back_in_order() {
+    let (server, mut replica, now) = inside();
+    let text = |text: &str| ClientMessage::Chat { text: ChatText::new(text).unwrap() };
+    let out = replica.put_off(Tag(1), text("one")).unwrap();
+    let (turn, body) = asked(&out).unwrap();
+    assert_eq!(body, ClientMessage::Join { since: Some(at(2)) });
+    assert_eq!(replica.put_off(Tag(2), text("two")), Some(Vec::new()), "asked already");
+    let out = replica.answered(turn, Ok(server.joined(ME, Some(at(2)))), now);
+    let again: Vec<_> = out.iter().filter(|output| matches!(output, RoomOutput::Again(..))).collect();
+    assert_eq!(again, [&RoomOutput::Again(Tag(1), text("one")), &RoomOutput::Again(Tag(2), text("two"))]);
+    replica.leave();
+    assert_eq!(replica.put_off(Tag(3), text("three")), None);
+}
+
+#[test]
+fn what_is_put_off_is_bounded_and_given_back_when_the_room_is_over() {
+    let (_, mut replica, now) = inside();
+    let body = || ClientMessage::Chat { text: ChatText::new("x").unwrap() };
+    for tag in 0..PUT_OFF_MOST as u64 {
+        assert!(replica.put_off(Tag(tag), body()).is_some());
+    }
+    assert_eq!(replica.put_off(Tag(99), body()), None);
+    replica.news(ServerEnvelope::new(ServerMessage::Left { reason: LeaveReason::Removed }), now);
+    assert!(replica.is_over());
+    assert_eq!(replica.take_put_off().count(), PUT_OFF_MOST);
 }
 
 #[test]

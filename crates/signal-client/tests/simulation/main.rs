@@ -9,7 +9,7 @@ mod world;
 use world::{Luck, World};
 
 /// Runs that every change has to pass.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 400;
 /// Runs of the long suite.
 const MANY_SEEDS: u64 = 20_000;
 

@@ -114,7 +114,7 @@ impl World {
                     network.at(next, Happening::Say(client));
                 }
             }
-            Happening::Fault => self.fault(now),
+            Happening::Fault => self.fault(),
         }
     }
 
@@ -124,11 +124,13 @@ impl World {
         }
     }
 
-    fn fault(&mut self, now: Instant) {
+    fn fault(&mut self) {
         let network = &mut self.network;
         if network.now > TROUBLE {
             return;
         }
+        let next = network.now + network.pick(500..60_000);
+        network.at(next, Happening::Fault);
         let spared = u64::from(self.luck == Luck::BadNetworks);
         let client = network.pick(spared..CLIENTS as u64) as usize;
         let length = match network.pick(0..3) {
@@ -136,19 +138,19 @@ impl World {
             1 => network.pick(5_000..30_000),
             _ => network.pick(30_000..LONGEST_CUT),
         };
+        // One cut after the other would be one that is longer than a session waits.
+        let can_be_cut = self.clients[client].is_online();
         match network.pick(0..if self.luck == Luck::BadServers { 5 } else { 4 }) {
             0 => network.reset(client),
             1 => network.silence(client),
-            2 => network.weather[client].cut_until = network.now + length,
-            3 => {
+            2 if can_be_cut => network.weather[client].cut_until = network.now + length,
+            3 if can_be_cut => {
                 network.silence(client);
                 network.weather[client].cut_until = network.now + length;
             }
+            2 | 3 => {}
             _ => self.server.kill(network),
         }
-        let next = network.now + network.pick(500..60_000);
-        network.at(next, Happening::Fault);
-        let _ = now;
     }
 
     fn everyone_sees_the_same(&self) {

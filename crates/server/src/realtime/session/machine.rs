@@ -21,7 +21,8 @@ pub const SILENCE_MOST: Duration = Duration::from_secs(25);
 pub const RESUME_WINDOW: Duration = Duration::from_secs(300);
 /// How long a session without a connection passes for being reachable.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(20);
-/// How long a session that is resumed after its token ran out has for showing a fresh one, once for each token.
+/// How long a session that is resumed after its token ran out has for showing a fresh one. On a bad network it may take
+/// several connections, so each resume begins this anew, up to the resume window after the token ran out.
 pub const RENEWAL_GRACE: Duration = Duration::from_secs(30);
 /// The span in which mistakes are counted.
 const STRIKES_SPAN: Duration = Duration::from_secs(10);
@@ -285,8 +286,8 @@ impl SessionMachine {
         if *token != self.resume_token && Some(token) != self.spare_token.as_ref() {
             return out.push(gone("This token does not resume the session: say hello."));
         }
-        let renew_by = self.renew_by.unwrap_or(now + RENEWAL_GRACE);
-        if now >= self.token_expires && now >= renew_by {
+        let latest = self.token_expires + RESUME_WINDOW;
+        if now >= latest {
             out.push(gone("The session had no fresh access token for too long: say hello."));
             return self.end(Some(CloseCode::TokenExpired), out);
         }
@@ -297,7 +298,7 @@ impl SessionMachine {
         self.spare_token = Some(token.clone());
         self.resume_token = next_token;
         if now >= self.token_expires {
-            self.renew_by = Some(renew_by);
+            self.renew_by = Some(latest.min(now + RENEWAL_GRACE));
         }
         match self.link {
             Link::Up { .. } => out.extend([SessionOutput::Close(CloseCode::Replaced), SessionOutput::Lost]),
