@@ -93,7 +93,7 @@ impl Teller {
             SignalingEvent::Room { event, .. } => self.room_words(event),
             SignalingEvent::Contact(contact) => {
                 self.contacts.insert(contact.user, contact.name.clone());
-                format!("* {}", contact_words(contact))
+                format!("* {} ({}) {}.", contact.name, contact.handle, contact_news(contact))
             }
             SignalingEvent::ContactGone(user) => {
                 let name = self.contacts.remove(user);
@@ -167,17 +167,31 @@ impl Teller {
     }
 }
 
-/// A contact in a line.
+/// A contact in a list.
 pub(crate) fn contact_words(contact: &Contact) -> String {
     let how = match (contact.standing, contact.presence) {
-        (ContactStanding::Asked, _) => "has not answered yet",
-        (ContactStanding::Asking, _) => "asks to be your contact: contacts add",
-        (ContactStanding::Blocked, _) => "blocked",
-        (ContactStanding::Contact, Presence::Online) => "online",
-        (ContactStanding::Contact, Presence::InCall) => "in a call",
-        (ContactStanding::Contact, Presence::Offline) => "offline",
+        (ContactStanding::Asked, _) => "has not answered yet".to_owned(),
+        (ContactStanding::Asking, _) => {
+            format!("asks to be your contact: ahoy-cli contacts add {} agrees", contact.handle)
+        }
+        (ContactStanding::Blocked, _) => "blocked".to_owned(),
+        (ContactStanding::Contact, Presence::Online) => "online".to_owned(),
+        (ContactStanding::Contact, Presence::InCall) => "in a call".to_owned(),
+        (ContactStanding::Contact, Presence::Offline) => "offline".to_owned(),
     };
     format!("{:<20} {:<24} {how}", contact.handle.as_str(), contact.name.as_str())
+}
+
+/// What is new about a contact.
+fn contact_news(contact: &Contact) -> &'static str {
+    match (contact.standing, contact.presence) {
+        (ContactStanding::Asked, _) => "is asked to be your contact",
+        (ContactStanding::Asking, _) => "asks to be your contact",
+        (ContactStanding::Blocked, _) => "is blocked",
+        (ContactStanding::Contact, Presence::Online) => "is online",
+        (ContactStanding::Contact, Presence::InCall) => "is in a call",
+        (ContactStanding::Contact, Presence::Offline) => "is offline",
+    }
 }
 
 /// A room in a line.

@@ -1,6 +1,7 @@
 //! People, rooms and chat: the real `ahoy-cli` against the real server.
 
 #[path = "support/people.rs"]
+#[allow(dead_code, reason = "each test binary uses its part of this")]
 mod people;
 
 use std::io::{Read as _, Write as _};
@@ -293,8 +294,7 @@ fn help_is_there_for_every_command() {
     let person = Person::new("http://127.0.0.1:9");
     for command in ["sign-up", "sign-in", "sign-out", "account", "contacts", "rooms", "join", "chat", "watch"]
     {
-        let mut help = person.command(&[]);
-        let output = help.arg(command).arg("--help").output().expect("ahoy-cli runs");
+        let output = person.command(&[command, "--help"]).output().expect("ahoy-cli runs");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("Usage:") && text.contains("Exit codes:"), "{command}: {text}");
     }

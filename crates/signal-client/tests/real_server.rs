@@ -40,10 +40,10 @@ fn http(text: &str) -> Http {
 
 fn ada() -> SignUp {
     SignUp {
-        handle: Handle::new("ada").unwrap(),
-        name: Name::new("Ada").unwrap(),
-        password: Password::new("correct horse battery").unwrap(),
-        device_name: Name::new("test").unwrap(),
+        handle: Handle::new("ada").expect("it keeps to the rules"),
+        name: Name::new("Ada").expect("it keeps to the rules"),
+        password: Password::new("correct horse battery").expect("it keeps to the rules"),
+        device_name: Name::new("test").expect("it keeps to the rules"),
         sign_up_code: None,
     }
 }
@@ -176,18 +176,20 @@ struct Authority {
 impl Authority {
     /// An authority, and a certificate for `localhost` that it has signed.
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let folder = tempfile::tempdir().expect("the temporary folder takes a file");
+        let key = KeyPair::generate().expect("a certificate");
+        let mut params = CertificateParams::new(Vec::new()).expect("a certificate");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        let certificate = params.self_signed(&key).expect("a certificate");
+        fs::write(folder.path().join("ca.pem"), certificate.pem())
+            .expect("the temporary folder takes a file");
         let issuer = Issuer::new(params, key);
-        let own_key = KeyPair::generate().unwrap();
-        let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let own = own.signed_by(&own_key, &issuer).unwrap();
-        fs::write(folder.path().join("server.pem"), own.pem()).unwrap();
-        fs::write(folder.path().join("server.key"), own_key.serialize_pem()).unwrap();
+        let own_key = KeyPair::generate().expect("a certificate");
+        let own = CertificateParams::new(vec!["localhost".to_owned()]).expect("a certificate");
+        let own = own.signed_by(&own_key, &issuer).expect("a certificate");
+        fs::write(folder.path().join("server.pem"), own.pem()).expect("the temporary folder takes a file");
+        fs::write(folder.path().join("server.key"), own_key.serialize_pem())
+            .expect("the temporary folder takes a file");
         Self { folder }
     }
 
@@ -199,7 +201,7 @@ impl Authority {
     }
 
     fn trust(&self) -> Trust {
-        Trust::with_ca_file(&self.folder.path().join("ca.pem")).unwrap()
+        Trust::with_ca_file(&self.folder.path().join("ca.pem")).expect("a certificate")
     }
 }
 
@@ -216,6 +218,7 @@ async fn an_own_authority_is_trusted_when_it_is_named_for_http_and_socket() {
     let (client, mut events) = Client::start(options(tokens, authority.trust())).unwrap();
     assert!(matches!(events.recv().await, Some(ClientEvent::Began(_))));
     client.end().await;
+    assert_eq!(events.recv().await, Some(ClientEvent::Ended(EndReason::Left)));
 }
 
 #[tokio::test]

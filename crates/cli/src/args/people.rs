@@ -1,5 +1,7 @@
 //! Contacts, rooms, and being in one.
 
+use std::path::PathBuf;
+
 use ahoy_signal::{ChatText, Handle, InviteId, Name, limits};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -173,6 +175,10 @@ pub(crate) struct JoinArgs {
     /// Come as a guest by this name, without an account; for invite links
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Name>,
+
+    /// Certificate (PEM) of the authority of a guest's server, where the system does not know it
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// Leave after this time
     #[arg(long, value_name = "N", value_parser = seconds)]

@@ -86,7 +86,8 @@ impl Accounts {
                 "This room has as many invites as it can have: revoke one first.",
             ));
         }
-        let link = format!("{}/join#{}", self.rules.public_url.trim_end_matches('/'), token.as_str());
+        let server = self.rules.public_url.trim_end_matches('/');
+        let link = format!("{server}/join/{}#{}", room.room, token.as_str());
         Ok(Invite { link: Some(link), token: Some(token), ..shown(row) })
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<Outcome> {
             let name = args.name.clone().context("say what others call you, with --name")?;
             let accounts = connect::passing_accounts().await?;
             let plain = connect::plain(&args.session);
-            let server = ServerChoice { url: link.server, ca_file: None, plain };
+            let server = ServerChoice { url: link.server, ca_file: args.ca_file.clone(), plain };
             let signed_in = accounts.guest(&server, &GuestSignIn { invite: link.token, name }).await?;
             (signed_in, Some(link.room))
         }
