@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the tests of any package may use beside what the package itself may.
-const FOR_TESTS: &[&str] = &["ahoy-testkit", "ahoy-measure", "ahoy-media-types"];
+const FOR_TESTS: &[&str] = &["ahoy-testkit", "ahoy-measure", "ahoy-media-types", "ahoy-server"];
 
 /// Foreign crates that only certain packages of ours may name, so that they can be replaced in one place.
 const OWNED: &[(&str, &[&str])] = &[

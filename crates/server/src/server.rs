@@ -87,10 +87,9 @@ impl std::fmt::Debug for Server {
 pub fn database(config: &Config) -> Database {
     match config.database.url.is_empty() {
         true => Database::Sqlite { path: config.data_dir.join(SQLITE_FILE) },
-        false => Database::Postgres {
-            url: config.database.url.clone(),
-            connections: config.database.connections,
-        },
+        false => {
+            Database::Postgres { url: config.database.url.clone(), connections: config.database.connections }
+        }
     }
 }
 
@@ -102,10 +101,7 @@ pub fn keys_file(config: &Config) -> PathBuf {
 /// What a configuration says of tokens.
 pub fn token_rules(config: &Config) -> TokenRules {
     TokenRules {
-        issuer: Issuer {
-            issuer: config.auth.issuer.clone(),
-            audience: config.auth.audience.clone(),
-        },
+        issuer: Issuer { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() },
         access_s: config.auth.access_token_s,
         keys_file: keys_file(config),
     }
@@ -293,9 +289,7 @@ fn serve(
             tokio::spawn(server.serve(service))
         }
         None => {
-            let server = axum_server::from_tcp(listener)?
-                .handle(handle)
-                .first_request_timeout(FIRST_REQUEST);
+            let server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(FIRST_REQUEST);
             tokio::spawn(server.serve(service))
         }
     })

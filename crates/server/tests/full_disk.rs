@@ -1,4 +1,5 @@
 //! What happens when the disk is full: nobody who could not be remembered gets in, and operators are told.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -25,6 +26,7 @@ impl SmallDisk {
 }
 
 impl Drop for SmallDisk {
+    #[expect(clippy::print_stderr, reason = "a test that is over can say it nowhere else")]
     fn drop(&mut self) {
         let gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
         if !gone.is_ok_and(|status| status.success()) {

@@ -1,4 +1,5 @@
 //! Who may ask, and how much: origins, strangers, floods of sign-ins, bodies that make no sense.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

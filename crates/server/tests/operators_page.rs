@@ -1,4 +1,5 @@
 //! The page for operators says what the server measures.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

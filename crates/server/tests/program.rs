@@ -1,4 +1,5 @@
 //! The real program: its first start, its commands, how it stops.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

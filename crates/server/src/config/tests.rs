@@ -1,3 +1,5 @@
+#![expect(clippy::result_large_err, reason = "figment's Jail takes closures that return its error")]
+
 use std::path::PathBuf;
 
 use figment::Jail;

@@ -99,6 +99,7 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
+    #[expect(clippy::print_stderr, reason = "a test that is over can say it nowhere else")]
     fn drop(&mut self) {
         let data = self.data();
         let mut command = self.command("pg_ctl", self.folder.path());

@@ -17,6 +17,38 @@ use super::Running;
 /// How long anything may take that is to happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The clock of the test and its server, which only the test moves. Messages need no time.
+pub(crate) struct HeldClock {
+    /// While a blocking task runs, tokio's clock does not move by itself.
+    _running: std::sync::mpsc::Sender<()>,
+}
+
+impl HeldClock {
+    /// Holds the clock until it is dropped.
+    pub(crate) fn hold() -> Self {
+        let (running, ended) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || ended.recv());
+        tokio::time::pause();
+        Self { _running: running }
+    }
+
+    /// Moves it, in steps that let everything happen in its order.
+    pub(crate) async fn advance(&self, span: Duration) {
+        let step = Duration::from_millis(100);
+        let mut left = span;
+        while !left.is_zero() {
+            tokio::time::advance(left.min(step)).await;
+            left = left.saturating_sub(step);
+        }
+    }
+}
+
+impl Drop for HeldClock {
+    fn drop(&mut self) {
+        tokio::time::resume();
+    }
+}
+
 /// A connection with its session, and what came and nobody has looked at yet.
 pub(crate) struct Peer {
     pub(crate) socket: WebSocketStream<TcpStream>,

@@ -162,7 +162,7 @@ impl Client {
             Output::Connect => self.line = Some(network.connect(self.index)),
             Output::Send(text) => {
                 if let Some(line) = self.line {
-                    network.to_server(line, text);
+                    network.send_up(line, text);
                 }
             }
             Output::Close => {

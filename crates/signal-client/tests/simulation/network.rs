@@ -142,11 +142,11 @@ impl Network {
         self.at(at, what);
     }
 
-    pub(crate) fn to_server(&mut self, line: Line, text: String) {
+    pub(crate) fn send_up(&mut self, line: Line, text: String) {
         self.put(line, true, Happening::ToServer(line, text));
     }
 
-    pub(crate) fn to_client(&mut self, line: Line, text: String) {
+    pub(crate) fn send_down(&mut self, line: Line, text: String) {
         self.put(line, false, Happening::ToClient(line, text));
     }
 

@@ -165,7 +165,7 @@ impl Server {
 
     fn refuse(&mut self, line: Line, network: &mut Network) {
         let refusal = Refusal::new(ErrorCode::SessionGone, "The session is over: say hello.");
-        network.to_client(line, ServerEnvelope::new(ServerMessage::Error(refusal)).to_json());
+        network.send_down(line, ServerEnvelope::new(ServerMessage::Error(refusal)).to_json());
         network.closed_by_server(line, Some(CloseCode::HelloRefused.number()));
         self.lines.remove(&line);
     }
@@ -189,7 +189,7 @@ impl Server {
         let (machine, text) = SessionMachine::open(now, welcome);
         self.lines.insert(line, Some(id));
         self.sessions.insert(id, Session { machine, identity, line: Some(line), taking_over: None });
-        network.to_client(line, text.as_str().to_owned());
+        network.send_down(line, text.as_str().to_owned());
     }
 
     fn tell(&mut self, id: SessionId, input: SessionInput, now: Instant, network: &mut Network) {
@@ -257,7 +257,7 @@ impl Server {
         match output {
             SessionOutput::Send(text) => {
                 if let Some(line) = session.line {
-                    network.to_client(line, text.as_str().to_owned());
+                    network.send_down(line, text.as_str().to_owned());
                 }
             }
             SessionOutput::Perform(request) => {
@@ -324,13 +324,13 @@ impl Server {
             RoomOutput::Broadcast(sessions, text) => {
                 self.check(text.as_str());
                 for line in sessions.iter().filter_map(|session| self.sessions.get(session)?.line) {
-                    network.to_client(line, text.as_str().to_owned());
+                    network.send_down(line, text.as_str().to_owned());
                 }
                 VecDeque::new()
             }
             RoomOutput::Snapshot(session, text) => {
                 if let Some(line) = self.sessions.get(&session).and_then(|session| session.line) {
-                    network.to_client(line, text.as_str().to_owned());
+                    network.send_down(line, text.as_str().to_owned());
                 }
                 VecDeque::new()
             }

@@ -62,6 +62,9 @@ pub(crate) struct Switchboard {
     commands: mpsc::Sender<Command>,
 }
 
+/// What a session has asked about a call.
+type Held = (Party, RequestId, CallId, Box<CallRequest>);
+
 struct Actor {
     machine: CallMachine,
     bus: Arc<dyn Bus>,
@@ -70,7 +73,7 @@ struct Actor {
     herald: Herald,
     commands: mpsc::WeakSender<Command>,
     /// Sessions whose call is being looked up, with what they have said since. Their budgets bound how much that is.
-    held: HashMap<SessionId, Vec<(Party, RequestId, CallId, Box<CallRequest>)>>,
+    held: HashMap<SessionId, Vec<Held>>,
 }
 
 impl Switchboard {
