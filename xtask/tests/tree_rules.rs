@@ -73,7 +73,10 @@ fn files_stay_short_enough_to_be_read_at_once() {
     assert!(files.len() > 10, "the sources were not found");
     let long: Vec<_> = files
         .iter()
-        .map(|name| (production(&read(name)).count(), name))
+        .map(|name| (read(name), name))
+        // What our code generates is as long as what it is made from.
+        .filter(|(text, _)| !text.starts_with("// Generated from "))
+        .map(|(text, name)| (production(&text).count(), name))
         .filter(|(lines, _)| *lines > MOST_LINES)
         .map(|(lines, name)| format!("{name} has {lines} lines: what is in it that has a job of its own?"))
         .collect();

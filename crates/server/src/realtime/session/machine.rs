@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ahoy_signal::{
-    AccessToken, ClientEnvelope, ClientMessage, CloseCode, DeviceId, ErrorCode, MalformedMessage, Refusal,
-    RequestId, ResumeToken, RoomId, ServerEnvelope, ServerMessage, SessionId, UserId, VERSION, Welcome,
-    limits,
+    ClientEnvelope, ClientMessage, CloseCode, DeviceId, ErrorCode, MalformedMessage, Refusal, RequestId,
+    ResumeToken, RoomId, ServerEnvelope, ServerMessage, SessionId, UserId, VERSION, Welcome, limits,
 };
 use axum::extract::ws::Utf8Bytes;
 
 use super::replay::Replay;
+use super::strikes::Strikes;
+pub use super::talk::{Request, SessionInput, SessionOutput};
 use crate::realtime::limits::{Bucket, Verdict};
 use crate::realtime::mailbox::{Membership, News};
 
@@ -24,111 +25,18 @@ pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(20);
 /// How long a session that is resumed after its token ran out has for showing a fresh one. On a bad network it may take
 /// several connections, so each resume begins this anew, up to the resume window after the token ran out.
 pub const RENEWAL_GRACE: Duration = Duration::from_secs(30);
-/// The span in which mistakes are counted.
-const STRIKES_SPAN: Duration = Duration::from_secs(10);
-/// Messages that make no sense, in that span, before the connection is closed.
+/// Messages that make no sense, in ten seconds, before the connection is closed.
 pub const NONSENSE_MOST: u32 = 10;
-/// Messages beyond the limits, in that span, before the connection is closed.
+/// Messages beyond the limits, in ten seconds, before the connection is closed.
 pub const REFUSED_MOST: u32 = 200;
 /// The highest number of a request: JavaScript counts exactly up to there.
 const REQUEST_HIGHEST: u64 = (1 << 53) - 1;
-
-/// A request that is new and may be performed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// Its number, for the answer.
-    pub re: RequestId,
-    /// The room that it is about.
-    pub room: Option<RoomId>,
-    /// What is asked.
-    pub body: ClientMessage,
-}
-
-/// What happens to a session.
-#[derive(Debug)]
-pub enum SessionInput {
-    /// Another connection wants it.
-    Resume {
-        /// The token that it showed.
-        token: ResumeToken,
-        /// The last message that it has seen.
-        seq: u64,
-        /// The token for the next time, random.
-        next_token: ResumeToken,
-    },
-    /// The client said something; the verdict is on [`SessionMachine::bucket`] of it.
-    Said(Box<ClientEnvelope>, Verdict),
-    /// The client said something that makes no sense.
-    Malformed(MalformedMessage),
-    /// The client said something longer than anything may be.
-    TooLong,
-    /// A sign of life that says nothing.
-    Heard,
-    /// There is something to tell.
-    Tell(Box<News>),
-    /// A fresh token was checked; it is good until then.
-    Renewed(RequestId, Result<Instant, Refusal>),
-    /// The connection is gone.
-    Disconnected,
-    /// The connection takes nothing any more.
-    Stuck,
-    /// More was to be told than could wait: the session has missed something.
-    Overflowed,
-    /// The right to be there has ended.
-    SignOut,
-    /// The server is stopping; the client comes back after so many milliseconds.
-    Stop(u64),
-    /// Time has passed: [`SessionMachine::deadline`].
-    Tick,
-}
-
-/// What is to be done about it, in order.
-#[derive(Debug, PartialEq)]
-pub enum SessionOutput {
-    /// Send this on the connection.
-    Send(Utf8Bytes),
-    /// Do what is asked.
-    Perform(Box<Request>),
-    /// Check this token: [`SessionInput::Renewed`].
-    Renew(RequestId, AccessToken),
-    /// The connection that wants the session gets it.
-    TakeOver,
-    /// The connection that wants the session does not get it.
-    RefuseTakeOver(Refusal),
-    /// Close the connection; what was to be sent is sent before.
-    Close(CloseCode),
-    /// Tell the rooms that the session has no connection.
-    Lost,
-    /// Tell the rooms that it has one again.
-    Back,
-    /// Whether contacts can reach the session has changed.
-    Reachable(bool),
-    /// The session is over: leave rooms, hang up, forget it. Nothing comes after this.
-    Ended,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Up { heard: Instant },
     Down { since: Instant, reachable: bool },
     Over,
-}
-
-/// Counts what should not happen, in spans of time.
-#[derive(Clone, Copy, Debug)]
-struct Strikes {
-    begun: Instant,
-    count: u32,
-}
-
-impl Strikes {
-    fn strike(&mut self, now: Instant) -> u32 {
-        if now.saturating_duration_since(self.begun) > STRIKES_SPAN {
-            *self = Self { begun: now, count: 0 };
-        }
-        self.count += 1;
-        self.count
-    }
 }
 
 /// One session.
@@ -157,7 +65,7 @@ type Outputs = Vec<SessionOutput>;
 impl SessionMachine {
     /// A session whose first connection is there, and its `welcome`, which is the first thing to send.
     pub fn open(now: Instant, welcome: Welcome) -> (Self, Utf8Bytes) {
-        let none = Strikes { begun: now, count: 0 };
+        let none = Strikes::none(now);
         let machine = Self {
             session: welcome.session,
             user: welcome.user,
@@ -448,7 +356,7 @@ impl SessionMachine {
     fn strike(&mut self, now: Instant, out: &mut Outputs) {
         if self.refused.strike(now) > REFUSED_MOST {
             metrics::counter!("ahoy_floods_total").increment(1);
-            self.refused.count = 0;
+            self.refused = Strikes::none(now);
             self.close(now, CloseCode::Flood, out);
         }
     }

@@ -4,3 +4,5 @@ pub mod actor;
 pub mod directory;
 pub mod machine;
 pub mod replay;
+mod strikes;
+mod talk;
