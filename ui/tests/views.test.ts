@@ -281,7 +281,10 @@ describe('the test call', () => {
     // jsdom has no VideoDecoder, as WebKitGTK without the plug-in.
     await openCall();
     expect(await screen.findByText(en.problems.h264_plugin_missing.title)).toBeTruthy();
-    expect(screen.getByText(/sudo apt install/).closest('code')?.textContent).toContain('gstreamer1.0-libav');
+    // Each word has an element of its own, so that lines break between them.
+    expect(screen.getByText('sudo').closest('code')?.textContent).toContain(
+      'sudo apt install gstreamer1.0-libav',
+    );
   });
 
   it('does not name a plug-in where there is none to install', async () => {

@@ -1,7 +1,7 @@
 //! The signaling protocol, shared by server, client and guest page: what is said, and what it means for the state of a
 //! room. Pure data and decisions; docs/signaling.md tells the whole story.
 //!
-//! - [`Envelope`]s carry [`ClientMessage`]s to the server and [`ServerMessage`]s back, as JSON over a WebSocket.
+//! - Envelopes ([`ClientEnvelope`], [`ServerEnvelope`]) carry [`ClientMessage`]s to the server and [`ServerMessage`]s back, as JSON over a WebSocket.
 //! - [`RoomState`] is a room as everyone in it sees it. The server changes it by [`RoomDelta`]s, and whoever applies the same
 //!   deltas in the same order has the same state.
 //! - [`account`] holds what is asked over HTTP: accounts, sign-in, tokens, invites; [`paths`] says where.

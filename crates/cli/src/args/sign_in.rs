@@ -11,8 +11,12 @@ use super::EXIT_CODES;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Server and sign-in")]
 pub(crate) struct SessionArgs {
-    /// Address of the server, such as https://call.example.org; the one you signed in to last if left out
-    #[arg(long, value_name = "URL", env = "AHOY_SERVER")]
+    #[arg(
+        long,
+        help = "Address of the server, such as https://call.example.org; the one you signed in to last if left out",
+        value_name = "URL",
+        env = "AHOY_SERVER"
+    )]
     pub(crate) server: Option<String>,
 
     /// Allow http:// to other machines than this one: passwords then cross the network in the open
