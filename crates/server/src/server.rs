@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsAcceptor;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -279,17 +281,23 @@ fn serve(
     handle: Handle<SocketAddr>,
     state: Arc<HttpState>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
-    // Not `http1_only`, with which axum-server lets no connection become a WebSocket.
+    // Not `http1_only`, with which axum-server lets no connection become a WebSocket. Without TCP_NODELAY the kernel holds a
+    // small message back until the last one is acknowledged, which the other side's kernel puts off for 40 ms.
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     Ok(match certificate {
         Some(certificate) => {
-            let server = axum_server::from_tcp_rustls(listener, certificate.active())?
+            let acceptor = RustlsAcceptor::new(certificate.active()).acceptor(NoDelayAcceptor::new());
+            let server = axum_server::from_tcp(listener)?
+                .acceptor(acceptor)
                 .handle(handle)
                 .first_request_timeout(FIRST_REQUEST);
             tokio::spawn(server.serve(service))
         }
         None => {
-            let server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(FIRST_REQUEST);
+            let server = axum_server::from_tcp(listener)?
+                .acceptor(NoDelayAcceptor::new())
+                .handle(handle)
+                .first_request_timeout(FIRST_REQUEST);
             tokio::spawn(server.serve(service))
         }
     })

@@ -16,6 +16,8 @@ use rcgen::CertifiedKey;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use support::Place;
+#[cfg(target_os = "linux")]
+use support::kernel::waits_for_acknowledgements;
 
 type Certificate = CertifiedKey<rcgen::KeyPair>;
 
@@ -115,6 +117,26 @@ async fn a_certificate_is_exchanged_without_dropping_a_connection() {
     assert!(is_answered(&mut still).unwrap());
     drop((early, later, last, still));
     server.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn small_messages_are_not_held_back() {
+    let place = Place::sqlite();
+    let plain = place.start().await;
+    let mut client = TcpStream::connect(plain.server.addr()).unwrap();
+    client.write_all(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    assert!(!waits_for_acknowledgements(client.local_addr().unwrap()), "without TLS");
+
+    let place = Place::sqlite();
+    let config = config(&place);
+    let certificate = certificate();
+    write(&config, &certificate);
+    let server = Server::start(config).await.unwrap();
+    let mut client = connect(server.addr(), &certificate).unwrap();
+    assert!(is_answered(&mut client).unwrap());
+    assert!(!waits_for_acknowledgements(client.sock.local_addr().unwrap()), "with TLS");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Servers to talk to, over SQLite and PostgreSQL alike.
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
+pub(crate) mod kernel;
 pub(crate) mod postgres;
 pub(crate) mod socket;
 
