@@ -77,6 +77,18 @@ pub(crate) fn in_junit(report: &str) -> Option<Counts> {
     Some(Counts { passed: attribute("tests")?.checked_sub(failed)?, failed })
 }
 
+/// The tests that failed according to a JUnit report, as nextest writes it.
+pub(crate) fn failures_in_junit(report: &str) -> Vec<String> {
+    let failed = |case: &str| case.contains("<failure") || case.contains("<error");
+    let cases = report.split("<testcase ").skip(1).filter(|case| failed(case));
+    cases
+        .filter_map(|case| {
+            let attribute = |name: &str| case.split_once(name)?.1.split_once('"').map(|(value, _)| value);
+            Some(format!("{} {}", attribute("classname=\"")?, attribute("name=\"")?))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +126,15 @@ mod tests {
                       <testsuite name=\"a\" tests=\"4\" failures=\"0\" errors=\"0\"/></testsuites>";
         assert_eq!(in_junit(report), Some(Counts { passed: 6, failed: 3 }));
         assert_eq!(in_junit("<testsuites name=\"x\">"), None);
+    }
+
+    #[test]
+    fn junit_names_the_tests_that_failed() {
+        let report = "<testsuites tests=\"3\"><testsuite name=\"a::b\">\
+                      <testcase name=\"good\" classname=\"a::b\" time=\"1\"/>\
+                      <testcase name=\"m::bad\" classname=\"a::b\" time=\"1\"><failure type=\"t\">x</failure></testcase>\
+                      <testcase name=\"gone\" classname=\"c\" time=\"1\"><error type=\"t\"/></testcase>\
+                      </testsuite></testsuites>";
+        assert_eq!(failures_in_junit(report), ["a::b m::bad", "c gone"]);
     }
 }

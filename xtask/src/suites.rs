@@ -17,6 +17,20 @@ pub(crate) struct Suite {
     step: Step,
 }
 
+/// How a suite went.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) counts: Counts,
+    /// The tests that failed, where each has a name.
+    pub(crate) failures: Vec<String>,
+}
+
+impl From<Counts> for Outcome {
+    fn from(counts: Counts) -> Self {
+        Self { counts, failures: Vec::new() }
+    }
+}
+
 enum Step {
     /// A program that succeeds or does not: one test.
     Check(Program),
@@ -148,11 +162,11 @@ pub(crate) fn tests(filters: &[String]) -> Suite {
 
 impl Suite {
     /// Runs it with its output on standard error. Whatever goes wrong is at least one failed test.
-    pub(crate) fn run(self) -> Result<Counts> {
+    pub(crate) fn run(self) -> Result<Outcome> {
         match self.step {
             Step::Check(mut program) => {
                 let success = program.status_on_stderr()?.success();
-                Ok(Counts { passed: u64::from(success), failed: u64::from(!success) })
+                Ok(Counts { passed: u64::from(success), failed: u64::from(!success) }.into())
             }
             Step::Nextest { profile, filter, args } => {
                 nextest(profile, filter, |program| Ok(program.args(args).env("AHOY_CLIPS", clip::folder()?)))
@@ -166,9 +180,9 @@ impl Suite {
                         }
                     })?
                     .success();
-                Ok(judged(success, found))
+                Ok(judged(success, found).into())
             }
-            Step::Fuzz => fuzz::run(),
+            Step::Fuzz => Ok(fuzz::run()?.into()),
             Step::Package => {
                 let package = dist::deb()?;
                 nextest("long", Some("binary_id(ahoy::package)"), |program| {
@@ -184,7 +198,7 @@ fn nextest(
     profile: &str,
     filter: Option<&str>,
     prepare: impl FnOnce(Program) -> Result<Program>,
-) -> Result<Counts> {
+) -> Result<Outcome> {
     let report = tools::nextest_report(profile);
     if report.exists() {
         fs::remove_file(&report).context("the report of the last run could not be removed")?;
@@ -195,8 +209,9 @@ fn nextest(
     }
     let program = command::cargo(["nextest", "run", "--profile", profile, "--no-fail-fast"]);
     let success = prepare(program)?.args(filterset(filter, is_root)).status_on_stderr()?.success();
-    let counts = fs::read_to_string(&report).ok().and_then(|report| counts::in_junit(&report));
-    Ok(judged(success, counts))
+    let report = fs::read_to_string(&report).unwrap_or_default();
+    let failures = counts::failures_in_junit(&report);
+    Ok(Outcome { counts: judged(success, counts::in_junit(&report)), failures })
 }
 
 /// The tests that are wanted and can run. One argument, because nextest takes what fits any of several.

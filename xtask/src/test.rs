@@ -10,7 +10,7 @@ use crate::command;
 use crate::counts::Counts;
 use crate::packages::Purpose;
 use crate::setup;
-use crate::suites::{self, Suite};
+use crate::suites::{self, Outcome, Suite};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -36,6 +36,7 @@ pub(crate) struct Options {
 struct Finished {
     name: &'static str,
     counts: Counts,
+    failures: Vec<String>,
     took: Duration,
     budget: Duration,
 }
@@ -97,13 +98,13 @@ fn timed(suite: Suite) -> Finished {
     let (name, budget) = (suite.name, suite.budget);
     eprintln!("\n── {name}: {} (time budget {}) ──", suite.what, clock(budget));
     let started = Instant::now();
-    let counts = suite.run().unwrap_or_else(|error| {
+    let Outcome { counts, failures } = suite.run().unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        Counts { passed: 0, failed: 1 }
+        Counts { passed: 0, failed: 1 }.into()
     });
     let took = started.elapsed();
     eprintln!("── {name}: {} passed, {} failed in {} ──", counts.passed, counts.failed, clock(took));
-    Finished { name, counts, took, budget }
+    Finished { name, counts, failures, took, budget }
 }
 
 /// Minutes and seconds.
@@ -135,6 +136,10 @@ fn report(finished: &[Finished], as_json: bool) {
         clock(took),
         clock(budget)
     );
+    // Here as well, since what a test printed is far up by now.
+    for test in finished.iter().flat_map(|suite| &suite.failures) {
+        eprintln!("failed: {test}");
+    }
     if as_json {
         println!("{}", to_json(finished, total));
     } else {
@@ -150,6 +155,7 @@ fn to_json(finished: &[Finished], total: Counts) -> serde_json::Value {
                 "name": suite.name,
                 "passed": suite.counts.passed,
                 "failed": suite.counts.failed,
+                "failures": suite.failures,
                 "seconds": suite.took.as_secs_f64(),
                 "budget_seconds": suite.budget.as_secs(),
             })
@@ -195,6 +201,7 @@ mod tests {
         let suite = |failed| Finished {
             name: "a",
             counts: Counts { passed: 2, failed },
+            failures: Vec::new(),
             took: Duration::from_millis(1500),
             budget: Duration::from_secs(60),
         };
