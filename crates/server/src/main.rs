@@ -175,12 +175,12 @@ fn rotate(config: &Config, revoke_old: bool) -> anyhow::Result<ExitCode> {
     let path = keys_file(config);
     let now_ms = unix_ms();
     if revoke_old {
-        let fresh = Keys::generate(now_ms).map_err(anyhow::Error::msg)?;
+        let fresh = Keys::generate(now_ms)?;
         fresh.save(&path)?;
         return say("All keys are new: everyone has to sign in again.");
     }
     let mut keys = Keys::load_or_create(&path, now_ms)?;
-    keys.rotate(now_ms).map_err(anyhow::Error::msg)?;
+    keys.rotate(now_ms)?;
     keys.save(&path)?;
     say("There is a new signing key. It takes over in five minutes; old tokens stay good.")
 }

@@ -1,77 +1,23 @@
 //! The real program: its first start, its commands, how it stops.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod support;
+
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Output;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ahoy-server"));
-    command.current_dir(folder).env_remove("AHOY_SERVER_CONFIG").stdin(Stdio::null());
-    command
-}
+use rustix::process::Signal;
+use support::program::{Program, command};
 
 fn output(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String) {
     let Output { status, stdout, stderr } =
         command(folder).args(arguments).envs(environment.iter().copied()).output().unwrap();
     let text = [stdout, stderr].concat();
     (status.success(), String::from_utf8(text).unwrap())
-}
-
-/// A server on a free port, with the address that it said it listens on.
-struct Program {
-    child: Child,
-    address: String,
-}
-
-impl Program {
-    fn start(folder: &Path) -> Self {
-        let mut child = command(folder)
-            .env("AHOY_SERVER__HTTP__LISTEN", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
-        let address = address.unwrap_or_else(|| panic!("it said {line:?}")).to_owned();
-        Self { child, address }
-    }
-
-    fn request(&self, text: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits until it ends by itself: whether it says that all went well, what it logged, and how long it took.
-    fn end(mut self) -> (bool, String, Duration) {
-        let begun = Instant::now();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        let status = self.child.wait().unwrap();
-        (status.success(), log, begun.elapsed())
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It has ended where the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn sign_up(program: &Program, handle: &str) -> String {

@@ -43,6 +43,17 @@ pub enum KeyError {
     },
 }
 
+/// A key that does not sign or verify, and what the cryptographic library says of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableKey(String);
+
+impl UnusableKey {
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// The file, as JSON.
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
@@ -110,23 +121,22 @@ pub struct PublicKeys {
 }
 
 impl TokenKey {
-    fn generate(created_ms: u64) -> Result<Self, String> {
+    fn generate(created_ms: u64) -> Result<Self, UnusableKey> {
         let key = SigningKey::from_bytes(&rand::random());
-        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| error.to_string())?;
+        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(UnusableKey::of)?;
         let kid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 9]>());
         Self::read(KeyEntry { kid, created_ms, private_key: pem.to_string() })
     }
 
-    fn read(entry: KeyEntry) -> Result<Self, String> {
-        let key = SigningKey::from_pkcs8_pem(&entry.private_key).map_err(|error| error.to_string())?;
+    fn read(entry: KeyEntry) -> Result<Self, UnusableKey> {
+        let key = SigningKey::from_pkcs8_pem(&entry.private_key).map_err(UnusableKey::of)?;
         let public = key.verifying_key();
-        let public_pem = public.to_public_key_pem(LineEnding::LF).map_err(|error| error.to_string())?;
+        let public_pem = public.to_public_key_pem(LineEnding::LF).map_err(UnusableKey::of)?;
         Ok(Self {
             kid: entry.kid,
             created_ms: entry.created_ms,
-            signs: EncodingKey::from_ed_pem(entry.private_key.as_bytes())
-                .map_err(|error| error.to_string())?,
-            verifies: DecodingKey::from_ed_pem(public_pem.as_bytes()).map_err(|error| error.to_string())?,
+            signs: EncodingKey::from_ed_pem(entry.private_key.as_bytes()).map_err(UnusableKey::of)?,
+            verifies: DecodingKey::from_ed_pem(public_pem.as_bytes()).map_err(UnusableKey::of)?,
             public: public.to_bytes(),
             pem: entry.private_key,
         })
@@ -138,7 +148,7 @@ impl Keys {
     ///
     /// # Errors
     /// Where the key can't be written down, which does not happen.
-    pub fn generate(now_ms: u64) -> Result<Self, String> {
+    pub fn generate(now_ms: u64) -> Result<Self, UnusableKey> {
         Ok(Self { refresh: RefreshKey(rand::random()), keys: vec![TokenKey::generate(now_ms)?] })
     }
 
@@ -146,7 +156,7 @@ impl Keys {
     ///
     /// # Errors
     /// Where the key can't be written down, which does not happen.
-    pub fn rotate(&mut self, now_ms: u64) -> Result<(), String> {
+    pub fn rotate(&mut self, now_ms: u64) -> Result<(), UnusableKey> {
         self.keys.push(TokenKey::generate(now_ms)?);
         self.keys.sort_by_key(|key| key.created_ms);
         self.forget(now_ms);
@@ -214,7 +224,7 @@ impl Keys {
         let refresh = URL_SAFE_NO_PAD.decode(&file.refresh_key).ok().and_then(|key| key.try_into().ok());
         let refresh = refresh.ok_or_else(|| content("refresh_key is not 32 bytes in base64url".into()))?;
         let keys = file.signing_keys.into_iter().map(TokenKey::read).collect::<Result<Vec<_>, _>>();
-        let mut keys = keys.map_err(content)?;
+        let mut keys = keys.map_err(|key| content(key.to_string()))?;
         if keys.is_empty() {
             return Err(content("signing_keys is empty".into()));
         }
@@ -230,7 +240,7 @@ impl Keys {
         match Self::load(path) {
             Err(KeyError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 let keys = Self::generate(now_ms)
-                    .map_err(|reason| KeyError::Content { path: path.to_owned(), reason })?;
+                    .map_err(|key| KeyError::Content { path: path.to_owned(), reason: key.to_string() })?;
                 keys.save(path)?;
                 Ok(keys)
             }

@@ -106,7 +106,8 @@ impl Authenticator {
         if keys.newest_ms().saturating_add(lifetime_ms) > now_ms {
             return Ok(false);
         }
-        keys.rotate(now_ms).map_err(|reason| KeyError::Content { path: path.clone(), reason })?;
+        let made = keys.rotate(now_ms);
+        made.map_err(|key| KeyError::Content { path: path.clone(), reason: key.to_string() })?;
         keys.save(path)?;
         self.keys.store(Arc::new(keys));
         Ok(true)

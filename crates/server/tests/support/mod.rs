@@ -3,6 +3,7 @@
 
 pub(crate) mod kernel;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod socket;
 
 use std::net::SocketAddr;
@@ -50,6 +51,11 @@ impl Place {
             config.database.url = postgres.url();
         }
         config
+    }
+
+    /// Where its database is, if it is not in the folder.
+    pub(crate) fn database(&self) -> Option<String> {
+        self.postgres.as_ref().map(Postgres::url)
     }
 
     pub(crate) async fn start(&self) -> Running {

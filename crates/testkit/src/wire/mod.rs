@@ -1,5 +1,5 @@
 //! The link model between real packets: [`UdpRelay`] stands between two sockets on this machine, `TunLink` (Linux, root)
-//! between two network namespaces.
+//! between two network namespaces. [`TcpGate`] stands before a server and can be shut.
 //!
 //! Each runs on a thread of its own that sleeps with microsecond resolution, so a delay is met to about 0.1 ms on a
 //! machine that is not overloaded.
@@ -9,12 +9,14 @@ mod handle;
 mod pump;
 mod relay;
 mod tap;
+mod tcp_gate;
 #[cfg(target_os = "linux")]
 mod tun;
 
 pub use handle::{LinkHandle, Punctuality};
 pub use relay::{RelayError, UdpRelay};
 pub use tap::{TAP_CAPACITY, TapReport, TappedPacket, WireKind};
+pub use tcp_gate::TcpGate;
 #[cfg(target_os = "linux")]
 pub use tun::{TunError, TunLink, TunUnavailable};
 

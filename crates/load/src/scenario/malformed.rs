@@ -1,0 +1,217 @@
+//! Strangers send what is no message of the protocol, or no WebSocket, as fast as it is asked for.
+//!
+//! Everything before `hello`: that is what anybody on the network can do to a server.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _};
+use std::time::{Duration, Instant};
+
+use ahoy_signal::limits::CLIENT_MESSAGE_LONGEST;
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
+use super::Setting;
+use crate::crew::Crew;
+use crate::drive::{alone, drive};
+use crate::error::LoadError;
+use crate::fleet::Fleet;
+use crate::frame;
+use crate::link::Link;
+use crate::report::Report;
+
+const WARM_UP_S: u64 = 2;
+/// Seconds for which the neighbours are measured without the strangers.
+const WITHOUT_S: u64 = 20;
+/// Messages of a stranger at most. The server closes earlier, by what it finds.
+const VOLLEY: u64 = 12;
+/// Connections of strangers at once: what comes in meanwhile waits.
+const OPEN_MOST: usize = 200;
+/// A connection that the server leaves open for longer, although all that came was bad, is a fault of the server's.
+const CLOSED_WITHIN: Duration = Duration::from_secs(20);
+
+pub(super) fn run(setting: &Setting, messages: u64, rate: f64) -> Result<Report, LoadError> {
+    let Crew { mut fleet, target, .. } = Crew::bring(setting.dialect(), setting.cores, setting.manifest())?;
+    let mut report = setting.report("malformed");
+    let without = drive(&mut fleet, &target, setting.load(setting.rate, WARM_UP_S, WITHOUT_S), alone)?;
+    let mut strangers = Strangers::new(setting.seed, rate, messages);
+    let seconds = (messages as f64 / rate).ceil() as u64;
+    let early_at = messages / 5;
+    let (mut early, before) = (None, target.memory()?.rss);
+    let load = setting.load(setting.rate, WARM_UP_S, seconds);
+    let with = drive(&mut fleet, &target, load, |_, now| {
+        strangers.go_on(&target.address, now)?;
+        if early.is_none() && strangers.sent >= early_at {
+            early = Some(target.memory()?.rss);
+        }
+        Ok(())
+    })?;
+    strangers.finish(&mut fleet)?;
+    let after = target.memory()?.rss;
+    with.report(&mut report);
+    report.add("delivery_p99_without_ms", "ms", without.account.delivery_ms.p99);
+    report.add("p99_ratio", "", with.account.delivery_ms.p99 / without.account.delivery_ms.p99);
+    report.add("malformed_sent", "", strangers.sent as f64);
+    report.add("strangers", "", strangers.connected as f64);
+    report.add("strangers_left_open", "", strangers.left_open as f64);
+    report.add("strangers_turned_away", "", strangers.turned_away as f64);
+    report.add("server_rss_mb_before", "MB", before as f64 / 1e6);
+    report.add("server_rss_mb_early", "MB", early.unwrap_or(before) as f64 / 1e6);
+    report.add("server_rss_mb_after", "MB", after as f64 / 1e6);
+    if let Some(why) = without.spoiled() {
+        report.spoil(format!("without the strangers, {why}"));
+    }
+    report.faults.append(&mut fleet.faults);
+    Ok(report)
+}
+
+/// Those who send them.
+#[derive(Debug)]
+struct Strangers {
+    random: Pcg64Mcg,
+    rate: f64,
+    messages: u64,
+    began: Option<Instant>,
+    /// Messages that were sent.
+    sent: u64,
+    /// Connections.
+    connected: u64,
+    /// Those that the server did not close in time.
+    left_open: u64,
+    /// Those that it never let in.
+    turned_away: u64,
+    /// The oldest is first.
+    open: VecDeque<(Link, Instant, bool)>,
+    scratch: Vec<u8>,
+}
+
+impl Strangers {
+    fn new(seed: u64, rate: f64, messages: u64) -> Self {
+        Self {
+            random: Pcg64Mcg::seed_from_u64(seed),
+            rate,
+            messages,
+            began: None,
+            sent: 0,
+            connected: 0,
+            left_open: 0,
+            turned_away: 0,
+            open: VecDeque::new(),
+            scratch: vec![0; 16 * 1024],
+        }
+    }
+
+    /// Sends what is due, and looks at whom the server has shut out.
+    fn go_on(&mut self, to: &std::net::SocketAddr, now: Instant) -> Result<(), LoadError> {
+        let began = *self.began.get_or_insert(now);
+        let due = ((now - began).as_secs_f64() * self.rate) as u64;
+        // One at a time, so that the load beside is never late because of it.
+        if self.sent + VOLLEY <= due.min(self.messages) && self.open.len() < OPEN_MOST {
+            let mut link = Link::connect(*to, false).map_err(LoadError::system("connecting a stranger"))?;
+            let (random, sent) = (&mut self.random, &mut self.sent);
+            let volley = |out: &mut Vec<u8>| {
+                frame::write_upgrade(out);
+                for _ in 0..VOLLEY {
+                    *sent += 1;
+                    write_malformed(out, random);
+                }
+            };
+            // The server may have closed already.
+            let _ = link.send(volley);
+            self.connected += 1;
+            self.open.push_back((link, now, false));
+        }
+        self.look(now);
+        Ok(())
+    }
+
+    /// Looks at the connections in turn, a few at a time.
+    fn look(&mut self, now: Instant) {
+        for _ in 0..4 {
+            let Some((mut link, since, mut let_in)) = self.open.pop_front() else { return };
+            let _ = link.flush();
+            let ended = match link.stream().read(&mut self.scratch) {
+                Ok(0) => true,
+                Ok(count) => {
+                    let_in |= self.scratch[..count].starts_with(b"HTTP/1.1 101 ");
+                    false
+                }
+                Err(error) => error.kind() != ErrorKind::WouldBlock,
+            };
+            if ended {
+                self.turned_away += u64::from(!let_in);
+            } else if now - since > CLOSED_WITHIN {
+                self.left_open += 1;
+            } else {
+                self.open.push_back((link, since, let_in));
+            }
+        }
+    }
+
+    /// Waits until all are shut out.
+    fn finish(&mut self, fleet: &mut Fleet) -> Result<(), LoadError> {
+        let limit = CLOSED_WITHIN + Duration::from_secs(5);
+        fleet.until("shutting strangers out", limit, |_| {
+            self.look(Instant::now());
+            self.open.is_empty()
+        })
+    }
+}
+
+/// Text that JSON, the protocol's limits or its types don't allow.
+fn bad_text(random: &mut impl Rng) -> Vec<u8> {
+    match random.random_range(0..10) {
+        0 => b"{".repeat(random.random_range(1..2_000)),
+        1 => b"[".repeat(random.random_range(1..20_000)),
+        2 => br#"{"v":1,"id":1,"type":"no_such_thing"}"#.to_vec(),
+        3 => br#"{"v":1,"id":"one","type":"ping"}"#.to_vec(),
+        4 => br#"{"v":1,"type":"hello","token":12,"client":null}"#.to_vec(),
+        5 => br#"{"v":1,"type":"resume","session":"x","resume_token":"","seq":-1}"#.to_vec(),
+        6 => format!(r#"{{"v":1,"type":"hello","token":"{}"}}"#, "a".repeat(random.random_range(1..40_000)))
+            .into_bytes(),
+        7 => br#"{"v":1,"id":1,"id":2,"type":"join","room":{}}"#.to_vec(),
+        8 => format!(r#"{{"v":1,"id":{},"type":"chat"}}"#, "9".repeat(random.random_range(1..400))).into_bytes(),
+        _ => (0..random.random_range(0..300)).map(|_| random.random_range(0x20..0x7F)).collect(),
+    }
+}
+
+/// Something that is to be refused: mostly a frame with bad text, at times something that is not even that.
+fn write_malformed(out: &mut Vec<u8>, random: &mut Pcg64Mcg) {
+    let mask = random.next_u32().to_ne_bytes();
+    match random.random_range(0..100) {
+        0..60 => frame::write_text(out, &bad_text(random), mask),
+        60..90 => {
+            // In pieces, down to single bytes and empty ones.
+            let text = bad_text(random);
+            let piece = random.random_range(1..=text.len().div_ceil(8).max(1));
+            frame::write_pieces(out, text.chunks(piece), mask);
+        }
+        90..93 => frame::write_text(out, &vec![b'a'; CLIENT_MESSAGE_LONGEST + 1], mask),
+        93..95 => frame::write_pieces(out, [b"a".repeat(40_000).as_slice(); 3].into_iter(), mask),
+        // The head of a message that would be longer than all memory.
+        95 => out.extend([0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        // Not UTF-8.
+        96 => frame::write_text(out, &[0xC3, 0x28, 0xFF], mask),
+        // Not masked, reserved bits, a reserved opcode, a control frame in pieces.
+        97 => out.extend(*[b"\x81\x02{}", b"\xF1\x82\x00\x00", b"\x83\x80\x00\x00", b"\x09\x80\x00\x00"]
+            .get(random.random_range(0..4))
+            .unwrap_or(b"\x81\x02{}")),
+        // A piece of nothing.
+        98 => out.extend([0x80, 0x80, 0, 0, 0, 0]),
+        _ => out.extend((0..random.random_range(1..500)).map(|_| random.random::<u8>())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_sent_is_a_message_that_lets_anybody_in() {
+        let mut random = Pcg64Mcg::seed_from_u64(7);
+        for _ in 0..20_000 {
+            let text = bad_text(&mut random);
+            let read = std::str::from_utf8(&text).map(ahoy_signal::read_client_message);
+            assert!(!matches!(read, Ok(Ok(_))), "{}", String::from_utf8_lossy(&text));
+        }
+    }
+}
