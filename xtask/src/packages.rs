@@ -107,6 +107,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         Program(&["WebKitWebDriver"]),
         "presses the window's buttons in tests",
     ),
+    package(Test, "faketime", Program(&["faketime"]), "clocks that are wrong"),
     package(Test, "util-linux", Program(&["unshare"]), "machines without a network, for tests as root"),
     package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
     package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),

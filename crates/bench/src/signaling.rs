@@ -42,10 +42,14 @@ enum Case {
     Slow,
     /// One user sends too much
     Flood,
+    /// Strangers send what makes no sense
+    Malformed,
 }
 
 /// Requests a second: a random schedule of exactly 5,000 has fewer in half of all runs.
 const RATE: &str = "5100";
+/// Requests a second beside strangers, so that there is a processor left for what they send.
+const BESIDE_STRANGERS: &str = "2000";
 /// Idle connections in a quick look.
 const FEW: &str = "2000";
 
@@ -74,6 +78,9 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     }
     if wanted(Case::Flood) && !quick {
         rows.extend(flood(&Sides::run(&["flood"], 3, false)?));
+    }
+    if wanted(Case::Malformed) && !quick {
+        rows.extend(malformed(&Sides::run(&["malformed", "--rate", BESIDE_STRANGERS], 1, false)?));
     }
     Ok(rows)
 }
@@ -222,6 +229,24 @@ fn flood(sides: &Sides) -> Vec<Row> {
         sides.row(case, "told to go after", "s", "first_closed_after_s", None),
         sides.row(case, "flood accepted", "", "flood_accepted", None),
         sides.row(case, "flood sent", "", "flood_sent", None),
+        sides.worst_row(case, "others' deliveries lost, most", "lost_deliveries", 0.0),
+    ]
+}
+
+fn malformed(sides: &Sides) -> Vec<Row> {
+    let case = "strangers send 1,000,000 malformed messages";
+    let row = |metric, unit, figure, goal| sides.row(case, metric, unit, figure, goal);
+    vec![
+        row("sent", "", "malformed_sent", Some(Goal::AtLeast(1_000_000.0))),
+        row("answered with what is wrong", "", "malformed_answered", None),
+        row("connections", "", "strangers", None),
+        sides.worst_row(case, "connections not closed within 20 s", "strangers_left_open", 0.0),
+        row("others' p99 with / without", "", "p99_ratio", Some(Goal::AtMost(2.0))),
+        row("others' p99 without", "ms", "delivery_p99_without_ms", None),
+        row("others' p99 with", "ms", "delivery_p99_ms", None),
+        row("memory (RSS) before", "MB", "server_rss_mb_before", None),
+        row("memory (RSS) after the first 200,000", "MB", "server_rss_mb_early", None),
+        row("memory (RSS) after all", "MB", "server_rss_mb_after", None),
         sides.worst_row(case, "others' deliveries lost, most", "lost_deliveries", 0.0),
     ]
 }

@@ -6,8 +6,10 @@ mod people;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
+use ahoy_testkit::SignalingServer;
 use people::{PASSWORD, Person, server, server_with};
 use serde_json::Value;
 
@@ -287,6 +289,62 @@ fn long_a_stay_outlives_its_tokens_without_a_break() {
     let (code, seen) = staying.end();
     assert_eq!(code, Some(0), "{seen:#?}");
     assert!(!seen.iter().any(|event| event["type"] == "offline"), "{seen:#?}");
+}
+
+/// Somebody ten minutes ahead of the server, and somebody ten minutes behind.
+fn people_whose_clocks_are_wrong(server: &SignalingServer) -> (Person, Person) {
+    let seconds = |command: &mut Command| {
+        let output = command.arg("+%s").output().expect("faketime is there (`cargo xtask setup --for test`)");
+        String::from_utf8_lossy(&output.stdout).trim().parse::<i64>().expect("seconds")
+    };
+    let right = seconds(&mut Command::new("date"));
+    let people = [600, -600].map(|ahead| {
+        let person = Person::with_clock(server.url(), ahead);
+        let off = seconds(&mut person.with_their_clock("date")) - right;
+        assert!((off - i64::from(ahead)).abs() < 60, "their clock is {off} s ahead");
+        person
+    });
+    let [ahead, behind] = people;
+    ahead.sign_up("ada", "Ada").good();
+    behind.sign_up("grace", "Grace").good();
+    (ahead, behind)
+}
+
+#[test]
+fn people_whose_clocks_are_wrong_meet_and_talk() {
+    let server = server();
+    let (ada, grace) = people_whose_clocks_are_wrong(&server);
+    let room = create(&ada, &["Office"]);
+    let mut first = ada.start(&["join", &room]);
+    first.until_type("entered");
+    let mut second = grace.start(&["join", &room]);
+    second.until_type("entered");
+    first.types("is it noon?");
+    second.until_chat("is it noon?");
+    second.types("not yet");
+    first.until_chat("not yet");
+    // Another program of each signs in with what the first has kept.
+    for person in [&ada, &grace] {
+        assert_eq!(person.run(&["account", "devices"]).good().len(), 1);
+    }
+    let invite = ada.run(&["rooms", "invite", &room]).one();
+    let guest = Person::with_clock(server.url(), -600);
+    let mut guest = guest.start(&["join", field(&invite, "/invite/link"), "--name", "Guest"]);
+    guest.until_type("entered");
+}
+
+#[test]
+fn long_tokens_are_renewed_in_time_by_clocks_that_are_wrong() {
+    let server = server_with(|config| config.auth.access_token_s = 60);
+    let (ada, grace) = people_whose_clocks_are_wrong(&server);
+    let room = create(&ada, &["Office"]);
+    let mut staying = [&ada, &grace].map(|person| person.start(&["join", &room, "--seconds", "100"]));
+    staying.iter_mut().for_each(|person| drop(person.until_type("entered")));
+    for person in staying {
+        let (code, seen) = person.end();
+        assert_eq!(code, Some(0), "{seen:#?}");
+        assert!(!seen.iter().any(|event| event["type"] == "offline"), "{seen:#?}");
+    }
 }
 
 #[test]

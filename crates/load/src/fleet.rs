@@ -31,8 +31,6 @@ const EVENTS_AT_ONCE: usize = 64;
 const READ_AT_ONCE: usize = 64 * 1024;
 /// As the server's `welcome` asks for.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// The key of RFC 6455 section 1.3 and the answer that belongs to it.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// Whom the users talk to.
@@ -143,12 +141,7 @@ impl Fleet {
         };
         let server = self.server;
         let mut link = Link::connect(server, little_room).map_err(LoadError::system("connecting"))?;
-        let upgrade = format!(
-            "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        );
-        link.send(|out| out.extend_from_slice(upgrade.as_bytes()))
-            .map_err(LoadError::system("connecting"))?;
+        link.send(|out| frame::write_upgrade(out, server, &path)).map_err(LoadError::system("connecting"))?;
         let interest = wanted(&link, false);
         let data = epoll::EventData::new_u64(user as u64);
         epoll::add(&self.epoll, link.stream(), data, interest).map_err(LoadError::system("epoll"))?;

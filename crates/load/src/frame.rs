@@ -2,6 +2,8 @@
 //!
 //! A load tool has to be much cheaper than what it loads, and needs little: our server sends every message in one frame.
 
+use std::net::SocketAddr;
+
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
@@ -28,12 +30,27 @@ pub(crate) enum FrameError {
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
+const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 /// No status code was in the frame (RFC 6455 section 7.4.1).
 const NO_CODE: u16 = 1005;
+
+/// The sample nonce of RFC 6455: nothing here depends on it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Appends the request that makes a connection one of WebSocket.
+pub(crate) fn write_upgrade(out: &mut Vec<u8>, host: SocketAddr, path: &str) {
+    out.extend_from_slice(
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+}
 
 /// The first frame in `bytes` and its length; `None` while it is not all there.
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
@@ -67,16 +84,27 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameErro
 
 /// Appends a text message.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &[u8], mask: [u8; 4]) {
-    write(out, TEXT, text, mask);
+    write(out, FIN | TEXT, text, mask);
+}
+
+/// Appends a text message in pieces.
+pub(crate) fn write_pieces<'a>(out: &mut Vec<u8>, pieces: impl Iterator<Item = &'a [u8]>, mask: [u8; 4]) {
+    let mut pieces = pieces.peekable();
+    let mut opcode = TEXT;
+    while let Some(piece) = pieces.next() {
+        let last = if pieces.peek().is_none() { FIN } else { 0 };
+        write(out, last | opcode, piece, mask);
+        opcode = CONTINUATION;
+    }
 }
 
 /// Appends the answer to a ping.
 pub(crate) fn write_pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
-    write(out, PONG, payload, mask);
+    write(out, FIN | PONG, payload, mask);
 }
 
-fn write(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
-    out.push(FIN | opcode);
+fn write(out: &mut Vec<u8>, first: u8, payload: &[u8], mask: [u8; 4]) {
+    out.push(first);
     match payload.len() {
         length @ 0..=125 => out.push(MASKED | length as u8),
         length @ 126..=0xFFFF => {
@@ -99,7 +127,7 @@ mod tests {
     /// A frame as a server would have sent it: without its mask.
     fn served(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mut masked = Vec::new();
-        write(&mut masked, opcode, payload, [0; 4]);
+        write(&mut masked, FIN | opcode, payload, [0; 4]);
         let head = masked.len() - payload.len() - 4;
         masked.drain(head..head + 4);
         masked[1] ^= MASKED;
@@ -135,6 +163,13 @@ mod tests {
         assert_eq!(read(&[0xC1, 0]), Err(FrameError::Unexpected(0xC1, 0)));
         assert_eq!(read(&[0x81, 0x80]), Err(FrameError::Unexpected(0x81, 0x80)));
         assert_eq!(read(&[0x81, 127, 0, 0, 0, 0, 0x7F, 0, 0, 0]), Err(FrameError::TooLong(0x7F00_0000)));
+    }
+
+    #[test]
+    fn pieces_make_one_message() {
+        let mut out = Vec::new();
+        write_pieces(&mut out, [b"He".as_slice(), b"", b"y"].into_iter(), [0; 4]);
+        assert_eq!(out, b"\x01\x82\0\0\0\0He\x00\x80\0\0\0\0\x80\x81\0\0\0\0y");
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Someone {
     async fn signed_up(address: &str, handle: &str) -> Self {
         let url = ServerUrl::parse(&format!("http://{address}"), PlainHttp::LoopbackOnly).unwrap();
         let client = ClientInfo { name: "test".into(), version: "1".into() };
-        let http = Http::new(url, Trust::system(), "test/1").unwrap();
+        let http = Http::new(url, &Trust::system(), "test/1").unwrap();
         let account = SignUp {
             handle: Handle::new(handle).unwrap(),
             name: Name::new(handle).unwrap(),
@@ -53,7 +53,7 @@ impl Someone {
 
     async fn creates(&self, name: &str) -> RoomId {
         let create =
-            ClientMessage::CreateRoom { name: Name::new(name).unwrap(), settings: RoomSettings::default() };
+            ClientMessage::RoomCreate { name: Name::new(name).unwrap(), settings: RoomSettings::default() };
         match self.client.ask(None, create).await.unwrap().body {
             ServerMessage::Room { room } => room.room,
             other => panic!("{other:?} instead of a room"),
@@ -136,7 +136,7 @@ async fn everyone_is_back_after_the_server_was_killed(place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_everyone_is_back_after_the_server_was_killed() {
+async fn everyone_comes_back_after_the_server_was_killed() {
     everyone_is_back_after_the_server_was_killed(Place::sqlite()).await;
 }
 
@@ -144,7 +144,7 @@ mod needs_postgres {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn everyone_is_back_after_the_server_was_killed() {
-        super::everyone_is_back_after_the_server_was_killed(Place::postgres()).await;
+    async fn long_everyone_comes_back_after_the_server_was_killed() {
+        everyone_is_back_after_the_server_was_killed(Place::postgres()).await;
     }
 }

@@ -34,18 +34,35 @@ pub(crate) struct Person {
     server: String,
     env: Vec<(&'static str, OsString)>,
     keyring: bool,
+    /// How much their clock is ahead of the server's, in seconds.
+    clock_ahead: i32,
 }
 
 impl Person {
     /// Somebody whose sign-in is kept in a file.
     pub(crate) fn new(server: &str) -> Self {
         let home = tempfile::tempdir().expect("the temporary folder takes a folder");
-        Self { home, server: server.to_owned(), env: Vec::new(), keyring: false }
+        Self { home, server: server.to_owned(), env: Vec::new(), keyring: false, clock_ahead: 0 }
     }
 
     /// Somebody whose sign-in is kept in the keyring that the environment leads to.
     pub(crate) fn with_keyring(server: &str, env: Vec<(&'static str, OsString)>) -> Self {
         Self { env, keyring: true, ..Self::new(server) }
+    }
+
+    /// Somebody whose clock is ahead of the server's by so many seconds, or behind.
+    pub(crate) fn with_clock(server: &str, ahead: i32) -> Self {
+        Self { clock_ahead: ahead, ..Self::new(server) }
+    }
+
+    /// A program that sees their clock. Only the time of day is another: time passes as for everybody.
+    pub(crate) fn with_their_clock(&self, program: &str) -> Command {
+        if self.clock_ahead == 0 {
+            return Command::new(program);
+        }
+        let mut command = Command::new("faketime");
+        command.args(["-m", "--exclude-monotonic", "-f", &format!("{:+}s", self.clock_ahead), program]);
+        command
     }
 
     /// Somebody who has signed up.
@@ -69,7 +86,7 @@ impl Person {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ahoy-cli"));
+        let mut command = self.with_their_clock(env!("CARGO_BIN_EXE_ahoy-cli"));
         command.arg("--no-log-file").args(arguments).arg("--json");
         for name in ["AHOY_SERVER", "AHOY_SESSION_FILE", "XDG_DATA_HOME", "DISPLAY"] {
             command.env_remove(name);

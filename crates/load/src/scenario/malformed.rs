@@ -3,10 +3,11 @@
 //! Everything before `hello`: that is what anybody on the network can do to a server.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read as _};
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ahoy_signal::limits::CLIENT_MESSAGE_LONGEST;
+use ahoy_signal::limits::MESSAGE_LONGEST;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
@@ -15,8 +16,8 @@ use crate::crew::Crew;
 use crate::drive::{alone, drive};
 use crate::error::LoadError;
 use crate::fleet::Fleet;
-use crate::frame;
-use crate::link::Link;
+use crate::frame::{self, Frame};
+use crate::link::{Flow, Link};
 use crate::report::Report;
 
 const WARM_UP_S: u64 = 2;
@@ -29,17 +30,17 @@ const OPEN_MOST: usize = 200;
 /// A connection that the server leaves open for longer, although all that came was bad, is a fault of the server's.
 const CLOSED_WITHIN: Duration = Duration::from_secs(20);
 
-pub(super) fn run(setting: &Setting, messages: u64, rate: f64) -> Result<Report, LoadError> {
+pub(super) fn run(setting: &Setting, messages: u64, pace: f64) -> Result<Report, LoadError> {
     let Crew { mut fleet, target, .. } = Crew::bring(setting.dialect(), setting.cores, setting.manifest())?;
     let mut report = setting.report("malformed");
     let without = drive(&mut fleet, &target, setting.load(setting.rate, WARM_UP_S, WITHOUT_S), alone)?;
-    let mut strangers = Strangers::new(setting.seed, rate, messages);
-    let seconds = (messages as f64 / rate).ceil() as u64;
+    let mut strangers = Strangers::new(setting.seed, pace, messages);
+    let seconds = (messages as f64 / pace).ceil() as u64;
     let early_at = messages / 5;
     let (mut early, before) = (None, target.memory()?.rss);
     let load = setting.load(setting.rate, WARM_UP_S, seconds);
     let with = drive(&mut fleet, &target, load, |_, now| {
-        strangers.go_on(&target.address, now)?;
+        strangers.go_on(target.address, now)?;
         if early.is_none() && strangers.sent >= early_at {
             early = Some(target.memory()?.rss);
         }
@@ -51,6 +52,7 @@ pub(super) fn run(setting: &Setting, messages: u64, rate: f64) -> Result<Report,
     report.add("delivery_p99_without_ms", "ms", without.account.delivery_ms.p99);
     report.add("p99_ratio", "", with.account.delivery_ms.p99 / without.account.delivery_ms.p99);
     report.add("malformed_sent", "", strangers.sent as f64);
+    report.add("malformed_answered", "", strangers.answered as f64);
     report.add("strangers", "", strangers.connected as f64);
     report.add("strangers_left_open", "", strangers.left_open as f64);
     report.add("strangers_turned_away", "", strangers.turned_away as f64);
@@ -68,7 +70,8 @@ pub(super) fn run(setting: &Setting, messages: u64, rate: f64) -> Result<Report,
 #[derive(Debug)]
 struct Strangers {
     random: Pcg64Mcg,
-    rate: f64,
+    /// Messages a second.
+    pace: f64,
     messages: u64,
     began: Option<Instant>,
     /// Messages that were sent.
@@ -79,37 +82,40 @@ struct Strangers {
     left_open: u64,
     /// Those that it never let in.
     turned_away: u64,
-    /// The oldest is first.
-    open: VecDeque<(Link, Instant, bool)>,
+    /// Messages that were answered with what is wrong about them.
+    answered: u64,
+    /// The one that was looked at longest ago is first.
+    open: VecDeque<Stranger>,
     scratch: Vec<u8>,
 }
 
 impl Strangers {
-    fn new(seed: u64, rate: f64, messages: u64) -> Self {
+    fn new(seed: u64, pace: f64, messages: u64) -> Self {
         Self {
             random: Pcg64Mcg::seed_from_u64(seed),
-            rate,
+            pace,
             messages,
             began: None,
             sent: 0,
             connected: 0,
             left_open: 0,
             turned_away: 0,
+            answered: 0,
             open: VecDeque::new(),
             scratch: vec![0; 16 * 1024],
         }
     }
 
     /// Sends what is due, and looks at whom the server has shut out.
-    fn go_on(&mut self, to: &std::net::SocketAddr, now: Instant) -> Result<(), LoadError> {
+    fn go_on(&mut self, to: SocketAddr, now: Instant) -> Result<(), LoadError> {
         let began = *self.began.get_or_insert(now);
-        let due = ((now - began).as_secs_f64() * self.rate) as u64;
+        let due = ((now - began).as_secs_f64() * self.pace) as u64;
         // One at a time, so that the load beside is never late because of it.
-        if self.sent + VOLLEY <= due.min(self.messages) && self.open.len() < OPEN_MOST {
-            let mut link = Link::connect(*to, false).map_err(LoadError::system("connecting a stranger"))?;
+        if self.sent + VOLLEY <= due && self.sent < self.messages && self.open.len() < OPEN_MOST {
+            let mut link = Link::connect(to, false).map_err(LoadError::system("connecting a stranger"))?;
             let (random, sent) = (&mut self.random, &mut self.sent);
             let volley = |out: &mut Vec<u8>| {
-                frame::write_upgrade(out);
+                frame::write_upgrade(out, to, ahoy_signal::paths::SOCKET);
                 for _ in 0..VOLLEY {
                     *sent += 1;
                     write_malformed(out, random);
@@ -118,7 +124,7 @@ impl Strangers {
             // The server may have closed already.
             let _ = link.send(volley);
             self.connected += 1;
-            self.open.push_back((link, now, false));
+            self.open.push_back(Stranger { link, since: now, let_in: false, answered: 0 });
         }
         self.look(now);
         Ok(())
@@ -127,22 +133,14 @@ impl Strangers {
     /// Looks at the connections in turn, a few at a time.
     fn look(&mut self, now: Instant) {
         for _ in 0..4 {
-            let Some((mut link, since, mut let_in)) = self.open.pop_front() else { return };
-            let _ = link.flush();
-            let ended = match link.stream().read(&mut self.scratch) {
-                Ok(0) => true,
-                Ok(count) => {
-                    let_in |= self.scratch[..count].starts_with(b"HTTP/1.1 101 ");
-                    false
-                }
-                Err(error) => error.kind() != ErrorKind::WouldBlock,
-            };
-            if ended {
-                self.turned_away += u64::from(!let_in);
-            } else if now - since > CLOSED_WITHIN {
+            let Some(mut stranger) = self.open.pop_front() else { return };
+            if stranger.is_shut_out(&mut self.scratch) {
+                self.turned_away += u64::from(!stranger.let_in);
+                self.answered += stranger.answered;
+            } else if now - stranger.since > CLOSED_WITHIN {
                 self.left_open += 1;
             } else {
-                self.open.push_back((link, since, let_in));
+                self.open.push_back(stranger);
             }
         }
     }
@@ -154,6 +152,40 @@ impl Strangers {
             self.look(Instant::now());
             self.open.is_empty()
         })
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Stranger {
+    link: Link,
+    since: Instant,
+    /// Whether the server made a WebSocket of its connection.
+    let_in: bool,
+    answered: u64,
+}
+
+impl Stranger {
+    /// Hears what has come. Whether the server has ended the connection.
+    fn is_shut_out(&mut self, scratch: &mut [u8]) -> bool {
+        let (let_in, answered) = (&mut self.let_in, &mut self.answered);
+        let flow = self.link.read(scratch, |_, bytes| {
+            let mut taken = 0;
+            if !*let_in {
+                let end = bytes.windows(4).position(|end| end == b"\r\n\r\n");
+                let Some(end) = end.filter(|_| bytes.starts_with(b"HTTP/1.1 101 ")) else {
+                    return Ok::<_, io::Error>(0);
+                };
+                (*let_in, taken) = (true, end + 4);
+            }
+            while let Ok(Some((frame, length))) = frame::read(&bytes[taken..]) {
+                *answered += u64::from(matches!(frame, Frame::Text(_)));
+                taken += length;
+            }
+            Ok(taken)
+        });
+        // What can't be sent any more tells the same as what can't be read.
+        !matches!(flow, Ok(Flow::Open)) || self.link.flush().is_err()
     }
 }
 
@@ -169,7 +201,8 @@ fn bad_text(random: &mut impl Rng) -> Vec<u8> {
         6 => format!(r#"{{"v":1,"type":"hello","token":"{}"}}"#, "a".repeat(random.random_range(1..40_000)))
             .into_bytes(),
         7 => br#"{"v":1,"id":1,"id":2,"type":"join","room":{}}"#.to_vec(),
-        8 => format!(r#"{{"v":1,"id":{},"type":"chat"}}"#, "9".repeat(random.random_range(1..400))).into_bytes(),
+        8 => format!(r#"{{"v":1,"id":{},"type":"chat"}}"#, "9".repeat(random.random_range(1..400)))
+            .into_bytes(),
         _ => (0..random.random_range(0..300)).map(|_| random.random_range(0x20..0x7F)).collect(),
     }
 }
@@ -185,16 +218,17 @@ fn write_malformed(out: &mut Vec<u8>, random: &mut Pcg64Mcg) {
             let piece = random.random_range(1..=text.len().div_ceil(8).max(1));
             frame::write_pieces(out, text.chunks(piece), mask);
         }
-        90..93 => frame::write_text(out, &vec![b'a'; CLIENT_MESSAGE_LONGEST + 1], mask),
+        90..93 => frame::write_text(out, &vec![b'a'; MESSAGE_LONGEST + 1], mask),
         93..95 => frame::write_pieces(out, [b"a".repeat(40_000).as_slice(); 3].into_iter(), mask),
         // The head of a message that would be longer than all memory.
         95 => out.extend([0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         // Not UTF-8.
         96 => frame::write_text(out, &[0xC3, 0x28, 0xFF], mask),
         // Not masked, reserved bits, a reserved opcode, a control frame in pieces.
-        97 => out.extend(*[b"\x81\x02{}", b"\xF1\x82\x00\x00", b"\x83\x80\x00\x00", b"\x09\x80\x00\x00"]
-            .get(random.random_range(0..4))
-            .unwrap_or(b"\x81\x02{}")),
+        97 => out.extend_from_slice(
+            [b"\x81\x02{}", b"\xF1\x82\x00\x00", b"\x83\x80\x00\x00", b"\x09\x80\x00\x00"]
+                [random.random_range(0..4)],
+        ),
         // A piece of nothing.
         98 => out.extend([0x80, 0x80, 0, 0, 0, 0]),
         _ => out.extend((0..random.random_range(1..500)).map(|_| random.random::<u8>())),

@@ -2,6 +2,7 @@
 
 mod flood;
 mod idle;
+mod malformed;
 mod ramp;
 mod slow;
 mod steady;
@@ -65,6 +66,15 @@ pub(crate) enum Scenario {
         /// Messages a second
         #[arg(long, default_value_t = 5_000.0)]
         flood: f64,
+    },
+    /// Strangers send what is no message of the protocol, or no WebSocket: what others notice of it
+    Malformed {
+        /// Messages of strangers
+        #[arg(long, default_value_t = 1_000_000)]
+        messages: u64,
+        /// Of them a second
+        #[arg(long, default_value_t = 10_000.0)]
+        pace: f64,
     },
 }
 
@@ -152,6 +162,7 @@ impl Scenario {
             Scenario::Storm => storm::run(setting),
             Scenario::Slow { seconds } => slow::run(setting, seconds),
             Scenario::Flood { seconds, flood } => flood::run(setting, seconds, flood),
+            Scenario::Malformed { messages, pace } => malformed::run(setting, messages, pace),
         }
     }
 }

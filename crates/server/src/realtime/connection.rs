@@ -18,12 +18,10 @@ use super::Shared;
 use super::mailbox::{Mailbox, Takeover};
 use super::session::actor::{SessionActor, is_too_long, now, refuse, write_all};
 use super::session::directory::NoPlace;
-use super::session::machine::{HEARTBEAT, RESUME_WINDOW, SessionMachine};
+use super::session::machine::{HEARTBEAT, NONSENSE_MOST, RESUME_WINDOW, SessionMachine};
 
 /// How long a connection may take to say who it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(15);
-/// Messages that make no sense before `hello`.
-const NONSENSE_MOST: u32 = 10;
 /// How long closing a connection may take.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -139,6 +137,7 @@ async fn open(shared: Arc<Shared>, mut connection: Connection, address: IpAddr) 
             ErrorCode::MessageTooLarge => Some(CloseCode::MessageTooLarge),
             _ => None,
         };
+        metrics::counter!("ahoy_malformed_messages_total").increment(1);
         nonsense += 1;
         let code = code.or_else(|| (nonsense > NONSENSE_MOST).then_some(CloseCode::ProtocolViolation));
         let mut outgoing = VecDeque::from([say(refusal)]);
