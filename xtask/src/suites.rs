@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, dist, fuzz, tools, workspace};
+use crate::{clip, dist, fuzz, load, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -45,6 +45,8 @@ enum Step {
     Counted(Program),
     /// Each target of fuzz/ for a while: one test each.
     Fuzz,
+    /// The server under load for minutes: one test for each scenario.
+    Soak,
     /// The tests of tests/package.rs, on a Debian package that is built for them.
     Package,
 }
@@ -135,6 +137,24 @@ pub(crate) fn long() -> Vec<Suite> {
             step: Step::Fuzz,
         },
         Suite {
+            name: "long",
+            what: "the tests that take minutes",
+            budget: minutes(15),
+            step: Step::Nextest {
+                profile: "long",
+                // Those of the package are a suite of their own, because they need one.
+                filter: Some("not binary_id(ahoy::package)"),
+                args: vec!["--workspace".into()],
+            },
+        },
+        Suite {
+            name: "soak",
+            what: "the signaling server under load for minutes: nothing is lost, its memory stays as it is",
+            // Half of it is the release build.
+            budget: minutes(20),
+            step: Step::Soak,
+        },
+        Suite {
             name: "package",
             what: "the Debian package, alone on a fresh Debian: it installs, works and leaves nothing behind",
             // Most of it is the release build.
@@ -182,6 +202,7 @@ impl Suite {
                     .success();
                 Ok(judged(success, found).into())
             }
+            Step::Soak => Ok(load::soak()?.into()),
             Step::Fuzz => Ok(fuzz::run()?.into()),
             Step::Package => {
                 let package = dist::deb()?;

@@ -163,6 +163,9 @@ impl Measured {
         report.add("skipped_changes", "", self.gaps as f64);
         report.add("load_lag_p99_ms", "ms", self.lag_ms.p99);
         report.add("load_busy", "cores", self.busy);
+        report.none_but(account.requests - account.answered, "requests were not answered");
+        report.none_but(account.lost, "deliveries were lost");
+        report.none_but(account.doubled, "answers or deliveries came twice");
         if !account.refused.is_empty() {
             report.faults.push(format!("refused: {:?}", account.refused));
         }

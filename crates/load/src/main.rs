@@ -31,8 +31,9 @@ use clap::{Parser, Subcommand};
 use crate::report::Report;
 use crate::scenario::{Scenario, Setting};
 
-/// Puts ahoy-server under load on one processor, from another. Exit code 0: measured; 2: measured, but the load itself was
-/// the limit; 3: could not be measured.
+/// Puts ahoy-server under load on one processor, from another. Exit code 0: measured; 1: measured, and something went wrong
+/// that must not under any load, such as a delivery that was lost; 2: measured, but the load itself was the limit; 3: could
+/// not be measured.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy-load", version)]
 struct Cli {
@@ -75,7 +76,11 @@ fn measure(scenario: Scenario, cli: &Cli) -> anyhow::Result<ExitCode> {
     if cli.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     }
-    Ok(ExitCode::from(if report.valid { 0 } else { 2 }))
+    Ok(ExitCode::from(match (report.faults.is_empty(), report.valid) {
+        (false, _) => 1,
+        (true, false) => 2,
+        (true, true) => 0,
+    }))
 }
 
 /// Tells how far a load is, on standard error.

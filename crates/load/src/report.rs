@@ -5,6 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
+/// Growth that tells nothing, in bytes: pages that an allocator touches for the first time.
+const GROWTH_ALWAYS: u64 = 2_000_000;
+
 /// A figure.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
@@ -24,7 +27,7 @@ pub(crate) struct Report {
     pub(crate) valid: bool,
     /// What spoils the figures, such as a load that was late itself.
     pub(crate) invalid: Vec<String>,
-    /// What went wrong on the way, such as connections that broke.
+    /// What went wrong and must not under any load, such as connections that broke.
     pub(crate) faults: Vec<String>,
     /// Figures by their names, which say their units.
     #[serde(serialize_with = "by_name")]
@@ -42,6 +45,21 @@ fn by_name<S: Serializer>(figures: &[Figure], serializer: S) -> Result<S::Ok, S:
 impl Report {
     pub(crate) fn add(&mut self, name: &'static str, unit: &'static str, value: f64) {
         self.figures.push(Figure { name, unit, value });
+    }
+
+    /// So many of something of which there must be none.
+    pub(crate) fn none_but(&mut self, count: u64, what: &str) {
+        if count > 0 {
+            self.faults.push(format!("{count} {what}"));
+        }
+    }
+
+    /// Memory must not grow with what has been done: from here to there, in bytes.
+    pub(crate) fn must_be_flat(&mut self, early: u64, late: u64) {
+        if late > early + early / 10 + GROWTH_ALWAYS {
+            let (early, late) = (early as f64 / 1e6, late as f64 / 1e6);
+            self.faults.push(format!("the server's memory grew from {early:.1} to {late:.1} MB"));
+        }
     }
 
     /// The figures are not to be trusted.

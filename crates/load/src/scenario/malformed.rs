@@ -59,6 +59,8 @@ pub(super) fn run(setting: &Setting, messages: u64, pace: f64) -> Result<Report,
     report.add("server_rss_mb_before", "MB", before as f64 / 1e6);
     report.add("server_rss_mb_early", "MB", early.unwrap_or(before) as f64 / 1e6);
     report.add("server_rss_mb_after", "MB", after as f64 / 1e6);
+    report.none_but(strangers.left_open, "connections of strangers were left open");
+    report.must_be_flat(early.unwrap_or(before), after);
     if let Some(why) = without.spoiled() {
         report.spoil(format!("without the strangers, {why}"));
     }

@@ -36,6 +36,7 @@ pub(super) fn run(setting: &Setting, scenario: &'static str, seconds: u64) -> Re
     measured.report(&mut report);
     report.add("server_rss_early_mb", "MB", early as f64 / 1e6);
     report.add("server_rss_end_mb", "MB", at as f64 / 1e6);
+    report.must_be_flat(early, at);
     report.faults.append(&mut fleet.faults);
     Ok(report)
 }

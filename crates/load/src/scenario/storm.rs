@@ -54,9 +54,7 @@ pub(super) fn run(setting: &Setting) -> Result<Report, LoadError> {
     report.add("resumed_all_s", "s", resumed.max / 1e3);
     report.add("up_to_date_all_s", "s", synced.as_secs_f64());
     report.add("server_cpu_s", "s", cpu.as_secs_f64());
-    if !away.is_empty() {
-        report.spoil(format!("{} did not come back", away.len()));
-    }
+    report.none_but(away.len() as u64, "did not come back");
     report.faults.append(&mut fleet.faults);
     Ok(report)
 }
