@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-media-types", &[]),
     ("ahoy-measure", &["ahoy-media-types"]),
     ("ahoy-congestion", &["ahoy-media-types"]),
-    ("ahoy-call", &["ahoy-media-types"]),
+    ("ahoy-call", &["ahoy-signal"]),
     ("ahoy-transfer", &["ahoy-media-types"]),
     ("ahoy-signal", &["ahoy-media-types"]),
     // The edges: devices, the peer connection, the signaling connection.
@@ -57,7 +57,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the tests of any package may use beside what the package itself may.
-const FOR_TESTS: &[&str] = &["ahoy-testkit", "ahoy-measure", "ahoy-media-types", "ahoy-server"];
+const FOR_TESTS: &[&str] =
+    &["ahoy-testkit", "ahoy-measure", "ahoy-media-types", "ahoy-server", "ahoy-signal-client"];
 
 /// Foreign crates that only certain packages of ours may name, so that they can be replaced in one place.
 const OWNED: &[(&str, &[&str])] = &[
