@@ -240,7 +240,7 @@ fn malformed(sides: &Sides) -> Vec<Row> {
         row("sent", "", "malformed_sent", Some(Goal::AtLeast(1_000_000.0))),
         row("answered with what is wrong", "", "malformed_answered", None),
         row("connections", "", "strangers", None),
-        sides.worst_row(case, "connections not closed within 20 s", "strangers_left_open", 0.0),
+        sides.worst_row(case, "connections not closed within 25 s", "strangers_left_open", 0.0),
         row("others' p99 with / without", "", "p99_ratio", Some(Goal::AtMost(2.0))),
         row("others' p99 without", "ms", "delivery_p99_without_ms", None),
         row("others' p99 with", "ms", "delivery_p99_ms", None),

@@ -76,6 +76,8 @@ pub(crate) struct Client {
     pub(crate) seen: Option<Position>,
     /// Whether its next ping is planned.
     pub(crate) beats: bool,
+    /// Does what a server has to close its connection for.
+    pub(crate) misbehaves: bool,
     /// With which code the server closed the connection.
     pub(crate) closed: Option<u16>,
 }
@@ -88,6 +90,7 @@ impl Client {
             link: None,
             interest: EventFlags::empty(),
             paused: false,
+            misbehaves: false,
             session: None,
             requests: 0,
             seq: 0,

@@ -171,6 +171,7 @@ impl Fleet {
     pub(crate) fn pause(&mut self, user: usize, paused: bool) -> Result<(), LoadError> {
         let client = &mut self.clients[user];
         client.paused = paused;
+        client.misbehaves |= paused;
         let Seat { room, member } = client.seat;
         let readers = &mut self.readers[room];
         *readers = if paused { readers.without(member) } else { readers.with(member) };
@@ -233,6 +234,7 @@ impl Fleet {
     /// Says something that is not counted as a request of the load.
     pub(crate) fn flood(&mut self, user: usize) -> Result<(), LoadError> {
         self.flooded.sent += 1;
+        self.clients[user].misbehaves = true;
         self.request(user, Saying::Chat, 0xFF_FFFF_FFFF, Awaited::Flood)
     }
 
@@ -353,13 +355,11 @@ impl Fleet {
         }
         match outcome {
             Ok(Flow::Open) => self.clients[user].link = Some(link),
-            Ok(Flow::Ended) => {
-                let why = match self.clients[user].closed {
-                    Some(code) => format!("the server closed the connection with {code}"),
-                    None => "the connection broke".to_owned(),
-                };
-                self.fault(user, &why);
-            }
+            Ok(Flow::Ended) => match self.clients[user].closed {
+                Some(_) if self.clients[user].misbehaves => self.gone(user),
+                Some(code) => self.fault(user, &format!("the server closed the connection with {code}")),
+                None => self.fault(user, "the connection broke"),
+            },
             Err(broken) => self.fault(user, &broken.to_string()),
         }
         self.update_interest(user)

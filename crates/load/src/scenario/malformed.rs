@@ -23,12 +23,15 @@ use crate::report::Report;
 const WARM_UP_S: u64 = 2;
 /// Seconds for which the neighbours are measured without the strangers.
 const WITHOUT_S: u64 = 20;
+/// Connections that are looked at in a turn.
+const LOOKED_AT: usize = 8;
 /// Messages of a stranger at most. The server closes earlier, by what it finds.
 const VOLLEY: u64 = 12;
 /// Connections of strangers at once: what comes in meanwhile waits.
-const OPEN_MOST: usize = 200;
-/// A connection that the server leaves open for longer, although all that came was bad, is a fault of the server's.
-const CLOSED_WITHIN: Duration = Duration::from_secs(20);
+const OPEN_MOST: usize = 2_000;
+/// A connection that the server leaves open for longer, although all that came was bad, is a fault of the server's. It waits
+/// 15 s for `hello`, where what came may go on, and some seconds for its own last word to be taken.
+const CLOSED_WITHIN: Duration = Duration::from_secs(25);
 
 pub(super) fn run(setting: &Setting, messages: u64, pace: f64) -> Result<Report, LoadError> {
     let Crew { mut fleet, target, .. } = Crew::bring(setting.dialect(), setting.cores, setting.manifest())?;
@@ -134,7 +137,7 @@ impl Strangers {
 
     /// Looks at the connections in turn, a few at a time.
     fn look(&mut self, now: Instant) {
-        for _ in 0..4 {
+        for _ in 0..LOOKED_AT {
             let Some(mut stranger) = self.open.pop_front() else { return };
             if stranger.is_shut_out(&mut self.scratch) {
                 self.turned_away += u64::from(!stranger.let_in);
