@@ -1,4 +1,5 @@
 //! A call between one of our peers and Chromium, which `tests/interop/browser_peer.mjs` drives.
+#![allow(clippy::print_stdout, reason = "what Chromium said belongs into the output of a test that failed")]
 
 pub(crate) mod media;
 
