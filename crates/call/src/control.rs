@@ -1,0 +1,103 @@
+//! What the two sides of a leg tell each other directly, over a data channel, while they are connected.
+//!
+//! The channel is reliable and in order, and has the label [`Control::CHANNEL`]; each of its messages is one JSON object.
+//! Types that a side does not know are ignored, so that newer versions can say more.
+
+use ahoy_signal::CallSignal;
+use serde::{Deserialize, Serialize};
+
+/// Longest message in bytes: a session description is the longest.
+pub const CONTROL_LONGEST: usize = 64 * 1024;
+
+/// What one sends at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaState {
+    /// Whether the microphone is on.
+    pub microphone: bool,
+    /// Whether the camera is on.
+    pub camera: bool,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Control {
+    /// The sender has ended the call. Heard sooner than from the server, and also where there is none.
+    HangUp {},
+    /// The sender has put the call on hold, or goes on with it.
+    Hold {
+        /// Whether it is on hold.
+        on: bool,
+    },
+    /// What the sender sends from now on.
+    Media {
+        /// Microphone and camera.
+        media: MediaState,
+    },
+    /// What would go through the server, which does not know of the call any more.
+    Signal {
+        /// The signal.
+        signal: CallSignal,
+    },
+}
+
+/// Why a message is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// It is longer than [`CONTROL_LONGEST`].
+    #[error("a control message of {0} bytes is too long")]
+    TooLong(usize),
+    /// It is not JSON, of an unknown type, or breaks a rule.
+    #[error("a control message that is not understood: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl Control {
+    /// The label of the data channel.
+    pub const CHANNEL: &'static str = "ahoy-control";
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`ControlError`]; a side that gets one ignores the message.
+    pub fn read(bytes: &[u8]) -> Result<Self, ControlError> {
+        if bytes.len() > CONTROL_LONGEST {
+            return Err(ControlError::TooLong(bytes.len()));
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// The JSON that is sent.
+    pub fn to_json(&self) -> String {
+        // It has no maps and no foreign types, so nothing in it can fail to become JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_a_stable_form() {
+        let media = MediaState { microphone: true, camera: false };
+        let forms = [
+            (Control::HangUp {}, r#"{"type":"hang_up"}"#),
+            (Control::Hold { on: true }, r#"{"type":"hold","on":true}"#),
+            (Control::Media { media }, r#"{"type":"media","media":{"microphone":true,"camera":false}}"#),
+        ];
+        for (message, json) in forms {
+            assert_eq!(message.to_json(), json);
+            assert_eq!(Control::read(json.as_bytes()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_unknown_is_an_error() {
+        let long = vec![b' '; CONTROL_LONGEST + 1];
+        assert!(matches!(Control::read(&long), Err(ControlError::TooLong(_))));
+        for bad in [&b"{"[..], b"", b"{}", br#"{"type":"dance"}"#, br#"{"type":"hold"}"#, b"\xFF"] {
+            assert!(matches!(Control::read(bad), Err(ControlError::Malformed(_))), "{bad:?}");
+        }
+    }
+}
