@@ -57,7 +57,7 @@ pub(crate) enum Due {
 pub(crate) struct Leg {
     pub(crate) offers: bool,
     pub(crate) link: Link,
-    /// When the server said that the other side's session is over.
+    /// Whether the server has said that the other side's session is over, and nothing was heard of them since.
     pub(crate) gone: bool,
     pub(crate) held_there: bool,
     pub(crate) media_there: Option<MediaState>,

@@ -394,7 +394,7 @@ impl CallMachine {
         let Some(current) = &mut self.current else { return };
         let Some(leg) = current.legs.get_mut(&peer) else { return };
         if leg.on_link(state, now) {
-            leg.gone &= current.server_knows;
+            leg.gone = false;
             if let Some(media) = self.media_here {
                 self.out.push(Output::Tell { peer, message: Control::Media { media } });
             }
