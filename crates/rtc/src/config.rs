@@ -26,11 +26,22 @@ pub enum Politeness {
     Impolite,
 }
 
+/// Who makes the first offer of a connection. Later ones come from whoever has something to offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstOffer {
+    /// Whoever has something to offer.
+    Either,
+    /// The other side. What is added here before it comes is part of the answer.
+    Theirs,
+}
+
 /// What a [`crate::Peer`] needs to know before it exists.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
     /// Which side gives way when both offer at once.
     pub role: Politeness,
+    /// Who makes the first offer.
+    pub first_offer: FirstOffer,
     /// Local UDP addresses to bind. An unspecified address stands for all interfaces of its family except loopback;
     /// port 0 for any free port.
     pub bind: Vec<SocketAddr>,
@@ -55,6 +66,7 @@ impl PeerConfig {
     pub fn new(role: Politeness) -> Self {
         Self {
             role,
+            first_offer: FirstOffer::Either,
             bind: vec![
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
                 SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),

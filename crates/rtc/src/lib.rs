@@ -28,7 +28,7 @@ mod stats;
 mod tracks;
 
 pub use channels::{Channel, ChannelEvent, ChannelOptions, Message, Reliability};
-pub use config::{PeerConfig, Politeness};
+pub use config::{FirstOffer, PeerConfig, Politeness};
 pub use error::RtcError;
 pub use log_filter::log_directives;
 pub use peer::{ConnectionState, Peer, PeerEvent, PeerEvents, Phase};

@@ -6,7 +6,8 @@
 //!   the library refuses to do so by itself;
 //! - candidates that overtake their description wait for it, and those of an ignored or replaced ICE generation go
 //!   nowhere;
-//! - several changes made at once cost one offer;
+//! - several changes made at once cost one offer, and those made before the other side's first offer none, if that is agreed
+//!   on: they are part of the answer;
 //! - an answer keeps the DTLS role that was established first (RFC 8842 section 5.3), whatever the library writes.
 
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
-use crate::config::Politeness;
+use crate::config::{FirstOffer, Politeness};
 use crate::signal::{DescriptionKind, Signal};
 
 /// How long changes are gathered before they are offered: the tracks and channels of a call are added one after the
@@ -141,6 +142,8 @@ pub struct Negotiation {
     /// When to offer, if there is something to offer.
     offer_at: Option<MediaTime>,
     restart_wanted: bool,
+    /// Whether the other side makes the first offer and has not done so yet.
+    awaits_first: bool,
     /// Our side's role in DTLS, once established.
     setup: Option<Setup>,
     /// ICE generation of the other side's description in effect.
@@ -152,12 +155,13 @@ pub struct Negotiation {
 
 impl Negotiation {
     /// A machine before any exchange.
-    pub fn new(politeness: Politeness) -> Self {
+    pub fn new(politeness: Politeness, first_offer: FirstOffer) -> Self {
         Self {
             politeness,
             state: State::Stable,
             offer_at: None,
             restart_wanted: false,
+            awaits_first: first_offer == FirstOffer::Theirs,
             setup: None,
             remote_generation: None,
             past_generations: VecDeque::new(),
@@ -203,6 +207,7 @@ impl Negotiation {
     /// When [`Input::Timeout`] is to be given.
     pub fn next_wakeup(&self) -> Option<MediaTime> {
         match self.state {
+            State::Stable if self.awaits_first => None,
             State::Stable => self.offer_at,
             State::Offering { .. } | State::Answering { .. } => None,
         }
@@ -213,7 +218,7 @@ impl Negotiation {
     }
 
     fn offer_when_due(&mut self, now: MediaTime) {
-        if self.state == State::Stable && self.offer_at.is_some_and(|at| at <= now) {
+        if self.next_wakeup().is_some_and(|at| at <= now) {
             self.offer_at = None;
             let restart_ice = std::mem::take(&mut self.restart_wanted);
             self.state = State::Offering { restart_ice };
@@ -249,6 +254,10 @@ impl Negotiation {
             }
         };
         self.actions.push_back(Action::Send(Signal::Description { kind: DescriptionKind::Answer, sdp }));
+        if std::mem::take(&mut self.awaits_first) {
+            // It is in the answer. What is not, because the offer had no room for it, the library tells of again.
+            self.offer_at = None;
+        }
         if let State::Answering { generation } = &mut self.state {
             let generation = generation.take();
             self.enter_generation(generation);

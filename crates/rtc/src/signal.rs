@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::negotiation::attribute;
+
 /// Which half of an offer/answer exchange (RFC 3264) a description is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +38,16 @@ pub enum Signal {
         /// The ICE generation that it belongs to (RFC 8445 section 5.3).
         ufrag: Option<String>,
     },
+}
+
+impl Signal {
+    /// The ICE generation that it begins, goes on with or belongs to: the username fragment (RFC 8445 section 5.3).
+    pub fn generation(&self) -> Option<&str> {
+        match self {
+            Signal::Description { sdp, .. } => attribute(sdp, "ice-ufrag"),
+            Signal::Candidate { ufrag, .. } => ufrag.as_deref(),
+        }
+    }
 }
 
 impl fmt::Debug for Signal {

@@ -10,7 +10,7 @@ use ahoy_rtc::{
     ChannelEvent, ChannelOptions, ConnectionState, DescriptionKind, Message, Peer, PeerConfig, Politeness,
     RtcError, Signal,
 };
-use common::{Sender, packet, pair, pair_through, within};
+use common::{Sender, packet, pair, pair_that_answers, pair_through, within};
 
 fn is_offer(signal: &Signal) -> bool {
     matches!(signal, Signal::Description { kind: DescriptionKind::Offer, .. })
@@ -105,6 +105,34 @@ async fn offers_that_cross_resolve_and_everything_flows() {
     let mut expected = vec![theirs.ssrc(), sound.ssrc()];
     expected.sort();
     assert_eq!(ssrcs, expected);
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_answers_first_sends_what_it_has_with_one_offer_and_the_rest_with_another() {
+    let mut pair = pair_that_answers().await;
+    let ours = pair.polite.peer.add_track(Codec::H264).await.unwrap();
+    let sound = pair.polite.peer.add_track(Codec::Opus).await.unwrap();
+    let second = pair.polite.peer.add_track(Codec::H264).await.unwrap();
+    let theirs = pair.impolite.peer.add_track(Codec::H264).await.unwrap();
+    let their_sound = pair.impolite.peer.add_track(Codec::Opus).await.unwrap();
+    let _senders =
+        [&ours, &sound, &second, &theirs, &their_sound].map(|track| Sender::start(track, pair.clock, 300));
+    pair.connected().await;
+    let mut seen = vec![];
+    for _ in 0..3 {
+        let mut track = within("a track", pair.impolite.tracks.recv()).await.unwrap();
+        seen.push(packet(&mut track).await.ssrc);
+    }
+    seen.sort();
+    let mut expected = vec![ours.ssrc(), sound.ssrc(), second.ssrc()];
+    expected.sort();
+    assert_eq!(seen, expected, "also the second video, for which the first offer had no section");
+    for _ in 0..2 {
+        within("a track", pair.polite.tracks.recv()).await.unwrap();
+    }
+    let first_said = pair.polite.said_so_far().into_iter().find(|s| matches!(s, Signal::Description { .. }));
+    assert!(!is_offer(&first_said.unwrap()), "the first offer was the other side's");
     pair.close().await;
 }
 

@@ -38,7 +38,7 @@ fn accept(machine: &mut Negotiation, ufrag: &str, setup: &str, now: MediaTime) {
 
 /// A machine whose offer is out.
 fn offering(politeness: Politeness) -> Negotiation {
-    let mut machine = Negotiation::new(politeness);
+    let mut machine = Negotiation::new(politeness, FirstOffer::Either);
     machine.handle(Input::Changed, at(0));
     machine.handle(Input::Timeout, at(1));
     assert_eq!(actions(&mut machine), [Action::Offer { restart_ice: false }]);
@@ -49,7 +49,7 @@ fn offering(politeness: Politeness) -> Negotiation {
 
 #[test]
 fn changes_made_at_once_cost_one_offer() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     for _ in 0..3 {
         machine.handle(Input::Changed, at(10));
     }
@@ -110,14 +110,14 @@ fn an_ignored_offer_of_the_generation_that_is_then_answered_with_keeps_its_candi
 
 #[test]
 fn an_answer_that_nobody_waits_for_is_ignored() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     machine.handle(answer("R1", "active"), at(0));
     assert_eq!(actions(&mut machine), []);
 }
 
 #[test]
 fn candidates_that_overtake_their_description_wait_for_it_in_order() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     for early in [candidate(None, 1), candidate(Some("R1"), 2), candidate(Some("R9"), 3)] {
         machine.handle(Input::Remote(early), at(0));
     }
@@ -135,7 +135,7 @@ fn candidates_that_overtake_their_description_wait_for_it_in_order() {
 
 #[test]
 fn early_candidates_are_bounded() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     for number in 0..1000 {
         machine.handle(Input::Remote(candidate(Some("R1"), number)), at(0));
     }
@@ -149,7 +149,7 @@ fn early_candidates_are_bounded() {
 
 #[test]
 fn late_candidates_of_a_replaced_generation_go_nowhere() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     for generation in ["R1", "R2"] {
         machine.handle(offer(generation), at(1));
         machine.handle(Input::Answered { sdp: sdp("L1", "active") }, at(2));
@@ -174,7 +174,7 @@ fn an_answer_keeps_the_dtls_role_of_the_first_exchange() {
     assert_eq!(sent, Action::Send(expected));
 
     // And where we answered first, our own first choice stays.
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     for _ in 0..2 {
         machine.handle(offer("R1"), at(0));
         machine.handle(Input::Answered { sdp: sdp("L1", "active") }, at(1));
@@ -187,7 +187,7 @@ fn an_answer_keeps_the_dtls_role_of_the_first_exchange() {
 
 #[test]
 fn an_ice_restart_survives_a_crossing_offer_and_is_made_once() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     machine.handle(Input::RestartIce, at(0));
     machine.handle(Input::Timeout, at(1));
     assert_eq!(actions(&mut machine), [Action::Offer { restart_ice: true }]);
@@ -205,7 +205,7 @@ fn an_ice_restart_survives_a_crossing_offer_and_is_made_once() {
 
 #[test]
 fn a_refused_offer_leaves_the_machine_able_to_go_on() {
-    let mut machine = Negotiation::new(Politeness::Polite);
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
     machine.handle(offer("R1"), at(0));
     actions(&mut machine);
     machine.handle(Input::OfferRefused, at(1));
@@ -237,7 +237,7 @@ proptest::proptest! {
                 proptest::prop_assert_eq!(before, after);
             }
         }
-        let mut machine = Negotiation::new(Politeness::Polite);
+        let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Either);
         machine.handle(Input::Remote(Signal::Description { kind: DescriptionKind::Offer, sdp: text.clone() }), at(0));
         machine.handle(Input::Answered { sdp: text.clone() }, at(1));
         let candidate = Signal::Candidate { candidate: text.clone(), sdp_mid: None, sdp_mline_index: None, ufrag: Some(text.clone()) };
@@ -263,7 +263,7 @@ mod pair {
 
     impl Side {
         fn new(name: &'static str, politeness: Politeness) -> Self {
-            let machine = Negotiation::new(politeness);
+            let machine = Negotiation::new(politeness, FirstOffer::Either);
             Self { machine, inbox: VecDeque::new(), generation: 0, name, settled: false }
         }
 
@@ -327,4 +327,20 @@ mod pair {
             prop_assert_eq!(sides[0].machine.setup, sides[1].machine.setup.map(Setup::opposite));
         }
     }
+}
+
+#[test]
+fn who_answers_first_offers_nothing_before() {
+    let mut machine = Negotiation::new(Politeness::Polite, FirstOffer::Theirs);
+    machine.handle(Input::Changed, at(0));
+    assert_eq!(machine.next_wakeup(), None);
+    machine.handle(Input::Timeout, at(1000));
+    assert_eq!(actions(&mut machine), []);
+    machine.handle(offer("R1"), at(1001));
+    assert!(matches!(&actions(&mut machine)[..], [Action::Answer { .. }]));
+    machine.handle(Input::Answered { sdp: sdp("L1", "active") }, at(1002));
+    assert!(matches!(&actions(&mut machine)[..], [Action::Send(_), Action::Settled]));
+    assert_eq!(machine.next_wakeup(), None, "what was added before is in the answer");
+    machine.handle(Input::Changed, at(1003));
+    assert!(machine.next_wakeup().is_some(), "from now on each side offers");
 }

@@ -114,7 +114,7 @@ impl Actor {
             Err(error) => return Err(bind_failure(&config.bind).unwrap_or(RtcError::Setup(error))),
         };
         Ok(Self {
-            negotiation: Negotiation::new(config.role),
+            negotiation: Negotiation::new(config.role, config.first_offer),
             config,
             clock,
             connection,

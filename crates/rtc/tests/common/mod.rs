@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ahoy_media_types::{Codec, EncodedFrame, MediaClock, MediaTime};
 use ahoy_rtc::{
-    Channel, ConnectionState, LocalTrack, Path, Peer, PeerConfig, PeerEvent, PeerEvents, Phase, Politeness,
-    RemoteTrack, RemoteTrackEvent, Signal,
+    Channel, ConnectionState, FirstOffer, LocalTrack, Path, Peer, PeerConfig, PeerEvent, PeerEvents, Phase,
+    Politeness, RemoteTrack, RemoteTrackEvent, Signal,
 };
 use ahoy_testkit::UdpRelay;
 use tokio::sync::mpsc;
@@ -91,8 +91,18 @@ pub async fn pair() -> Pair {
 
 /// A pair whose signals go through `to_impolite` and `to_polite` on their way.
 pub async fn pair_through(to_impolite: Carry, to_polite: Carry) -> Pair {
+    pair_of(PeerConfig::loopback(Politeness::Polite), to_impolite, to_polite).await
+}
+
+/// A pair whose polite side leaves the first offer to the other.
+pub async fn pair_that_answers() -> Pair {
+    let config = PeerConfig { first_offer: FirstOffer::Theirs, ..PeerConfig::loopback(Politeness::Polite) };
+    pair_of(config, Box::new(|s| vec![s]), Box::new(|s| vec![s])).await
+}
+
+async fn pair_of(polite: PeerConfig, to_impolite: Carry, to_polite: Carry) -> Pair {
     let clock = MediaClock::start();
-    let (polite, polite_events) = Peer::new(PeerConfig::loopback(Politeness::Polite), clock).await.unwrap();
+    let (polite, polite_events) = Peer::new(polite, clock).await.unwrap();
     let (impolite, impolite_events) =
         Peer::new(PeerConfig::loopback(Politeness::Impolite), clock).await.unwrap();
     let polite = side(polite, polite_events, impolite.clone(), to_impolite);
