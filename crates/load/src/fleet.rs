@@ -8,9 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use ahoy_signal::{
-    ClientEnvelope, ClientInfo, ClientMessage, Position, RequestId, RoomId, ServerEnvelope, ServerMessage,
-};
+use ahoy_signal::{ClientEnvelope, ClientMessage, RequestId, RoomId, ServerEnvelope};
 use rand::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use rustix::buffer::spare_capacity;
@@ -18,8 +16,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::client::{Awaited, Client, Opening, Seat, Stage};
 use crate::error::LoadError;
-use crate::frame::{self, Frame};
-use crate::glance::{self, Glance};
+use crate::frame;
 use crate::ledger::{Ledger, Members};
 use crate::link::{Flow, Link};
 use crate::schedule::Saying;

@@ -1,6 +1,15 @@
 //! What comes from the server: counted, and answered where that is a client's part.
 
-use super::*;
+use std::time::Instant;
+
+use ahoy_signal::{ClientEnvelope, ClientInfo, ClientMessage, Position, ServerMessage};
+use rand::Rng as _;
+
+use super::{ACCEPT, Broken, Dialect, Fleet, HEARTBEAT, read};
+use crate::client::{Awaited, Opening, Stage};
+use crate::frame::{self, Frame};
+use crate::glance::{self, Glance};
+use crate::link::Link;
 
 impl Fleet {
     /// Takes all that is whole in `bytes`, and returns its length.
