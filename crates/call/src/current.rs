@@ -6,8 +6,8 @@ use std::time::Instant;
 use ahoy_signal::{CallId, CallMedia, CallPeer};
 
 use crate::events::{Outcome, PeerId};
-use crate::leg::{Leg, Link};
-use crate::snapshot::{CallRecord, CurrentCall, Direction, LegSnapshot, LegStatus, StageName};
+use crate::leg::Leg;
+use crate::snapshot::{CallRecord, CurrentCall, Direction, LegSnapshot, StageName};
 
 /// How far the current call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +64,7 @@ impl Current {
             Stage::Accepting { .. } => StageName::Accepting,
             Stage::Answered { .. } => StageName::Answered,
         };
-        let legs = self.legs.iter().map(|(peer, leg)| LegSnapshot {
-            peer: *peer,
-            status: match leg.link {
-                Link::Connecting { .. } => LegStatus::Connecting,
-                Link::Connected => LegStatus::Connected,
-                Link::Lost { .. } => LegStatus::Reconnecting,
-            },
-            held: leg.held_there,
-            media: leg.media_there,
-        });
+        let legs = self.legs.iter().map(|(peer, leg)| LegSnapshot::of(*peer, leg));
         CurrentCall {
             call: self.call,
             peer: self.peer.clone(),

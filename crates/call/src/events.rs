@@ -182,7 +182,8 @@ impl Input {
             | ServerMessage::Snapshot { .. }
             | ServerMessage::Checkpoint { .. }
             | ServerMessage::Lobby { .. }
-            | ServerMessage::MuteRequested { .. } => return None,
+            | ServerMessage::MuteRequested { .. }
+            | ServerMessage::RoomSignal { .. } => return None,
         })
     }
 }
@@ -192,6 +193,13 @@ impl Input {
 pub enum Output {
     /// Send this to the server. A refusal comes back as [`Input::Refused`].
     Ask(ClientMessage),
+    /// Open the devices: somebody is to be talked to. Legs follow, one after the other or together.
+    BeginMedia {
+        /// Whether the camera is on from the beginning.
+        camera: bool,
+    },
+    /// Let the devices go. All legs are closed before.
+    EndMedia,
     /// Begin a leg; one that exists begins anew.
     OpenLeg {
         /// To whom.

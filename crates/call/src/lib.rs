@@ -21,12 +21,14 @@ mod events;
 mod incoming;
 mod leg;
 mod machine;
+mod room;
 mod snapshot;
 
 pub use control::{CONTROL_LONGEST, Control, ControlError, MediaState};
 pub use events::{Command, CommandError, Input, Outcome, Output, PeerId};
 pub use leg::LinkState;
 pub use machine::CallMachine;
+pub use room::{RoomCall, RoomCallSnapshot, RoomInput};
 pub use snapshot::{
     CallRecord, CallSnapshot, CurrentCall, Direction, IncomingCall, LegSnapshot, LegStatus, StageName,
 };

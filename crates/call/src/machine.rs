@@ -1,11 +1,11 @@
 //! Decides what becomes of calls on this device.
 
+mod session;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ahoy_signal::{
-    CallEnd, CallId, CallMedia, CallPeer, CallSignal, CallStage, CallSummary, ClientMessage, ErrorCode,
-};
+use ahoy_signal::{CallEnd, CallId, CallMedia, CallPeer, CallSignal, ClientMessage, ErrorCode};
 
 use crate::control::{Control, MediaState};
 use crate::current::{Current, Recall, Stage};
@@ -18,10 +18,6 @@ use crate::snapshot::{CallRecord, CallSnapshot, Direction};
 const ASK_PATIENCE: Duration = Duration::from_secs(30);
 /// How much longer than the server says something rings here: its word comes first.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long a call rings on that a new session's server does not know: after a restart its caller calls again.
-const FORGOTTEN_FOR: Duration = Duration::from_secs(10);
-/// For how long the other side may take longer to come back to a server that has restarted.
-const RECALL_FOR: Duration = Duration::from_secs(8);
 /// Time between two attempts to call them again.
 const RECALL_EVERY: Duration = Duration::from_secs(1);
 /// Calls that are over and may still be heard of.
@@ -92,7 +88,7 @@ impl CallMachine {
     /// Takes in what happens.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
-            Input::SessionBegan { calls } => self.on_session(&calls, now),
+            Input::SessionBegan { calls } => self.on_session(calls, now),
             Input::Refused { call, code } => self.on_refused(call, code, now),
             Input::Ringing { call, timeout } => {
                 if let Some(current) = self.current.as_mut().filter(|current| current.call == call)
@@ -175,6 +171,7 @@ impl CallMachine {
         let recall = None;
         self.current =
             Some(Current { call, peer, direction, media, began, stage, legs, held, server_knows, recall });
+        self.out.push(Output::BeginMedia { camera: media == CallMedia::Video });
         self.out.push(Output::OpenLeg { peer: leg, offers });
     }
 
@@ -198,6 +195,7 @@ impl CallMachine {
             self.out.push(Output::Hold(false));
         }
         self.out.extend(current.legs.keys().map(|peer| Output::CloseLeg { peer: *peer }));
+        self.out.push(Output::EndMedia);
         self.over(current.into_record(outcome, now));
     }
 
@@ -215,55 +213,6 @@ impl CallMachine {
     /// A call that rang here does so no longer.
     fn rang(&mut self, incoming: Incoming, outcome: Outcome, now: Instant) {
         self.over(incoming.into_record(outcome, now));
-    }
-
-    fn on_session(&mut self, calls: &[CallSummary], now: Instant) {
-        let rings =
-            |call: CallId| calls.iter().any(|known| known.call == call && known.stage == CallStage::Incoming);
-        for incoming in self.incoming.iter_mut().filter(|incoming| !rings(incoming.call)) {
-            incoming.forgotten = Some(now + FORGOTTEN_FOR);
-        }
-        let Some(current) = &mut self.current else { return };
-        let call = current.call;
-        match current.stage {
-            Stage::Calling { .. } | Stage::Ringing { .. } => {
-                current.stage = Stage::Calling { until: now + ASK_PATIENCE };
-                self.call_again(now, now + RECALL_FOR);
-            }
-            // It is known already, or its caller calls again, or the time runs out.
-            Stage::Accepting { .. } => {
-                let until = now + FORGOTTEN_FOR;
-                current.stage = Stage::Accepting { until };
-                current.recall = Some(Recall { until, at: None });
-                if rings(call) {
-                    self.ask(ClientMessage::CallAccept { call });
-                }
-            }
-            Stage::Answered { .. } => {
-                current.server_knows = false;
-                // What the two had to tell each other may be lost with the server that was to pass it on.
-                let connected = current.legs.values().all(Leg::is_connected);
-                if !connected && current.direction == Direction::Outgoing {
-                    self.call_again(now, now + RECALL_FOR);
-                }
-            }
-        }
-    }
-
-    /// Asks a server that has forgotten the call for it, and goes on asking while the other side comes back as well.
-    fn call_again(&mut self, now: Instant, until: Instant) {
-        let Some(current) = &mut self.current else { return };
-        (current.recall, current.server_knows) = (Some(Recall { until, at: None }), true);
-        let (call, to, media) = (current.call, current.peer.user, current.media);
-        self.out.push(Output::Ask(ClientMessage::Call { call, to, media }));
-        // What was said to the server that has forgotten it is said again.
-        for (peer, leg) in &mut current.legs {
-            *leg = Leg::new(true);
-            if matches!(current.stage, Stage::Answered { .. }) {
-                leg.answered(now);
-            }
-            self.out.push(Output::OpenLeg { peer: *peer, offers: true });
-        }
     }
 
     fn on_refused(&mut self, call: CallId, code: ErrorCode, now: Instant) {

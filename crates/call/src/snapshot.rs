@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::control::MediaState;
 use crate::events::{Outcome, PeerId};
+use crate::leg::{Leg, Link};
 
 /// Who called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +56,17 @@ pub struct LegSnapshot {
     pub held: bool,
     /// What they send, if they have said so.
     pub media: Option<MediaState>,
+}
+
+impl LegSnapshot {
+    pub(crate) fn of(peer: PeerId, leg: &Leg) -> Self {
+        let status = match leg.link {
+            Link::Connecting { .. } => LegStatus::Connecting,
+            Link::Connected => LegStatus::Connected,
+            Link::Lost { .. } => LegStatus::Reconnecting,
+        };
+        Self { peer, status, held: leg.held_there, media: leg.media_there }
+    }
 }
 
 /// The call that one is in.

@@ -84,8 +84,22 @@ pub(crate) enum Command {
 /// Takes the answer to a request.
 pub(crate) type Answer = oneshot::Sender<Result<ServerEnvelope, RequestError>>;
 
-/// A handle on a session. The session ends when it is dropped.
+/// A request that is on its way.
 #[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Result<ServerEnvelope, RequestError>>);
+
+impl Pending {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn answer(self) -> Result<ServerEnvelope, RequestError> {
+        self.0.await.unwrap_or(Err(RequestError::NotConnected))
+    }
+}
+
+/// A handle on a session. Cloning shares it; the session ends when the last one is dropped.
+#[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
 }
@@ -114,7 +128,15 @@ impl Client {
         room: Option<RoomId>,
         body: ClientMessage,
     ) -> Result<ServerEnvelope, RequestError> {
-        self.command(|answer| Command::Ask { room, body: Box::new(body), answer }).await
+        self.post(room, body).await?.answer().await
+    }
+
+    /// Asks the server without waiting for the answer: what is posted one after the other reaches the server in this order.
+    ///
+    /// # Errors
+    /// [`RequestError::NotConnected`] where the session is over.
+    pub async fn post(&self, room: Option<RoomId>, body: ClientMessage) -> Result<Pending, RequestError> {
+        self.send(|answer| Command::Ask { room, body: Box::new(body), answer }).await
     }
 
     /// Enters a room and stays in it, whatever happens to the connection, until one leaves or is made to. Events tell how it
@@ -130,6 +152,14 @@ impl Client {
     /// [`RequestError`].
     pub async fn leave(&self, room: RoomId) -> Result<(), RequestError> {
         self.command(|answer| Command::Leave(room, answer)).await.map(|_| ())
+    }
+
+    /// Leaves a room without waiting for the answer.
+    ///
+    /// # Errors
+    /// [`RequestError::NotConnected`] where the session is over.
+    pub async fn post_leave(&self, room: RoomId) -> Result<Pending, RequestError> {
+        self.send(|answer| Command::Leave(room, answer)).await
     }
 
     /// Says something about oneself in a room. It is said again whenever one enters the room anew.
@@ -160,8 +190,12 @@ impl Client {
     }
 
     async fn command(&self, command: impl FnOnce(Answer) -> Command) -> Result<ServerEnvelope, RequestError> {
+        self.send(command).await?.answer().await
+    }
+
+    async fn send(&self, command: impl FnOnce(Answer) -> Command) -> Result<Pending, RequestError> {
         let (answer, answered) = oneshot::channel();
         self.commands.send(command(answer)).await.map_err(|_| RequestError::NotConnected)?;
-        answered.await.unwrap_or(Err(RequestError::NotConnected))
+        Ok(Pending(answered))
     }
 }

@@ -170,6 +170,15 @@ client_messages! {
         /// Whom.
         participant: ParticipantId,
     }
+    /// Tells someone something about the connection between the two. In `room`. Answered by `done`.
+    "room_signal" RoomSignal {
+        /// Whom.
+        to: ParticipantId,
+        /// Which connection: whoever offers numbers them, from 1. What belongs to one before the last is stale.
+        connection: u32,
+        /// What.
+        signal: CallSignal,
+    }
     /// Says something to everybody. In `room`. Answered by `done`, with its place in the room's history.
     "chat" Chat {
         /// What.

@@ -168,6 +168,15 @@ server_messages! {
         /// Who.
         by: ParticipantId,
     }
+    /// Someone in the room tells one something about the connection between the two.
+    "room_signal" RoomSignal {
+        /// Who.
+        from: ParticipantId,
+        /// Which connection.
+        connection: u32,
+        /// What.
+        signal: CallSignal,
+    }
 
     /// It rings.
     "call_ringing" CallRinging {

@@ -163,7 +163,19 @@ entry: StateEntry, } | { "type": "mute",
 /**
  * Whom.
  */
-participant: ParticipantId, } | { "type": "chat", 
+participant: ParticipantId, } | { "type": "room_signal", 
+/**
+ * Whom.
+ */
+to: ParticipantId, 
+/**
+ * Which connection: whoever offers numbers them, from 1. What belongs to one before the last is stale.
+ */
+connection: number, 
+/**
+ * What.
+ */
+signal: CallSignal, } | { "type": "chat", 
 /**
  * What.
  */
@@ -289,7 +301,19 @@ waiting: Array<WaitingGuest>, } | { "type": "mute_requested",
 /**
  * Who.
  */
-by: ParticipantId, } | { "type": "call_ringing", 
+by: ParticipantId, } | { "type": "room_signal", 
+/**
+ * Who.
+ */
+from: ParticipantId, 
+/**
+ * Which connection.
+ */
+connection: number, 
+/**
+ * What.
+ */
+signal: CallSignal, } | { "type": "call_ringing", 
 /**
  * Which.
  */

@@ -53,6 +53,8 @@ struct Place {
     requests: u64,
     asked: BTreeMap<RequestId, CallId>,
     leg: Option<OpenLeg>,
+    /// Whether the devices are open.
+    media: bool,
     over: Vec<CallRecord>,
     rang: usize,
     restarts: usize,
@@ -108,6 +110,7 @@ impl World {
                     requests: 0,
                     asked: BTreeMap::new(),
                     leg: None,
+                    media: false,
                     over: Vec::new(),
                     rang: 0,
                     restarts: 0,
@@ -269,7 +272,15 @@ impl World {
         for output in self.places[device].machine.take_outputs() {
             match output {
                 Output::Ask(message) => self.ask(device, message),
+                Output::BeginMedia { .. } => {
+                    assert!(!std::mem::replace(&mut self.places[device].media, true), "devices open once");
+                }
+                Output::EndMedia => {
+                    assert!(self.places[device].leg.is_none(), "no leg without media");
+                    assert!(std::mem::replace(&mut self.places[device].media, false), "devices close once");
+                }
                 Output::OpenLeg { peer, offers } => {
+                    assert!(self.places[device].media, "no leg without media");
                     self.legs += 1;
                     let number = self.legs;
                     let (joined, connected) = (None, false);

@@ -60,7 +60,7 @@ impl Bucket {
     /// The budget of a message that is understood and new.
     pub fn of(message: &ClientMessage) -> Self {
         match message {
-            ClientMessage::CallSignal { .. } => Self::CallSignals,
+            ClientMessage::CallSignal { .. } | ClientMessage::RoomSignal { .. } => Self::CallSignals,
             ClientMessage::Ping {} => Self::Noise,
             ClientMessage::Hello { .. }
             | ClientMessage::Resume { .. }

@@ -4,8 +4,8 @@ mod changes;
 mod replica;
 
 use ahoy_signal::{
-    ChatMessage, ClientMessage, LeaveReason, Name, Participant, ParticipantId, Refusal, Role, RoomSettings,
-    RoomSnapshot, StateEntry, WaitingGuest,
+    CallSignal, ChatMessage, ClientMessage, LeaveReason, Name, Participant, ParticipantId, Refusal, Role,
+    RoomSettings, RoomSnapshot, StateEntry, WaitingGuest,
 };
 
 pub use self::replica::{PUT_OFF_MOST, RoomReplica};
@@ -72,6 +72,15 @@ pub enum RoomEvent {
     MuteRequested {
         /// Who.
         by: ParticipantId,
+    },
+    /// Somebody says something about the connection between them and this client.
+    Signal {
+        /// Who.
+        from: ParticipantId,
+        /// Which connection.
+        connection: u32,
+        /// What.
+        signal: Box<CallSignal>,
     },
     /// One is not in the room any more.
     Left(LeaveReason),

@@ -222,6 +222,10 @@ impl RoomReplica {
             (ServerMessage::MuteRequested { by }, _) => {
                 self.out.push(RoomOutput::Event(RoomEvent::MuteRequested { by }));
             }
+            (ServerMessage::RoomSignal { from, connection, signal }, _) => {
+                let signal = Box::new(signal);
+                self.out.push(RoomOutput::Event(RoomEvent::Signal { from, connection, signal }));
+            }
             // Nothing that is said about rooms, or without its place in the history.
             (_, _) => {}
         }

@@ -149,6 +149,7 @@ fn can_be_asked_twice(body: &ClientMessage) -> bool {
         | M::SetRole { .. }
         | M::SetState { .. }
         | M::Mute { .. }
+        | M::RoomSignal { .. }
         | M::Chat { .. }
         | M::Call { .. }
         | M::CallAccept { .. }

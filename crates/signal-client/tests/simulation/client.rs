@@ -270,7 +270,8 @@ impl Client {
             | RoomEvent::State { .. }
             | RoomEvent::Settings { .. }
             | RoomEvent::Lobby(_)
-            | RoomEvent::MuteRequested { .. } => {}
+            | RoomEvent::MuteRequested { .. }
+            | RoomEvent::Signal { .. } => {}
         }
     }
 

@@ -7,7 +7,9 @@ pub mod machine;
 mod people;
 mod requests;
 
-use ahoy_signal::{ChatText, ClientMessage, ParticipantId, Position, Role, RoomSettingsChange, StateEntry};
+use ahoy_signal::{
+    CallSignal, ChatText, ClientMessage, ParticipantId, Position, Role, RoomSettingsChange, StateEntry,
+};
 
 /// What is asked of a room.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub enum RoomRequest {
     SetState(StateEntry),
     /// See [`ClientMessage::Mute`].
     Mute(ParticipantId),
+    /// See [`ClientMessage::RoomSignal`].
+    Signal(ParticipantId, u32, Box<CallSignal>),
     /// See [`ClientMessage::Chat`].
     Chat(ChatText),
     /// See [`ClientMessage::RoomChange`].
@@ -51,6 +55,9 @@ impl RoomRequest {
             ClientMessage::SetRole { participant, role } => Self::SetRole(participant, role),
             ClientMessage::SetState { entry } => Self::SetState(entry),
             ClientMessage::Mute { participant } => Self::Mute(participant),
+            ClientMessage::RoomSignal { to, connection, signal } => {
+                Self::Signal(to, connection, Box::new(signal))
+            }
             ClientMessage::Chat { text } => Self::Chat(text),
             ClientMessage::RoomChange { change } => Self::Change(change),
             ClientMessage::RoomDelete {} => Self::Delete,

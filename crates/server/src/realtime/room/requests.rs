@@ -87,6 +87,17 @@ impl RoomMachine {
                 out.push(RoomOutput::Tell(session, Box::new(news)));
                 self.done(from, re, out);
             }
+            RoomRequest::Signal(to, connection, signal) => {
+                let Some((participant, _)) = self.member(from) else {
+                    return self.not_in_room(from, re, out);
+                };
+                let Some((session, ..)) = self.participant(to).filter(|_| to != participant) else {
+                    return self.no_participant(from, re, out);
+                };
+                let told = ServerMessage::RoomSignal { from: participant, connection, signal: *signal };
+                out.push(RoomOutput::Tell(session, Box::new(self.news(None, told))));
+                self.done(from, re, out);
+            }
             RoomRequest::Chat(text) => {
                 if self.member(from).is_none() {
                     return self.not_in_room(from, re, out);

@@ -309,6 +309,7 @@ impl SessionMachine {
                 | ClientMessage::SetRole { .. }
                 | ClientMessage::SetState { .. }
                 | ClientMessage::Mute { .. }
+                | ClientMessage::RoomSignal { .. }
                 | ClientMessage::Chat { .. },
                 None,
             ) => {
