@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, with help written for someone who has never used it.
 
+mod calls;
 mod people;
 mod sign_in;
 
@@ -9,6 +10,7 @@ use ahoy_client::{AudioSinkSpec, AudioSourceSpec, Thresholds, VideoSourceSpec};
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) use self::calls::{AnswerArgs, CallArgs, HangUpArgs, TalkArgs};
 pub(crate) use self::people::{
     ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, OnOff, RoomChangeArgs, RoomCreateArgs, RoomInviteArgs,
     RoomsArgs, RoomsCommand, WatchArgs,
@@ -68,6 +70,12 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Watch your contacts come and go, and calls come in
     Watch(WatchArgs),
+    /// Call a contact
+    Call(Box<CallArgs>),
+    /// Wait for a call, and take it
+    Answer(Box<AnswerArgs>),
+    /// Hang up the call that another ahoy-cli of yours is in
+    HangUp(HangUpArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,7 +86,7 @@ pub(crate) struct DevicesArgs {
 }
 
 /// Where pictures come from, and how they should be.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct PictureArgs {
     /// Width and height of the pictures, such as 1280x720
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
@@ -228,6 +236,10 @@ pub(crate) enum Choice<T> {
 }
 
 impl<T> Choice<T> {
+    pub(crate) fn is_some(&self) -> bool {
+        matches!(self, Choice::Some(_))
+    }
+
     pub(crate) fn into_option(self) -> Option<T> {
         match self {
             Choice::None => None,

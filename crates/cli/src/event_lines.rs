@@ -56,6 +56,7 @@ fn room_json(event: &RoomEvent) -> Value {
         }
         RoomEvent::Lobby(waiting) => json!({"type": "lobby", "waiting": waiting}),
         RoomEvent::MuteRequested { by } => json!({"type": "mute_requested", "by": by}),
+        RoomEvent::Signal { from, .. } => json!({"type": "signal", "from": from}),
         RoomEvent::Left(reason) => json!({"type": "left", "reason": reason}),
         RoomEvent::Refused(refusal) => {
             json!({"type": "refused", "code": refusal.code, "message": refusal.message})
@@ -161,6 +162,8 @@ impl Teller {
                 let name = self.people.get(by).map_or("A moderator", Name::as_str);
                 format!("* {name} asks you to mute yourself.")
             }
+            // For the program, not for people.
+            RoomEvent::Signal { .. } => String::new(),
             RoomEvent::Left(reason) => format!("* {}", leave_words(*reason)),
             RoomEvent::Refused(refusal) => format!("* {}", refusal.message),
         }

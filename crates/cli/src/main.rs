@@ -77,6 +77,9 @@ fn main() -> ExitCode {
             Command::Join(args) => commands::join::run(args).await,
             Command::Chat(args) => commands::chat::run(args).await,
             Command::Watch(args) => commands::watch::run(args).await,
+            Command::Call(args) => commands::call::call(*args).await,
+            Command::Answer(args) => commands::call::answer(*args).await,
+            Command::HangUp(args) => commands::call::hang_up(args).await,
         }
     });
     match result {

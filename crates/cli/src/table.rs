@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ahoy_client::calls::CallReport;
 use ahoy_client::capture::CaptureReport;
 use ahoy_client::devices::{Devices, SoundDevice};
 use ahoy_client::loopback::{LoopbackReport, SpreadReport};
@@ -176,4 +177,46 @@ fn sound_devices(text: &mut String, title: &str, prefix: &str, devices: &[SoundD
         let default = if device.is_default { ", the default" } else { "" };
         let _ = writeln!(text, "  {id:<31} {} ({}{default})", device.name, device.backend);
     }
+}
+
+/// The report of a call with somebody.
+pub(crate) fn call(report: &CallReport) -> String {
+    let mut sheet = Sheet::new();
+    let (setup, sent, received) = (&report.setup_ms, &report.sent, &report.received);
+    sheet.row(
+        "Set-up",
+        ms(setup.first_frame.or(setup.first_packet)),
+        format!("answered {}, connected {}", ms(setup.answered), ms(setup.dtls)),
+    );
+    if let Some(path) = &report.path {
+        let secured = path.srtp.as_deref().unwrap_or("DTLS-SRTP");
+        sheet.row("Path", path.protocol.clone(), format!("{} → {}, {secured}", path.local, path.remote));
+    }
+    sheet.row(
+        "Picture sent",
+        format!("{} frames", sent.frames),
+        format!("{:.0} kbit/s, from {}", sent.video_kbps, named(&sent.camera)),
+    );
+    sheet.row(
+        "Picture here",
+        format!("{} frames", received.frames_shown),
+        format!("{:.1} fps, {} freezes ({:.0} ms)", received.fps, received.freezes, received.freeze_ms),
+    );
+    sheet.row(
+        "Sound sent",
+        format!("{} packets", sent.audio_packets),
+        format!("{:.0} kbit/s, from {}", sent.audio_kbps, named(&sent.microphone)),
+    );
+    sheet.row(
+        "Sound here",
+        format!("{} packets", received.audio_packets),
+        format!("{:.2} % made up, at {}", received.concealed_ratio * 100.0, named(&received.speaker)),
+    );
+    sheet.row("CPU", format!("{:.2}", report.cpu_cores), "of one core");
+    sheet.row("Memory", format!("{:.0} MB", report.peak_rss_mb), "at most");
+    format!("{}\n", sheet.table)
+}
+
+fn named(device: &str) -> &str {
+    if device.is_empty() { "nothing" } else { device }
 }

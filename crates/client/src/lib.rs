@@ -3,19 +3,19 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod calls;
 pub mod capture;
 pub mod desk;
-mod device_state;
 pub mod devices;
 pub mod diagnostics;
 pub mod loopback;
+mod media;
 pub mod picture_socket;
 pub mod pipeline;
 mod problem;
 mod sentence;
 pub mod settings;
 pub mod signaling;
-mod switched;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 pub use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};

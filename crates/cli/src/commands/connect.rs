@@ -1,12 +1,14 @@
 //! Who is signed in, and a session with the server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_client::account::{
     AccountPlace, Accounts, InviteLink, PlainHttp, ServerChoice, ServerUrl, SignedIn, account_folder,
 };
 use ahoy_client::signaling::{Signaling, SignalingEvents};
-use ahoy_signal::{ClientInfo, RoomId};
+use ahoy_signal::account::GuestSignIn;
+use ahoy_signal::{ClientInfo, Name, RoomId};
 use anyhow::{Context as _, Result, bail};
 
 use crate::args::{ServerArgs, SessionArgs};
@@ -134,4 +136,29 @@ pub(super) async fn find_room(text: &str, session: &SessionArgs, signaling: &Sig
             bail!("several of your rooms are called {name:?}: use the id, ahoy-cli rooms list shows it")
         }
     }
+}
+
+/// Who comes to a room, and to which, where that is known: somebody with an account, or a guest with a link.
+pub(super) async fn comes_to(
+    room: RoomName,
+    guest: Option<Name>,
+    ca_file: Option<PathBuf>,
+    session: &SessionArgs,
+) -> Result<(SignedIn, Option<RoomId>)> {
+    Ok(match (room, guest) {
+        (RoomName::Link(link), Some(name)) => {
+            let accounts = passing_accounts().await?;
+            let server = ServerChoice { url: link.server, ca_file, plain: plain(session) };
+            (accounts.guest(&server, &GuestSignIn { invite: link.token, name }).await?, Some(link.room))
+        }
+        (RoomName::Link(link), None) => {
+            let signed_in = accounts(session)
+                .await?
+                .signed_in(Some(&link.server))
+                .context("to come as a guest, say what others call you with --name")?;
+            (signed_in, Some(link.room))
+        }
+        (RoomName::Id(id), _) => (signed_in(session).await?.1, Some(id)),
+        (RoomName::Own(_), _) => (signed_in(session).await?.1, None),
+    })
 }

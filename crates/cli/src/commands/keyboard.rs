@@ -8,21 +8,21 @@ use tokio::sync::mpsc;
 const LINES: usize = 16;
 
 /// What was typed.
-pub(super) enum Typed {
+pub(crate) enum Typed {
     Line(String),
     /// The end, at a terminal.
     Leave,
 }
 
 /// Reads lines on a thread of its own, because reading a terminal can't be stopped.
-pub(super) struct Keyboard {
+pub(crate) struct Keyboard {
     lines: mpsc::Receiver<String>,
     terminal: bool,
     ended: bool,
 }
 
 impl Keyboard {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (typed, lines) = mpsc::channel(LINES);
         let reader = std::thread::Builder::new().name("ahoy-keyboard".to_owned()).spawn(move || {
             for line in std::io::stdin().lock().lines() {
@@ -39,7 +39,7 @@ impl Keyboard {
     }
 
     /// What is typed next. Whoever gives a file or nothing to read wants to listen on when that has ended.
-    pub(super) async fn next(&mut self) -> Typed {
+    pub(crate) async fn next(&mut self) -> Typed {
         if !self.ended {
             match self.lines.recv().await {
                 Some(line) => return Typed::Line(line),

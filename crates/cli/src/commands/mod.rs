@@ -1,12 +1,14 @@
 //! One file per subcommand.
 
 pub(crate) mod account;
+pub(crate) mod call;
 pub(crate) mod capture;
 pub(crate) mod chat;
 mod connect;
 pub(crate) mod contacts;
 pub(crate) mod devices;
 pub(crate) mod join;
+mod keyboard;
 pub(crate) mod loopback;
 pub(crate) mod rooms;
 pub(crate) mod sign_in;

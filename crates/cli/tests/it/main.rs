@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod calls;
 #[cfg(target_os = "linux")]
 mod cameras;
 mod generated;

@@ -1,14 +1,11 @@
 //! Camera and microphone before a call: one's own picture, and whether one can be heard.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
-use ahoy_media::audio::{
-    AudioCapture, AudioError, AudioEvent, AudioSourceSpec, BlockConsumer, start_audio_source,
-};
-use ahoy_media::capture::{CaptureError, CaptureEvent, Stamping, VideoCapture, VideoSourceSpec, start_video};
+use ahoy_media::audio::BlockConsumer;
+use ahoy_media::capture::Stamping;
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{AudioBlock, MediaClock, VideoFrame};
 use serde::Serialize;
@@ -16,12 +13,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::{DeskEvent, DeskListener, call};
-use crate::device_state::DeviceState;
-use crate::loopback::SelfView;
+use crate::media::{Camera, DeviceState, Microphone, SelfView};
 use crate::picture_socket::PictureSocket;
-use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::switched::{News, Switched};
 
 /// Blocks of sound in one level: 50 ms, twenty levels a second.
 const BLOCKS: u32 = 5;
@@ -69,20 +63,13 @@ impl Preview {
         listener: DeskListener,
     ) -> Self {
         let frames = LatestSlot::new();
-        let (format, slot) = (call::format(settings), frames.clone());
-        let mut camera: Camera = Switched::new(Arc::new(move |spec: &VideoSourceSpec, events| {
-            start_video(spec, format, Stamping::Off, clock, slot.clone(), events)
-        }));
+        let mut camera = Camera::new(call::format(settings), Stamping::Off, clock, frames.clone());
         camera.want(Some(call::camera(settings)));
-        let told = Arc::clone(&listener);
-        let mut microphone: Microphone =
-            Switched::new(Arc::new(move |spec: &AudioSourceSpec, events: SyncSender<AudioEvent>| {
-                start_audio_source(spec, clock, level_meter(Arc::clone(&listener)), events)
-            }));
+        let mut microphone = Microphone::new(clock, level_meter(Arc::clone(&listener)));
         microphone.want(Some(call::microphone(settings)));
         let (stop, stopped) = watch::channel(false);
         let retry = Arc::new(Notify::new());
-        let task = tokio::spawn(look_after(camera, microphone, told, stopped, Arc::clone(&retry)));
+        let task = tokio::spawn(look_after(camera, microphone, listener, stopped, Arc::clone(&retry)));
         let (mut view, pictures) = (SelfView::new(socket), frames.clone());
         let painter = thread::Builder::new().name("ahoy-preview".into()).spawn(move || {
             loop {
@@ -123,9 +110,6 @@ impl Drop for Preview {
     }
 }
 
-type Camera = Switched<VideoSourceSpec, VideoCapture, CaptureEvent, CaptureError>;
-type Microphone = Switched<AudioSourceSpec, AudioCapture, AudioEvent, AudioError>;
-
 /// Tells how loud each 50 ms of sound are.
 fn level_meter(listener: DeskListener) -> BlockConsumer {
     let (mut level, mut blocks) = (0.0_f32, 0);
@@ -147,7 +131,6 @@ async fn look_after(
     retry: Arc<Notify>,
 ) {
     let mut tick = tokio::time::interval(TICK);
-    let (mut camera_trouble, mut microphone_trouble) = (None, None);
     let mut told = None;
     loop {
         tokio::select! {
@@ -158,38 +141,18 @@ async fn look_after(
             }
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
-        for news in camera.look().await {
-            camera_trouble = match news {
-                News::Opened | News::Event(CaptureEvent::Recovered) => None,
-                News::Failed(reason) | News::Event(CaptureEvent::Lost { reason }) => {
-                    Some(Problem::camera(&reason))
-                }
-                News::Event(
-                    CaptureEvent::Started { .. } | CaptureEvent::Warning(_) | CaptureEvent::Ended,
-                ) => continue,
-            };
-        }
-        for news in microphone.look().await {
-            microphone_trouble = match news {
-                News::Opened | News::Event(AudioEvent::Recovered) => None,
-                News::Failed(reason) | News::Event(AudioEvent::Lost { reason }) => {
-                    Some(Problem::microphone(&reason))
-                }
-                News::Event(AudioEvent::Started { .. } | AudioEvent::Underrun(_) | AudioEvent::Ended) => {
-                    continue;
-                }
-            };
-        }
-        let now = PreviewSnapshot {
-            camera: DeviceState::new(camera.standing(), camera_trouble.as_ref()),
-            microphone: DeviceState::new(microphone.standing(), microphone_trouble.as_ref()),
-        };
+        // What went wrong is in the state of each device.
+        let mut problems = Vec::new();
+        camera.look(&mut problems).await;
+        microphone.look(&mut problems).await;
+        let now = PreviewSnapshot { camera: camera.state(), microphone: microphone.state() };
         if told.as_ref() != Some(&now) {
             listener(DeskEvent::Preview(now.clone()));
             told = Some(now);
         }
     }
-    camera.close().await;
-    microphone.close().await;
+    let mut problems = Vec::new();
+    camera.close(&mut problems).await;
+    microphone.close(&mut problems).await;
     listener(DeskEvent::Preview(PreviewSnapshot::default()));
 }

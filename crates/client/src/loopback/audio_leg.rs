@@ -1,55 +1,39 @@
 //! The audio leg of a loopback call: source, outgoing pipeline, incoming pipeline, sink, and what watches them.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ahoy_measure::sound::Chirps;
-use ahoy_media::audio::{
-    AudioCapture, AudioError, AudioEvent, AudioPlayback, AudioSinkSpec, AudioSourceSpec, BlockConsumer,
-    BlockProvider, start_audio_sink, start_audio_source,
-};
+use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec, BlockConsumer, BlockProvider};
 use ahoy_media::codec::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, MediaClock, MediaTime};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, RemoteTrack};
 
 use super::LoopbackError;
 use super::config::LoopbackConfig;
-use super::live::Counters;
-use super::losses::{Losses, tell_once};
 use super::meter::{Findings, MeterInput, Sample};
-use super::recording::{SoundInput, SoundRecording};
-use super::report::{AudioReport, round};
-use crate::device_state::DeviceState;
+use super::report::AudioReport;
+use crate::media::{Counters, DeviceState, Loudest, Microphone, SoundInput, SoundRecording, Speaker, round};
 use crate::pipeline::{IncomingAudio, IncomingAudioStats, LipSync, OutgoingAudio};
 use crate::problem::Problem;
-use crate::switched::{News, Standing, Switched};
 
 /// The audio leg while the call lasts.
 pub(super) struct AudioLeg {
-    clock: MediaClock,
-    source: Switched<AudioSourceSpec, AudioCapture, AudioEvent, AudioError>,
-    sink: Switched<AudioSinkSpec, Sink, AudioEvent, AudioError>,
-    source_name: String,
-    sink_name: String,
-    source_losses: Losses,
-    sink_losses: Losses,
-    source_trouble: Option<Problem>,
-    sink_trouble: Option<Problem>,
-    underruns: u64,
+    microphone: Microphone,
+    speaker: Speaker,
     muted: Arc<AtomicBool>,
-    levels: Arc<Levels>,
+    levels: Levels,
     track: LocalTrack,
     outgoing: OutgoingAudio,
     recording: Option<SoundRecording>,
     incoming: IncomingAudio,
 }
 
-/// What the received sound goes to.
-struct Sink {
-    _playback: AudioPlayback,
-    /// Why it is not what was asked for: then it stands in, so that the sound is still received and measured.
-    unavailable: Option<AudioError>,
+/// How loud it is at both ends.
+#[derive(Clone, Default)]
+struct Levels {
+    source: Loudest,
+    sink: Loudest,
 }
 
 impl AudioLeg {
@@ -66,10 +50,11 @@ impl AudioLeg {
             frame: config.audio_packet,
             ..OpusEncoderConfig::default()
         })?;
-        let (outgoing, consumer) = OutgoingAudio::start(Box::new(encoder), track.clone());
+        let (outgoing, consumer) = OutgoingAudio::start(Box::new(encoder));
+        outgoing.attach(track.clone());
         let (incoming, provider) = IncomingAudio::new(Box::new(OpusDecoder::new()?), clock, sync);
-        let (muted, levels) = (Arc::new(AtomicBool::new(false)), Arc::new(Levels::default()));
-        let mouth = Mouth { muted: Arc::clone(&muted), levels: Arc::clone(&levels), meter: meter.clone() };
+        let (muted, levels) = (Arc::new(AtomicBool::new(false)), Levels::default());
+        let mouth = Mouth { muted: Arc::clone(&muted), level: levels.source.clone(), meter: meter.clone() };
         let spoken = mouth.listen(consumer, matches!(source, AudioSourceSpec::Tone));
         let (recording, recorder) = match &config.record.audio {
             Some(path) => {
@@ -77,90 +62,18 @@ impl AudioLeg {
             }
             None => (None, None),
         };
-        let spoken = Arc::new(Mutex::new(spoken));
-        let mut microphone = Switched::new(Arc::new(move |spec: &AudioSourceSpec, events| {
-            start_audio_source(spec, clock, share_consumer(&spoken), events)
-        }));
+        let mut microphone = Microphone::new(clock, spoken);
         microphone.want(Some(source.clone()));
-        let heard = Arc::new(Mutex::new(tap_sink(provider, meter, recorder, Arc::clone(&levels))));
-        let mut speaker = Switched::new(Arc::new(move |spec: &AudioSinkSpec, events| {
-            open_sink(spec, clock, &heard, events)
-        }));
-        speaker.want(Some(config.speaker.clone()));
-        Ok(Self {
-            clock,
-            source: microphone,
-            sink: speaker,
-            source_name: source.to_string(),
-            sink_name: config.speaker.to_string(),
-            source_losses: Losses::default(),
-            sink_losses: Losses::default(),
-            source_trouble: None,
-            sink_trouble: None,
-            underruns: 0,
-            muted,
-            levels,
-            track,
-            outgoing,
-            recording,
-            incoming,
-        })
-    }
-}
-
-fn open_sink(
-    spec: &AudioSinkSpec,
-    clock: MediaClock,
-    provider: &Arc<Mutex<BlockProvider>>,
-    events: SyncSender<AudioEvent>,
-) -> Result<Sink, AudioError> {
-    match start_audio_sink(spec, clock, share_provider(provider), events.clone()) {
-        Ok(playback) => Ok(Sink { _playback: playback, unavailable: None }),
-        Err(error) => {
-            let playback = start_audio_sink(&AudioSinkSpec::Null, clock, share_provider(provider), events)?;
-            Ok(Sink { _playback: playback, unavailable: Some(error) })
-        }
-    }
-}
-
-/// A sink takes its provider with it, and the next one needs it too.
-fn share_provider(provider: &Arc<Mutex<BlockProvider>>) -> BlockProvider {
-    let provider = Arc::clone(provider);
-    Box::new(move |heard_at| (provider.lock().unwrap_or_else(PoisonError::into_inner))(heard_at))
-}
-
-/// The same for a source.
-fn share_consumer(consumer: &Arc<Mutex<BlockConsumer>>) -> BlockConsumer {
-    let consumer = Arc::clone(consumer);
-    Box::new(move |block| (consumer.lock().unwrap_or_else(PoisonError::into_inner))(block))
-}
-
-/// How loud it is at both ends: the loudest sample since the last look.
-#[derive(Default)]
-struct Levels {
-    source: Loudest,
-    sink: Loudest,
-}
-
-/// Samples are not negative here, so their bits are in the same order as they are.
-#[derive(Default)]
-struct Loudest(AtomicU32);
-
-impl Loudest {
-    fn hear(&self, samples: &[f32]) {
-        let loudest = samples.iter().fold(0.0, |loudest: f32, sample| loudest.max(sample.abs()));
-        self.0.fetch_max(loudest.min(1.0).to_bits(), Ordering::Relaxed);
-    }
-
-    fn take(&self) -> f32 {
-        f32::from_bits(self.0.swap(0, Ordering::Relaxed))
+        let mut speaker = Speaker::new(clock, tap_sink(provider, meter, recorder, levels.sink.clone()));
+        speaker.want(config.speaker.clone());
+        Ok(Self { microphone, speaker, muted, levels, track, outgoing, recording, incoming })
     }
 }
 
 /// What happens to sound on its way into the call.
 struct Mouth {
     muted: Arc<AtomicBool>,
-    levels: Arc<Levels>,
+    level: Loudest,
     meter: MeterInput,
 }
 
@@ -170,7 +83,7 @@ impl Mouth {
         let mut chirps = mix_chirps.then(Chirps::new);
         Box::new(move |mut block: AudioBlock| {
             // The level shows people that their microphone works although nobody hears them.
-            self.levels.source.hear(&block.samples);
+            self.level.hear(&block.samples);
             if self.muted.load(Ordering::Relaxed) {
                 block.samples = [0.0; BLOCK_SAMPLES];
             }
@@ -192,14 +105,14 @@ fn tap_sink(
     mut provider: BlockProvider,
     meter: MeterInput,
     mut recorder: Option<SoundInput>,
-    levels: Arc<Levels>,
+    level: Loudest,
 ) -> BlockProvider {
     Box::new(move |heard_at| {
         let samples = provider(heard_at);
         if let Some(recorder) = &mut recorder {
             recorder.add(&samples);
         }
-        levels.sink.hear(&samples);
+        level.hear(&samples);
         meter.give(Sample::Heard { samples, at: heard_at });
         samples
     })
@@ -213,69 +126,8 @@ impl AudioLeg {
 
     /// Takes note of what happened to source and sink since the last time.
     pub(super) async fn look_after(&mut self, problems: &mut Vec<Problem>) {
-        let news = self.source.look().await;
-        self.take_source_news(news, problems);
-        let news = self.sink.look().await;
-        self.take_sink_news(news, problems);
-    }
-
-    fn take_source_news(&mut self, news: Vec<News<AudioEvent, AudioError>>, problems: &mut Vec<Problem>) {
-        let now = self.clock.now();
-        for what in news {
-            match what {
-                News::Opened => self.source_trouble = None,
-                News::Failed(error) => {
-                    let problem = Problem::microphone(&error);
-                    tell_once(self.source_trouble.as_ref(), &problem, problems);
-                    self.source_trouble = Some(problem);
-                }
-                News::Event(AudioEvent::Started { device, .. }) => self.source_name = device,
-                News::Event(AudioEvent::Lost { reason }) => {
-                    let problem = Problem::microphone(&reason);
-                    self.source_trouble = Some(problem.clone());
-                    self.source_losses.lost(problem, now, problems);
-                }
-                News::Event(AudioEvent::Recovered) => {
-                    self.source_trouble = None;
-                    self.source_losses.recovered(now, problems);
-                }
-                // The loss before it has said why.
-                News::Event(AudioEvent::Ended | AudioEvent::Underrun(_)) => {}
-            }
-        }
-    }
-
-    fn take_sink_news(&mut self, news: Vec<News<AudioEvent, AudioError>>, problems: &mut Vec<Problem>) {
-        let now = self.clock.now();
-        for what in news {
-            match what {
-                News::Opened => {
-                    let unavailable = self.sink.device().and_then(|sink| sink.unavailable.as_ref());
-                    let trouble = unavailable.map(Problem::speaker);
-                    if let Some(problem) = &trouble {
-                        tell_once(self.sink_trouble.as_ref(), problem, problems);
-                    }
-                    self.sink_trouble = trouble;
-                }
-                News::Failed(error) => {
-                    let problem = Problem::speaker(&error);
-                    tell_once(self.sink_trouble.as_ref(), &problem, problems);
-                    self.sink_trouble = Some(problem);
-                }
-                News::Event(AudioEvent::Started { device, .. }) => self.sink_name = device,
-                News::Event(AudioEvent::Lost { reason }) => {
-                    let problem = Problem::speaker(&reason);
-                    self.sink_trouble = Some(problem.clone());
-                    self.sink_losses.lost(problem, now, problems);
-                }
-                News::Event(AudioEvent::Recovered) => {
-                    self.sink_trouble = None;
-                    self.sink_losses.recovered(now, problems);
-                }
-                News::Event(AudioEvent::Underrun(count)) => self.underruns = count,
-                News::Event(AudioEvent::Ended) => {}
-            }
-        }
+        self.microphone.look(problems).await;
+        self.speaker.look(problems).await;
     }
 
     /// Holds one's own sound back, or lets it go again.
@@ -289,35 +141,28 @@ impl AudioLeg {
 
     /// Has sound come from another source.
     pub(super) fn want_source(&mut self, source: AudioSourceSpec) {
-        self.source_trouble = None;
-        self.source_name = source.to_string();
-        self.source.want(Some(source));
+        self.microphone.want(Some(source));
     }
 
     /// Has the received sound go somewhere else.
     pub(super) fn want_sink(&mut self, sink: AudioSinkSpec) {
-        self.sink_trouble = None;
-        self.sink_name = sink.to_string();
-        self.sink.want(Some(sink));
+        self.speaker.want(sink);
     }
 
     /// Tries again to open what could not be opened.
     pub(super) fn retry(&mut self) {
-        self.source.retry();
-        match self.sink.device() {
-            Some(Sink { unavailable: Some(_), .. }) => self.sink.reopen(),
-            Some(_) | None => self.sink.retry(),
-        }
+        self.microphone.retry();
+        self.speaker.retry();
     }
 
     /// How the source is.
     pub(super) fn microphone(&self) -> DeviceState {
-        DeviceState::new(self.source.standing(), self.source_trouble.as_ref())
+        self.microphone.state()
     }
 
-    /// How the sink is. One that stands in for what was asked for has its trouble told.
+    /// How the sink is.
     pub(super) fn speaker(&self) -> DeviceState {
-        DeviceState::new(self.sink.standing(), self.sink_trouble.as_ref())
+        self.speaker.state()
     }
 
     /// Adds what this leg counts.
@@ -333,30 +178,30 @@ impl AudioLeg {
 
     /// Whether nothing can come from this leg.
     pub(super) fn has_no_source(&self) -> bool {
-        self.source.standing() == Standing::Failed
+        self.microphone.has_failed()
     }
 
     pub(super) async fn stop_source(&mut self, problems: &mut Vec<Problem>) {
-        let news = self.source.close().await;
-        self.take_source_news(news, problems);
+        self.microphone.close(problems).await;
     }
 
     pub(super) async fn stop_sink(&mut self, problems: &mut Vec<Problem>) {
-        let news = self.sink.close().await;
-        self.take_sink_news(news, problems);
+        self.speaker.close(problems).await;
     }
 
     /// Adds up, once source and sink are stopped.
     pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> AudioLegEnd {
+        let (source, sink) = (self.microphone.name().to_owned(), self.speaker.name().to_owned());
+        let underruns = self.speaker.underruns();
         // The recording's input goes with it.
-        drop(self.sink);
+        drop(self.speaker);
         if let Some(recording) = self.recording.take() {
             recording.finish(problems);
         }
         AudioLegEnd {
-            source: self.source_name,
-            sink: self.sink_name,
-            underruns: self.underruns,
+            source,
+            sink,
+            underruns,
             dropped: self.outgoing.dropped(),
             sent: self.track.stats(),
             received: self.incoming.stats(),

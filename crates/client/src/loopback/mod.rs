@@ -6,17 +6,12 @@
 
 mod audio_leg;
 mod config;
-mod ledger;
 mod live;
-mod losses;
 mod meter;
-mod recording;
 mod report;
-mod self_view;
 mod session;
 mod video_leg;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_measure::process;
@@ -24,23 +19,22 @@ use ahoy_media_types::{Bitrate, MediaClock, MediaTime};
 use tokio::sync::{mpsc, watch};
 
 pub use config::{LoopbackConfig, Recording, Screen, Thresholds};
-pub use live::{AudioStats, CallPhase, CallSnapshot, CallStats, NetworkStats, StageStats, VideoStats};
-pub use report::{
-    AudioReport, LoopbackReport, PathReport, SCHEMA_VERSION, SetupReport, SpreadReport, StageReport,
-    VideoReport,
-};
+pub use live::{CallPhase, CallSnapshot};
+pub use report::{AudioReport, LoopbackReport, SCHEMA_VERSION, SetupReport, VideoReport};
 pub use session::{DirectPath, Side, SignalPath};
 
-pub use crate::device_state::{DeviceStanding, DeviceState};
+pub use crate::media::{
+    AudioStats, CallStats, DeviceStanding, DeviceState, NetworkStats, PathReport, RecordingError,
+    SpreadReport, StageReport, StageStats, VideoStats,
+};
 pub use crate::problem::{Problem, ProblemCode};
 
 pub use ahoy_rtc::Signal;
 
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
-pub(crate) use self_view::SelfView;
 
-use live::Rates;
+use crate::media::Rates;
 use session::Session;
 
 /// How long the two ends may take to connect. Loopback needs a tenth of a second; ICE gives up after half a minute.
@@ -86,15 +80,7 @@ pub enum LoopbackError {
     NothingLeft(Vec<String>),
     /// A recording can't be written.
     #[error(transparent)]
-    Recording(#[from] ahoy_media::playout::SinkError),
-    /// A recording of sound can't be written.
-    #[error("{} can't be written ({cause}): check that the folder exists and that you may write to it", path.display())]
-    SoundRecording {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        cause: hound::Error,
-    },
+    Recording(#[from] RecordingError),
     /// A PeerConnection could not be made.
     #[error(transparent)]
     Rtc(#[from] ahoy_rtc::RtcError),

@@ -1,10 +1,10 @@
 //! The report of a loopback call: its fields, units and verdict.
 
-use ahoy_measure::spread::Summary;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config::{LoopbackConfig, Thresholds};
+use crate::media::{PathReport, SpreadReport, StageReport};
 use crate::problem::{Problem, ProblemCode};
 
 /// Version of the JSON form; raised when a field changes its meaning or goes.
@@ -43,25 +43,6 @@ pub struct LoopbackReport {
     pub threads: u64,
     /// Samples that the metrics could not keep up with; figures rest on the others.
     pub metrics_skipped: u64,
-}
-
-/// The selected route between the two ends.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct PathReport {
-    /// Transport protocol: `udp` or `tcp`.
-    pub protocol: String,
-    /// Caller's candidate type: `host`, `srflx`, `prflx` or `relay`.
-    pub local_type: String,
-    /// Caller's address and port.
-    pub local: String,
-    /// Callee's candidate type.
-    pub remote_type: String,
-    /// Callee's address and port.
-    pub remote: String,
-    /// DTLS-SRTP protection profile.
-    pub srtp: Option<String>,
-    /// Last measured round-trip time in milliseconds.
-    pub rtt_ms: Option<f64>,
 }
 
 /// Milliseconds from the start of the call to each phase; null for one that was not reached.
@@ -145,23 +126,6 @@ pub struct VideoReport {
     pub stages_ms: StageReport,
 }
 
-/// Time that frames spent in each stage, in milliseconds.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub struct StageReport {
-    /// From capture until the encoder takes the frame.
-    pub wait: SpreadReport,
-    /// In the encoder.
-    pub encode: SpreadReport,
-    /// From the encoder's end to the arrival of the last packet.
-    pub transport: SpreadReport,
-    /// From the last packet's arrival until the decoder takes the frame.
-    pub jitter_buffer: SpreadReport,
-    /// In the decoder.
-    pub decode: SpreadReport,
-    /// From decoded to shown: the wait for lip sync and smoothness.
-    pub present: SpreadReport,
-}
-
 /// The audio leg.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AudioReport {
@@ -191,36 +155,6 @@ pub struct AudioReport {
     pub jitter_buffer_ms: f64,
     /// Times the speaker ran dry.
     pub underruns: u64,
-}
-
-/// How a quantity was spread; all null when it was never measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
-pub struct SpreadReport {
-    /// Median.
-    pub p50: Option<f64>,
-    /// 95th percentile.
-    pub p95: Option<f64>,
-    /// 99th percentile.
-    pub p99: Option<f64>,
-    /// Largest.
-    pub max: Option<f64>,
-    /// Mean.
-    pub mean: Option<f64>,
-    /// How many were measured.
-    pub count: u64,
-}
-
-impl From<Option<Summary>> for SpreadReport {
-    fn from(summary: Option<Summary>) -> Self {
-        let Some(s) = summary else { return Self::default() };
-        let (p50, p95, p99) = (Some(round(s.p50)), Some(round(s.p95)), Some(round(s.p99)));
-        Self { p50, p95, p99, max: Some(round(s.max)), mean: Some(round(s.mean)), count: s.count }
-    }
-}
-
-/// Reports carry milliseconds and ratios; more digits than microseconds would only pretend to be known.
-pub(super) fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 impl LoopbackReport {

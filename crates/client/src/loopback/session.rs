@@ -5,18 +5,17 @@ use std::time::Duration;
 use ahoy_measure::process;
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use ahoy_rtc::{
-    CandidateKind, ConnectionState, Path, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase,
-    Politeness, RemoteTrack, Signal,
+    ConnectionState, Path, Peer, PeerConfig, PeerEvent, PeerEvents, Phase, Politeness, RemoteTrack, Signal,
 };
 
 use super::audio_leg::AudioLeg;
 use super::config::LoopbackConfig;
-use super::live::{CallPhase, CallSnapshot, CallStats, Counters, Rates};
+use super::live::{CallPhase, CallSnapshot};
 use super::meter::Meter;
-use super::report::{LoopbackReport, PathReport, SetupReport, round};
+use super::report::{LoopbackReport, SetupReport};
 use super::video_leg::{VideoLeg, VideoLegEnd};
 use super::{CallCommand, DRAIN, LoopbackError};
-use crate::device_state::DeviceState;
+use crate::media::{CallStats, Counters, DeviceState, PathReport, Rates, round};
 use crate::pipeline::LipSync;
 use crate::problem::{Problem, ProblemCode};
 
@@ -354,7 +353,7 @@ impl Session {
             problems,
             cancelled: false,
             duration_s: round(lasted),
-            path: self.path.as_ref().or(stats.path.as_ref()).map(|path| path_report(path, &stats)),
+            path: self.path.as_ref().or(stats.path.as_ref()).map(|path| PathReport::new(path, &stats)),
             setup_ms: SetupReport {
                 first_packet,
                 first_frame,
@@ -370,28 +369,5 @@ impl Session {
             threads: usage.map_or(0, |u| u.threads as u64),
             metrics_skipped: findings.skipped,
         })
-    }
-}
-
-fn path_report(path: &Path, stats: &PeerStats) -> PathReport {
-    let srtp = &stats.transport.srtp_profile;
-    PathReport {
-        protocol: path.protocol.clone(),
-        local_type: kind_name(path.local.kind).to_owned(),
-        local: path.local.address.to_string(),
-        remote_type: kind_name(path.remote.kind).to_owned(),
-        remote: path.remote.address.to_string(),
-        srtp: (!srtp.is_empty()).then(|| srtp.clone()),
-        rtt_ms: stats.transport.round_trip.map(|rtt| round(rtt.as_secs_f64() * 1e3)),
-    }
-}
-
-/// Candidate types as SDP names them (RFC 8839 section 5.1).
-fn kind_name(kind: CandidateKind) -> &'static str {
-    match kind {
-        CandidateKind::Host => "host",
-        CandidateKind::ServerReflexive => "srflx",
-        CandidateKind::PeerReflexive => "prflx",
-        CandidateKind::Relay => "relay",
     }
 }

@@ -1,12 +1,9 @@
 //! The video leg of a loopback call: source, outgoing pipeline, incoming pipeline, and what watches them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ahoy_media::capture::{
-    CaptureError, CaptureEvent, VideoCapture, VideoFormat, VideoSourceSpec, start_video,
-};
+use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
 use ahoy_media::slot::LatestSlot;
 use ahoy_media_types::{Bitrate, FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
@@ -14,20 +11,16 @@ use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
 
 use super::LoopbackError;
 use super::config::{LoopbackConfig, Screen};
-use super::ledger::{Glance, Ledger, Totals};
-use super::live::Counters;
-use super::losses::{Losses, tell_once};
 use super::meter::{Findings, MeterInput, Sample};
-use super::recording::PictureRecording;
-use super::report::{VideoReport, round};
-use super::self_view::SelfView;
-use crate::device_state::DeviceState;
+use super::report::VideoReport;
+use crate::media::{
+    Camera, Counters, DeviceState, Glance, Ledger, PictureRecording, SelfView, Totals, round,
+};
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
     TimedFrameSink, VideoOutput, VideoTap,
 };
-use crate::problem::{Problem, ProblemCode};
-use crate::switched::{News, Standing, Switched};
+use crate::problem::Problem;
 
 /// How often the end of the drain is looked for: half a frame at 30 fps.
 const DRAIN_TICK: Duration = Duration::from_millis(15);
@@ -36,31 +29,12 @@ const DRAIN_TICK: Duration = Duration::from_millis(15);
 pub(super) struct VideoLeg {
     clock: MediaClock,
     ledger: Ledger,
-    format: VideoFormat,
-    source: Switched<(VideoSourceSpec, VideoFormat), CountedCapture, CaptureEvent, CaptureError>,
-    /// Frames of the sources that are closed by now.
-    captured: Arc<AtomicU64>,
-    losses: Losses,
+    camera: Camera,
     has_shown: bool,
-    /// Why there are no pictures.
-    trouble: Option<Problem>,
-    source_name: String,
     track: LocalTrack,
     outgoing: OutgoingVideo,
     recording: Option<PictureRecording>,
     remote: Remote,
-}
-
-/// A source whose frames are still counted when it is closed.
-struct CountedCapture {
-    capture: VideoCapture,
-    total: Arc<AtomicU64>,
-}
-
-impl Drop for CountedCapture {
-    fn drop(&mut self) {
-        self.total.fetch_add(self.capture.captured(), Ordering::Relaxed);
-    }
 }
 
 /// The receiving half.
@@ -83,39 +57,30 @@ impl VideoLeg {
     ) -> Result<Self, LoopbackError> {
         let ledger = Ledger::default();
         let frames = LatestSlot::new();
-        let captured = Arc::new(AtomicU64::new(0));
-        let (format, stamping, slot, total) =
-            (config.format, config.stamping, frames.clone(), Arc::clone(&captured));
-        let mut camera = Switched::new(Arc::new(move |(spec, format): &(VideoSourceSpec, _), events| {
-            let capture = start_video(spec, *format, stamping, clock, slot.clone(), events)?;
-            Ok(CountedCapture { capture, total: Arc::clone(&total) })
-        }));
-        camera.want(Some((source.clone(), format)));
-        let settings = VideoEncoderConfig { size: format.size, rate: format.rate, bitrate: config.bitrate };
+        let mut camera = Camera::new(config.format, config.stamping, clock, frames.clone());
+        camera.want(Some(source.clone()));
+        let VideoFormat { size, rate } = config.format;
+        let settings = VideoEncoderConfig { size, rate, bitrate: config.bitrate };
         let watch = match &config.screen {
             Screen::Measured => Watch::Meter(meter.clone()),
             Screen::Window(socket) => Watch::Window(Box::new(SelfView::new(socket))),
         };
         let tap = SourceTap { ledger: ledger.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
-        let outgoing = OutgoingVideo::start(frames, encoder, track.clone(), Some(Box::new(tap)), clock)?;
+        let outgoing = OutgoingVideo::start(frames, encoder, Some(Box::new(tap)), clock)?;
+        outgoing.attach(track.clone());
         let recording = match &config.record.video {
-            Some(path) => Some(PictureRecording::create(path, format.rate)?),
+            Some(path) => Some(PictureRecording::create(path, rate)?),
             None => None,
         };
         Ok(Self {
             clock,
             ledger,
-            format,
-            source: camera,
-            captured,
-            losses: Losses::default(),
+            camera,
             has_shown: false,
-            source_name: source.to_string(),
             track,
             outgoing,
             recording,
-            trouble: None,
             remote: Remote::Awaited { meter, sync, screen: config.screen.clone() },
         })
     }
@@ -150,82 +115,36 @@ impl VideoLeg {
             self.has_shown = true;
             tracing::info!("the first picture is shown");
         }
-        let news = self.source.look().await;
-        self.take_news(news, problems);
-    }
-
-    fn take_news(&mut self, news: Vec<News<CaptureEvent, CaptureError>>, problems: &mut Vec<Problem>) {
-        let now = self.clock.now();
-        for what in news {
-            match what {
-                News::Opened => self.trouble = None,
-                News::Failed(error) => {
-                    let problem = Problem::camera(&error);
-                    tell_once(self.trouble.as_ref(), &problem, problems);
-                    self.trouble = Some(problem);
-                }
-                News::Event(CaptureEvent::Started { device, .. }) => self.source_name = device,
-                News::Event(CaptureEvent::Warning(reason)) => {
-                    problems.push(Problem::camera(&reason));
-                }
-                News::Event(CaptureEvent::Lost { reason }) => {
-                    let problem = Problem::camera(&reason);
-                    self.trouble = Some(problem.clone());
-                    self.losses.lost(problem, now, problems);
-                }
-                News::Event(CaptureEvent::Recovered) => {
-                    self.trouble = None;
-                    self.losses.recovered(now, problems);
-                }
-                // A clip has said why before it ended; a driver that failed has not.
-                News::Event(CaptureEvent::Ended) if self.losses.is_lost() => {}
-                News::Event(CaptureEvent::Ended) => {
-                    let message = format!("{} has stopped: no more pictures came from it.", self.source_name);
-                    let problem = Problem::new(ProblemCode::VideoEnded, message);
-                    self.trouble = Some(problem.clone());
-                    problems.push(problem);
-                }
-            }
-        }
+        self.camera.look(problems).await;
     }
 
     /// Has pictures come from another source, or none.
     pub(super) fn want(&mut self, source: Option<VideoSourceSpec>) {
-        self.trouble = None;
-        if let Some(source) = &source {
-            self.source_name = source.to_string();
-        }
         self.ledger.paused();
-        let format = self.format;
-        self.source.want(source.map(|source| (source, format)));
+        self.camera.want(source);
     }
 
     /// Has pictures come in another size or at another rate. The source is opened anew; encoder and receiver follow the
     /// pictures.
     pub(super) fn want_picture(&mut self, format: VideoFormat, bitrate: Bitrate) {
-        self.format = format;
         self.outgoing.set_bitrate(bitrate);
-        let source = self.source.wanted().map(|(source, _)| source.clone());
-        self.want(source);
+        self.ledger.paused();
+        self.camera.want_format(format);
     }
 
     /// Tries again to open what could not be opened.
     pub(super) fn retry(&mut self) {
-        match &self.trouble {
-            Some(Problem { code: ProblemCode::VideoEnded, .. }) => self.source.reopen(),
-            Some(_) | None => self.source.retry(),
-        }
+        self.camera.retry();
     }
 
     /// How the source is.
     pub(super) fn device(&self) -> DeviceState {
-        DeviceState::new(self.source.standing(), self.trouble.as_ref())
+        self.camera.state()
     }
 
     /// Adds what this leg counts.
     pub(super) fn count(&self, counters: &mut Counters) {
-        let open = self.source.device().map_or(0, |source| source.capture.captured());
-        counters.captured = self.captured.load(Ordering::Relaxed) + open;
+        counters.captured = self.camera.captured();
         counters.shown = self.rendered_frames();
         counters.encoded = self.outgoing.stats();
         counters.received = match &self.remote {
@@ -241,17 +160,16 @@ impl VideoLeg {
     }
 
     pub(super) fn size(&self) -> FrameSize {
-        self.format.size
+        self.camera.format().size
     }
 
     /// Whether nothing can come from this leg.
     pub(super) fn has_no_source(&self) -> bool {
-        self.source.standing() == Standing::Failed
+        self.camera.has_failed()
     }
 
     pub(super) async fn stop_source(&mut self, problems: &mut Vec<Problem>) {
-        let news = self.source.close().await;
-        self.take_news(news, problems);
+        self.camera.close(problems).await;
     }
 
     /// Waits until every frame that was sent is rendered, at most for `limit`.
@@ -281,9 +199,9 @@ impl VideoLeg {
             recording.finish(problems);
         }
         VideoLegEnd {
-            source: self.source_name,
-            size: self.format.size,
-            captured: self.captured.load(Ordering::Relaxed),
+            source: self.camera.name().to_owned(),
+            size: self.camera.format().size,
+            captured: self.camera.captured(),
             encoded,
             sent: self.track.stats(),
             received,
@@ -380,13 +298,16 @@ enum Watch {
 }
 
 impl VideoTap for SourceTap {
+    fn on_captured(&mut self, frame: &VideoFrame) {
+        if let Watch::Window(view) = &mut self.watch {
+            view.show(frame);
+        }
+    }
+
     fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming) {
         self.ledger.encoded(timing);
-        match &mut self.watch {
-            Watch::Meter(meter) => {
-                meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
-            }
-            Watch::Window(preview) => preview.show(frame),
+        if let Watch::Meter(meter) = &self.watch {
+            meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::switched::Standing;
 use crate::problem::Problem;
-use crate::switched::Standing;
 
 /// How a device of a call or a preview is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

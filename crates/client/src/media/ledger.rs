@@ -7,8 +7,8 @@ use ahoy_measure::freeze::{FreezeDetector, Freezes};
 use ahoy_measure::spread::Spread;
 use ahoy_media_types::MediaTime;
 
-use super::live::StageStats;
-use super::report::StageReport;
+use super::figures::StageStats;
+use super::report::{SpreadReport, StageReport};
 use crate::pipeline::{EncodeTiming, FrameTiming};
 
 /// Frames between encoder and screen that are remembered. Four seconds at 30 fps: longer than any frame lives.
@@ -16,7 +16,7 @@ const KEPT: usize = 120;
 
 /// Collects frame timings from the encoder's thread and the playout thread. Cloning shares the ledger.
 #[derive(Clone, Default)]
-pub(super) struct Ledger(Arc<Mutex<Entries>>);
+pub(crate) struct Ledger(Arc<Mutex<Entries>>);
 
 #[derive(Default)]
 struct Entries {
@@ -38,27 +38,28 @@ struct Recent {
 }
 
 /// What the ledger shows while the call lasts.
-pub(super) struct Glance {
-    pub(super) stages: StageStats,
-    pub(super) latency_ms: Option<f64>,
-    pub(super) freezes: Freezes,
+pub(crate) struct Glance {
+    pub(crate) stages: StageStats,
+    pub(crate) latency_ms: Option<f64>,
+    pub(crate) freezes: Freezes,
 }
 
 /// What the ledger adds up to.
 #[derive(Default)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     wait: Spread,
     encode: Spread,
     transport: Spread,
     jitter_buffer: Spread,
     decode: Spread,
     present: Spread,
-    pub(super) decoded_latency: Spread,
-    pub(super) freezes: FreezeDetector,
-    pub(super) first_decoded: Option<MediaTime>,
-    pub(super) first_rendered: Option<MediaTime>,
-    pub(super) last_rendered: Option<MediaTime>,
-    pub(super) rendered: u64,
+    arrived_to_shown: Spread,
+    pub(crate) decoded_latency: Spread,
+    pub(crate) freezes: FreezeDetector,
+    pub(crate) first_decoded: Option<MediaTime>,
+    pub(crate) first_rendered: Option<MediaTime>,
+    pub(crate) last_rendered: Option<MediaTime>,
+    pub(crate) rendered: u64,
 }
 
 impl Ledger {
@@ -66,7 +67,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn encoded(&self, timing: EncodeTiming) {
+    pub(crate) fn encoded(&self, timing: EncodeTiming) {
         let mut entries = self.lock();
         let wait = timing.started_at.millis_after(timing.captured_at);
         let encode = timing.ended_at.millis_after(timing.started_at);
@@ -80,7 +81,7 @@ impl Ledger {
         entries.on_the_way.push_back(timing);
     }
 
-    pub(super) fn rendered(&self, timing: &FrameTiming) {
+    pub(crate) fn rendered(&self, timing: &FrameTiming) {
         let mut guard = self.lock();
         let Entries { on_the_way, totals, recent } = &mut *guard;
         totals.freezes.on_frame_rendered(timing.presented_at);
@@ -94,6 +95,7 @@ impl Ledger {
         totals.jitter_buffer.record(jitter_buffer);
         totals.decode.record(decode);
         totals.present.record(present);
+        totals.arrived_to_shown.record(timing.presented_at.millis_after(timing.last_packet_at));
         recent.jitter_buffer.record(jitter_buffer);
         recent.decode.record(decode);
         recent.present.record(present);
@@ -110,12 +112,12 @@ impl Ledger {
         }
     }
 
-    pub(super) fn rendered_frames(&self) -> u64 {
+    pub(crate) fn rendered_frames(&self) -> u64 {
         self.lock().totals.rendered
     }
 
     /// What happened since the last look.
-    pub(super) fn look(&self) -> Glance {
+    pub(crate) fn look(&self) -> Glance {
         let mut entries = self.lock();
         let recent = std::mem::take(&mut entries.recent);
         let freezes = entries.totals.freezes.so_far();
@@ -133,18 +135,18 @@ impl Ledger {
     }
 
     /// No pictures are to be expected for a while: what is missing until the next one is no freeze.
-    pub(super) fn paused(&self) {
+    pub(crate) fn paused(&self) {
         self.lock().totals.freezes.on_stream_paused();
     }
 
     /// Takes what was collected, leaving the ledger empty.
-    pub(super) fn take(&self) -> Totals {
+    pub(crate) fn take(&self) -> Totals {
         std::mem::take(&mut self.lock().totals)
     }
 }
 
 impl Totals {
-    pub(super) fn stages(&self) -> StageReport {
+    pub(crate) fn stages(&self) -> StageReport {
         StageReport {
             wait: self.wait.summary().into(),
             encode: self.encode.summary().into(),
@@ -155,8 +157,13 @@ impl Totals {
         }
     }
 
+    /// From the last packet's arrival to shown.
+    pub(crate) fn arrived_to_shown(&self) -> SpreadReport {
+        self.arrived_to_shown.summary().into()
+    }
+
     /// Rendered frames per second between the first and the last.
-    pub(super) fn fps(&self) -> f64 {
+    pub(crate) fn fps(&self) -> f64 {
         match (self.first_rendered, self.last_rendered) {
             (Some(first), Some(last)) if last > first => {
                 (self.rendered - 1) as f64 / last.since(first).as_secs_f64()

@@ -11,29 +11,47 @@ use std::thread;
 use ahoy_media::playout::{FrameSink as _, Y4mSink};
 use ahoy_media_types::{BLOCK_SAMPLES, FrameRate, MediaTime, SAMPLE_RATE, VideoFrame};
 
-use super::LoopbackError;
 use crate::problem::{Problem, ProblemCode};
 
 /// Blocks of sound waiting for the disk: 2.5 s. When it is full the block is left out and counted.
 const QUEUED_BLOCKS: usize = 256;
 
+/// Why a recording can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The file for pictures.
+    #[error(transparent)]
+    Pictures(#[from] ahoy_media::playout::SinkError),
+    /// The file for sound.
+    #[error("{} can't be written ({cause}): check that the folder exists and that you may write to it", path.display())]
+    Sound {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        cause: hound::Error,
+    },
+    /// A thread could not be started.
+    #[error("the system gives no more threads: close some programs and try again")]
+    Thread(#[from] std::io::Error),
+}
+
 /// A recording of pictures. Cloning shares it: one end gives pictures, the other finishes.
 #[derive(Clone)]
-pub(super) struct PictureRecording(Arc<Mutex<Option<Y4mSink>>>);
+pub(crate) struct PictureRecording(Arc<Mutex<Option<Y4mSink>>>);
 
 impl PictureRecording {
-    pub(super) fn create(path: &Path, rate: FrameRate) -> Result<Self, LoopbackError> {
+    pub(crate) fn create(path: &Path, rate: FrameRate) -> Result<Self, RecordingError> {
         Ok(Self(Arc::new(Mutex::new(Some(Y4mSink::create(path, rate)?)))))
     }
 
-    pub(super) fn add(&self, frame: &VideoFrame, at: MediaTime) {
+    pub(crate) fn add(&self, frame: &VideoFrame, at: MediaTime) {
         if let Some(sink) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             sink.present(frame, at);
         }
     }
 
     /// Closes the file; whatever is not in it is a problem.
-    pub(super) fn finish(&self, problems: &mut Vec<Problem>) {
+    pub(crate) fn finish(&self, problems: &mut Vec<Problem>) {
         let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match sink.map(Y4mSink::finish) {
             None => {}
@@ -51,19 +69,19 @@ impl PictureRecording {
 }
 
 /// A recording of sound: 48 kHz mono, 16 bits.
-pub(super) struct SoundRecording {
+pub(crate) struct SoundRecording {
     path: PathBuf,
     writer: thread::JoinHandle<Result<(), hound::Error>>,
 }
 
 /// Where the recording gets its sound.
-pub(super) struct SoundInput {
+pub(crate) struct SoundInput {
     blocks: SyncSender<[f32; BLOCK_SAMPLES]>,
     missing: u64,
 }
 
 impl SoundInput {
-    pub(super) fn add(&mut self, samples: &[f32; BLOCK_SAMPLES]) {
+    pub(crate) fn add(&mut self, samples: &[f32; BLOCK_SAMPLES]) {
         if self.blocks.try_send(*samples).is_err() {
             if self.missing == 0 {
                 tracing::warn!("the recording of the sound has gaps: the disk is too slow or full");
@@ -74,7 +92,7 @@ impl SoundInput {
 }
 
 impl SoundRecording {
-    pub(super) fn create(path: &Path) -> Result<(Self, SoundInput), LoopbackError> {
+    pub(crate) fn create(path: &Path) -> Result<(Self, SoundInput), RecordingError> {
         let format = hound::WavSpec {
             channels: 1,
             sample_rate: SAMPLE_RATE,
@@ -82,7 +100,7 @@ impl SoundRecording {
             sample_format: hound::SampleFormat::Int,
         };
         let file = hound::WavWriter::create(path, format)
-            .map_err(|cause| LoopbackError::SoundRecording { path: path.to_owned(), cause })?;
+            .map_err(|cause| RecordingError::Sound { path: path.to_owned(), cause })?;
         let (blocks, queue) = sync_channel(QUEUED_BLOCKS);
         let writer =
             thread::Builder::new().name("ahoy-recorder".into()).spawn(move || write(file, &queue))?;
@@ -90,7 +108,7 @@ impl SoundRecording {
     }
 
     /// Waits until all is written, which is when the input is gone.
-    pub(super) fn finish(self, problems: &mut Vec<Problem>) {
+    pub(crate) fn finish(self, problems: &mut Vec<Problem>) {
         let cause = match self.writer.join() {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),

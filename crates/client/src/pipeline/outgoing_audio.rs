@@ -1,4 +1,4 @@
-//! Microphone to network: 10 ms blocks → Opus on the source's thread → bounded queue → track.
+//! Microphone to network: 10 ms blocks → Opus on the source's thread → bounded queue → track, if there is one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use ahoy_media::audio::BlockConsumer;
 use ahoy_media::codec::AudioEncoder;
 use ahoy_media_types::{AudioBlock, EncodedFrame};
 use ahoy_rtc::LocalTrack;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Packets waiting for the network: 320 ms of 20 ms packets. When it is full the network task has stalled and the
@@ -18,15 +18,18 @@ const QUEUE: usize = 16;
 /// block consumer, which belongs to an audio source.
 pub struct OutgoingAudio {
     dropped: Arc<AtomicU64>,
+    track: watch::Sender<Option<LocalTrack>>,
     task: JoinHandle<()>,
 }
 
 impl OutgoingAudio {
-    /// Starts sending on `track` what the returned consumer is given. Must be called on a tokio runtime.
-    pub fn start(mut encoder: Box<dyn AudioEncoder>, track: LocalTrack) -> (Self, BlockConsumer) {
+    /// Starts encoding what the returned consumer is given. Until a track is attached it goes nowhere. Must be called on a
+    /// tokio runtime.
+    pub fn start(mut encoder: Box<dyn AudioEncoder>) -> (Self, BlockConsumer) {
         let dropped = Arc::new(AtomicU64::new(0));
         let (queue_tx, queue_rx) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(send_packets(track, queue_rx));
+        let (track, current) = watch::channel(None);
+        let task = tokio::spawn(send_packets(current, queue_rx));
         let counter = Arc::clone(&dropped);
         let consumer = move |block: AudioBlock| match encoder.encode(&block) {
             Ok(Some(packet)) => {
@@ -37,7 +40,12 @@ impl OutgoingAudio {
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "sound could not be encoded"),
         };
-        (Self { dropped, task }, Box::new(consumer))
+        (Self { dropped, track, task }, Box::new(consumer))
+    }
+
+    /// Sends on `track` from now on, instead of the one before.
+    pub fn attach(&self, track: LocalTrack) {
+        self.track.send_replace(Some(track));
     }
 
     /// Packets that found the queue to the network full; what went out is in [`LocalTrack::stats`].
@@ -52,9 +60,12 @@ impl Drop for OutgoingAudio {
     }
 }
 
-async fn send_packets(track: LocalTrack, mut queue: mpsc::Receiver<EncodedFrame>) {
+async fn send_packets(track: watch::Receiver<Option<LocalTrack>>, mut queue: mpsc::Receiver<EncodedFrame>) {
     while let Some(packet) = queue.recv().await {
-        if let Err(error) = track.send(packet).await {
+        let current = track.borrow().clone();
+        if let Some(track) = current
+            && let Err(error) = track.send(packet).await
+        {
             tracing::debug!(%error, "an audio packet was not sent");
         }
     }

@@ -1,4 +1,4 @@
-//! Camera to network: newest frame → encoder thread → bounded queue → track.
+//! Camera to network: newest frame → encoder thread → bounded queue → track, if there is one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use ahoy_media::codec::VideoEncoder;
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{Bitrate, EncodedFrame, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackEvent};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Encoded frames waiting for the network: a quarter of a second at 30 fps. When it is full the network task has
@@ -23,8 +23,11 @@ const COMMANDS: usize = 16;
 /// How often the encoder thread looks for commands while no frame comes.
 const IDLE_WAKE: Duration = Duration::from_millis(100);
 
-/// Sees each frame that was encoded, on the encoder thread: the test call measures by it.
+/// Sees each frame, on the encoder thread: one's own picture is shown, and the test call measures by it.
 pub trait VideoTap: Send {
+    /// `frame` comes from the camera.
+    fn on_captured(&mut self, frame: &VideoFrame);
+
     /// `frame` was encoded. Not called for frames that rate control left out.
     fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming);
 }
@@ -81,23 +84,25 @@ pub struct OutgoingVideo {
     commands: SyncSender<Command>,
     counters: Arc<Counters>,
     encoder: Option<thread::JoinHandle<()>>,
+    track: watch::Sender<Option<LocalTrack>>,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl OutgoingVideo {
-    /// Starts encoding what comes into `frames` and sending it on `track`. Must be called on a tokio runtime.
+    /// Starts looking at what comes into `frames`. It is encoded once a track is attached. Must be called on a tokio runtime.
     pub fn start(
         frames: LatestSlot<VideoFrame>,
         encoder: Box<dyn VideoEncoder>,
-        track: LocalTrack,
         tap: Option<Box<dyn VideoTap>>,
         clock: MediaClock,
     ) -> std::io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let (command_tx, command_rx) = sync_channel(COMMANDS);
         let (queue_tx, queue_rx) = mpsc::channel(QUEUE);
+        let (track, current) = watch::channel(None);
         let stage = EncoderStage {
             frames: frames.clone(),
+            track: current.clone(),
             encoder,
             commands: command_rx,
             queue: queue_tx,
@@ -107,10 +112,16 @@ impl OutgoingVideo {
         };
         let thread = thread::Builder::new().name("ahoy-encoder".into()).spawn(move || stage.run())?;
         let tasks = [
-            tokio::spawn(send_frames(track.clone(), queue_rx)),
-            tokio::spawn(answer_feedback(track, command_tx.clone())),
+            tokio::spawn(send_frames(current.clone(), queue_rx)),
+            tokio::spawn(answer_feedback(current, command_tx.clone())),
         ];
-        Ok(Self { frames, commands: command_tx, counters, encoder: Some(thread), tasks })
+        Ok(Self { frames, commands: command_tx, counters, encoder: Some(thread), track, tasks })
+    }
+
+    /// Sends on `track` from now on, instead of the one before. The next frame is a key frame.
+    pub fn attach(&self, track: LocalTrack) {
+        send_command(&self.commands, Command::ForceKeyframe);
+        self.track.send_replace(Some(track));
     }
 
     /// Changes the bitrate from the next frame on.
@@ -155,6 +166,7 @@ fn send_command(commands: &SyncSender<Command>, command: Command) {
 
 struct EncoderStage {
     frames: LatestSlot<VideoFrame>,
+    track: watch::Receiver<Option<LocalTrack>>,
     encoder: Box<dyn VideoEncoder>,
     commands: Receiver<Command>,
     queue: mpsc::Sender<EncodedFrame>,
@@ -191,6 +203,12 @@ impl EncoderStage {
     }
 
     fn on_frame(&mut self, frame: VideoFrame) {
+        if let Some(tap) = &mut self.tap {
+            tap.on_captured(&frame);
+        }
+        if self.track.borrow().is_none() {
+            return;
+        }
         let started_at = self.clock.now();
         match self.encoder.encode(&frame) {
             Ok(Some(encoded)) => {
@@ -228,18 +246,33 @@ impl EncoderStage {
     }
 }
 
-async fn send_frames(track: LocalTrack, mut queue: mpsc::Receiver<EncodedFrame>) {
+async fn send_frames(track: watch::Receiver<Option<LocalTrack>>, mut queue: mpsc::Receiver<EncodedFrame>) {
     while let Some(frame) = queue.recv().await {
-        if let Err(error) = track.send(frame).await {
+        let current = track.borrow().clone();
+        if let Some(track) = current
+            && let Err(error) = track.send(frame).await
+        {
             tracing::debug!(%error, "a video frame was not sent");
         }
     }
 }
 
-async fn answer_feedback(track: LocalTrack, commands: SyncSender<Command>) {
-    while let Some(event) = track.next_event().await {
-        match event {
-            LocalTrackEvent::KeyframeRequested => send_command(&commands, Command::ForceKeyframe),
+async fn answer_feedback(mut track: watch::Receiver<Option<LocalTrack>>, commands: SyncSender<Command>) {
+    loop {
+        let current = track.borrow_and_update().clone();
+        let feedback = async {
+            match &current {
+                Some(track) => track.next_event().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            event = feedback, if current.is_some() => match event {
+                Some(LocalTrackEvent::KeyframeRequested) => send_command(&commands, Command::ForceKeyframe),
+                // Its connection is closed; there may be another track.
+                None => if track.changed().await.is_err() { return },
+            },
+            changed = track.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -66,13 +66,15 @@ pub enum SignalingEvent {
 }
 
 /// What an event of the session means; `None` for what only a call itself needs.
-pub(super) fn told(event: ClientEvent) -> Option<SignalingEvent> {
+pub(crate) fn told(event: ClientEvent) -> Option<SignalingEvent> {
     Some(match event {
         ClientEvent::Began(_) => SignalingEvent::Online { resumed: false },
         ClientEvent::Resumed => SignalingEvent::Online { resumed: true },
         ClientEvent::Waiting { trouble, attempt, wait } => SignalingEvent::Offline { trouble, attempt, wait },
         ClientEvent::GaveUp(trouble) => SignalingEvent::GaveUp(trouble),
         ClientEvent::Ended(reason) => SignalingEvent::Ended(reason),
+        // For the connections between participants.
+        ClientEvent::Room(_, RoomEvent::Signal { .. }) => return None,
         ClientEvent::Room(room, event) => SignalingEvent::Room { room, event },
         ClientEvent::News(message) => return news(*message),
     })
@@ -106,6 +108,7 @@ fn news(message: ServerMessage) -> Option<SignalingEvent> {
         | ServerMessage::Snapshot { .. }
         | ServerMessage::Checkpoint { .. }
         | ServerMessage::Lobby { .. }
-        | ServerMessage::MuteRequested { .. } => None,
+        | ServerMessage::MuteRequested { .. }
+        | ServerMessage::RoomSignal { .. } => None,
     }
 }

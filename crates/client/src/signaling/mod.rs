@@ -5,14 +5,15 @@ mod event;
 use std::time::Duration;
 
 use ahoy_signal::{
-    ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId, Refusal, Role, RoomId,
-    RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
+    CallSummary, ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId, Refusal, Role,
+    RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
 };
 pub use ahoy_signal_client::RoomView;
 pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
-use ahoy_signal_client::{Client, ClientEvent, ClientOptions, TrustError};
+use ahoy_signal_client::{Client, ClientEvent, ClientOptions, Pending, TrustError};
 use tokio::sync::mpsc;
 
+pub(crate) use self::event::told;
 pub use self::event::{RoomEvent, SignalingEvent};
 use crate::account::{AccountError, SignedIn};
 
@@ -61,8 +62,8 @@ impl SignalingError {
     }
 }
 
-/// A session with a server. It outlives its connections, and ends when this is dropped.
-#[derive(Debug)]
+/// A session with a server. It outlives its connections, and ends when the last clone of this is dropped.
+#[derive(Clone, Debug)]
 pub struct Signaling {
     client: Client,
 }
@@ -71,17 +72,33 @@ pub struct Signaling {
 #[derive(Debug)]
 pub struct SignalingEvents {
     events: mpsc::Receiver<ClientEvent>,
+    /// Calls that the session which began last knew of, until somebody takes them.
+    calls: Vec<CallSummary>,
 }
 
 impl SignalingEvents {
     /// The next event; `None` when the session is over and everything was told.
     pub async fn next(&mut self) -> Option<SignalingEvent> {
         loop {
-            let event = self.events.recv().await?;
-            if let Some(event) = event::told(event) {
+            let event = self.next_of_session().await?;
+            if let Some(event) = told(event) {
                 return Some(event);
             }
         }
+    }
+
+    /// The next event with all that calls need.
+    pub(crate) async fn next_of_session(&mut self) -> Option<ClientEvent> {
+        let event = self.events.recv().await?;
+        if let ClientEvent::Began(welcome) = &event {
+            self.calls.clone_from(&welcome.calls);
+        }
+        Some(event)
+    }
+
+    /// Calls that the server knew of when the session began.
+    pub(crate) fn take_calls(&mut self) -> Vec<CallSummary> {
+        std::mem::take(&mut self.calls)
     }
 }
 
@@ -101,7 +118,7 @@ impl Signaling {
             trust: signed_in.trust().clone(),
             tokens: signed_in.tokens().clone(),
         })?;
-        Ok((Self { client }, SignalingEvents { events }))
+        Ok((Self { client }, SignalingEvents { events, calls: Vec::new() }))
     }
 
     /// Connects, and waits until one is online. A server that can't be reached at all is an error at once.
@@ -134,6 +151,20 @@ impl Signaling {
             }
         }
         Err(EndReason::Left.into())
+    }
+
+    /// Asks the server without waiting for the answer.
+    pub(crate) async fn post(
+        &self,
+        room: Option<RoomId>,
+        body: ClientMessage,
+    ) -> Result<Pending, RequestError> {
+        self.client.post(room, body).await
+    }
+
+    /// Leaves a room without waiting for the answer.
+    pub(crate) async fn post_leave(&self, room: RoomId) -> Result<Pending, RequestError> {
+        self.client.post_leave(room).await
     }
 
     async fn ask(&self, room: Option<RoomId>, body: ClientMessage) -> Result<ServerMessage, SignalingError> {
@@ -189,11 +220,17 @@ impl Signaling {
     }
 
     async fn find(&self, handle: &Handle) -> Result<UserId, SignalingError> {
+        Ok(self.find_contact(handle).await?.user)
+    }
+
+    /// The contact with this handle.
+    ///
+    /// # Errors
+    /// [`SignalingError::NoSuchContact`].
+    pub async fn find_contact(&self, handle: &Handle) -> Result<Contact, SignalingError> {
         let contacts = self.contacts().await?;
-        let found = contacts.iter().find(|contact| contact.handle == *handle);
-        found
-            .map(|contact| contact.user)
-            .ok_or_else(|| SignalingError::NoSuchContact { handle: handle.clone() })
+        let found = contacts.into_iter().find(|contact| contact.handle == *handle);
+        found.ok_or_else(|| SignalingError::NoSuchContact { handle: handle.clone() })
     }
 
     /// One's rooms, in the order of their names.

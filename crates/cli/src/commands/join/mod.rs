@@ -1,22 +1,20 @@
 //! `ahoy-cli join`.
 
-mod keyboard;
 mod typist;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahoy_client::account::{ServerChoice, SignedIn};
+use ahoy_client::account::SignedIn;
 use ahoy_client::signaling::{RoomEvent, Signaling, SignalingEvent, SignalingEvents};
-use ahoy_signal::account::GuestSignIn;
 use ahoy_signal::{LeaveReason, RoomId, StateEntry, WaitingGuest};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use self::keyboard::{Keyboard, Typed};
 use self::typist::Typist;
-use super::connect::{self, RoomName};
+use super::connect;
+use super::keyboard::{Keyboard, Typed};
 use super::{cancelled_by_ctrl_c, json_line, print_line};
 use crate::Outcome;
 use crate::args::JoinArgs;
@@ -27,25 +25,8 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: JoinArgs) -> Result<Outcome> {
     let name = connect::room_name(&args.room, &args.session)?;
-    let (signed_in, known) = match name {
-        RoomName::Link(link) if args.name.is_some() => {
-            let name = args.name.clone().context("say what others call you, with --name")?;
-            let accounts = connect::passing_accounts().await?;
-            let plain = connect::plain(&args.session);
-            let server = ServerChoice { url: link.server, ca_file: args.ca_file.clone(), plain };
-            let signed_in = accounts.guest(&server, &GuestSignIn { invite: link.token, name }).await?;
-            (signed_in, Some(link.room))
-        }
-        RoomName::Link(link) => {
-            let accounts = connect::accounts(&args.session).await?;
-            let signed_in = accounts
-                .signed_in(Some(&link.server))
-                .context("to come as a guest, say what others call you with --name")?;
-            (signed_in, Some(link.room))
-        }
-        RoomName::Id(id) => (connect::signed_in(&args.session).await?.1, Some(id)),
-        RoomName::Own(_) => (connect::signed_in(&args.session).await?.1, None),
-    };
+    let (signed_in, known) =
+        connect::comes_to(name, args.name.clone(), args.ca_file.clone(), &args.session).await?;
     stay(&args, &signed_in, known).await
 }
 
@@ -176,6 +157,7 @@ impl Stay {
             | RoomEvent::Changed(_)
             | RoomEvent::State { .. }
             | RoomEvent::Chat(_)
+            | RoomEvent::Signal { .. }
             | RoomEvent::Settings { .. } => None,
         }
     }

@@ -88,6 +88,15 @@ impl Person {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command_alone(arguments);
+        if !self.keyring {
+            command.arg("--session-file").arg(self.session_file());
+        }
+        command
+    }
+
+    /// A command that needs no sign-in.
+    fn command_alone(&self, arguments: &[&str]) -> Command {
         let mut command = self.with_their_clock(env!("CARGO_BIN_EXE_ahoy-cli"));
         command.arg("--no-log-file").args(arguments).arg("--json");
         for name in ["AHOY_SERVER", "AHOY_SESSION_FILE", "XDG_DATA_HOME", "DISPLAY"] {
@@ -96,9 +105,6 @@ impl Person {
         command.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.home.path());
         command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        if !self.keyring {
-            command.arg("--session-file").arg(self.session_file());
-        }
         command
     }
 
@@ -107,27 +113,14 @@ impl Person {
         self.typing(arguments, "")
     }
 
+    /// Runs a command that needs no sign-in.
+    pub(crate) fn alone(&self, arguments: &[&str]) -> Said {
+        said(self.command_alone(arguments), "")
+    }
+
     /// Runs a command to its end, with something on its standard input.
     pub(crate) fn typing(&self, arguments: &[&str], typed: &str) -> Said {
-        let mut command = self.command(arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("ahoy-cli can be started");
-        let mut stdin = child.stdin.take().expect("standard input is piped");
-        // A command that ends before it has read everything does not want it.
-        let _ = stdin.write_all(typed.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().expect("ahoy-cli ends");
-        let said = Said {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        assert!(!said.stderr.contains("panicked"), "{}", said.stderr);
-        said
+        said(self.command(arguments), typed)
     }
 
     /// Starts a command that stays.
@@ -139,6 +132,27 @@ impl Person {
         let stdout = child.stdout.take().expect("standard output is piped");
         Staying { child, typed, lines: BufReader::new(stdout).lines(), seen: Vec::new() }
     }
+}
+
+fn said(mut command: Command, typed: &str) -> Said {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ahoy-cli can be started");
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    // A command that ends before it has read everything does not want it.
+    let _ = stdin.write_all(typed.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("ahoy-cli ends");
+    let said = Said {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    assert!(!said.stderr.contains("panicked"), "{}", said.stderr);
+    said
 }
 
 /// What a command said before it ended.

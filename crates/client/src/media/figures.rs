@@ -1,4 +1,4 @@
-//! What the window shows of a test call while it lasts.
+//! Live figures of a call, made of counters.
 
 use std::time::Duration;
 
@@ -8,55 +8,7 @@ use ahoy_media_types::MediaTime;
 use ahoy_rtc::LocalTrackStats;
 use serde::Serialize;
 
-use crate::device_state::{DeviceStanding, DeviceState};
 use crate::pipeline::{IncomingVideoStats, OutgoingVideoStats};
-use crate::problem::Problem;
-
-/// How far a call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum CallPhase {
-    /// Devices are being opened and the two ends connected.
-    Connecting,
-    /// Media flows.
-    Running,
-    /// It was hung up; what is on its way is waited for.
-    Ending,
-}
-
-/// A call at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct CallSnapshot {
-    /// How far it is.
-    pub phase: CallPhase,
-    /// Whether one's own sound is held back.
-    pub muted: bool,
-    /// Where pictures come from.
-    pub camera: DeviceState,
-    /// Where sound comes from.
-    pub microphone: DeviceState,
-    /// Where the received sound goes.
-    pub speaker: DeviceState,
-    /// What went wrong so far, oldest first.
-    pub problems: Vec<Problem>,
-}
-
-impl CallSnapshot {
-    /// A call of which nothing is there yet.
-    pub(crate) fn beginning() -> Self {
-        let opening = DeviceState { standing: DeviceStanding::Opening, trouble: None };
-        Self {
-            phase: CallPhase::Connecting,
-            muted: false,
-            camera: opening.clone(),
-            microphone: opening.clone(),
-            speaker: opening,
-            problems: Vec::new(),
-        }
-    }
-}
 
 /// Figures of the last moments, for people to look at: see the report for what a call was worth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -157,30 +109,30 @@ pub struct StageStats {
 
 /// Counters at one moment.
 #[derive(Clone, Default)]
-pub(super) struct Counters {
-    pub(super) captured: u64,
-    pub(super) shown: u64,
-    pub(super) encoded: OutgoingVideoStats,
-    pub(super) received: IncomingVideoStats,
-    pub(super) video: Option<LocalTrackStats>,
-    pub(super) audio: Option<LocalTrackStats>,
-    pub(super) sound: AudioJitterStats,
+pub(crate) struct Counters {
+    pub(crate) captured: u64,
+    pub(crate) shown: u64,
+    pub(crate) encoded: OutgoingVideoStats,
+    pub(crate) received: IncomingVideoStats,
+    pub(crate) video: Option<LocalTrackStats>,
+    pub(crate) audio: Option<LocalTrackStats>,
+    pub(crate) sound: AudioJitterStats,
 }
 
 /// Makes rates of counters.
-pub(super) struct Rates {
+pub(crate) struct Rates {
     at: MediaTime,
     cpu: Duration,
     before: Counters,
 }
 
 impl Rates {
-    pub(super) fn new(now: MediaTime) -> Self {
+    pub(crate) fn new(now: MediaTime) -> Self {
         Self { at: now, cpu: process::cpu_time().unwrap_or_default(), before: Counters::default() }
     }
 
     /// The figures since the last time. What does not come from counters is left as it is by default.
-    pub(super) fn next(&mut self, now: MediaTime, counters: Counters) -> CallStats {
+    pub(crate) fn next(&mut self, now: MediaTime, counters: Counters) -> CallStats {
         let cpu = process::cpu_time().unwrap_or_default();
         let seconds = now.since(self.at).as_secs_f64().max(0.001);
         let before = std::mem::replace(&mut self.before, counters);

@@ -1,0 +1,66 @@
+//! The media of the call or room that one is in, with what is told of them.
+
+use ahoy_media_types::{MediaClock, MediaTime};
+use tokio::task::JoinHandle;
+
+use super::media::{Media, MediaError, MediaOptions, MediaSnapshot};
+use super::report::{CallReport, Milestones};
+use crate::media::{CallStats, Rates};
+
+/// Media while they last.
+pub(super) struct Active {
+    pub(super) media: Media,
+    pub(super) milestones: Milestones,
+    rates: Rates,
+    told: Option<MediaSnapshot>,
+    /// Legs that say good-bye.
+    leaving: Vec<JoinHandle<()>>,
+}
+
+impl Active {
+    pub(super) fn start(options: MediaOptions, camera: bool) -> Result<Self, MediaError> {
+        let clock = MediaClock::start();
+        let media = Media::start(options, camera, clock)?;
+        let (milestones, rates) = (Milestones::begin(), Rates::new(clock.now()));
+        Ok(Self { media, milestones, rates, told: None, leaving: Vec::new() })
+    }
+
+    /// Waits for a leg before it ends.
+    pub(super) fn await_leaving(&mut self, leg: JoinHandle<()>) {
+        self.leaving.push(leg);
+    }
+
+    /// The devices, where they have changed since the last look.
+    pub(super) fn news(&mut self) -> Option<MediaSnapshot> {
+        let snapshot = self.media.snapshot();
+        let is_new = self.told.as_ref() != Some(&snapshot);
+        is_new.then(|| self.told.insert(snapshot).clone())
+    }
+
+    /// The figures since the last look.
+    pub(super) fn stats(&mut self) -> CallStats {
+        let now: MediaTime = self.media.clock.now();
+        let mut stats = self.rates.next(now, self.media.count());
+        stats.at_ms = self.milestones.connected_at().map_or(0.0, |at| now.since(at).as_secs_f64() * 1e3);
+        let glance = self.media.shown.look();
+        let size = self.media.size();
+        (stats.video.width, stats.video.height) = (size.width(), size.height());
+        stats.video.freezes = u64::from(glance.freezes.count);
+        stats.video.freeze_ms = glance.freezes.total.as_secs_f64() * 1e3;
+        stats.stages_ms = glance.stages;
+        (stats.audio.level_in, stats.audio.level_out) = self.media.levels();
+        stats
+    }
+
+    /// Lets the devices go, waits until the legs have said good-bye, and adds everything up.
+    pub(super) async fn end(self) -> CallReport {
+        let Self { mut media, milestones, leaving, .. } = self;
+        media.close_devices().await;
+        for leg in leaving {
+            // A leg that has panicked has said so in the log.
+            let _ = leg.await;
+        }
+        let report = tokio::task::spawn_blocking(move || milestones.report(media)).await;
+        report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}
