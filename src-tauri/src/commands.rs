@@ -3,7 +3,7 @@
 //! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
 use ahoy_client::Problem;
-use ahoy_client::desk::{CallSummary, Desk};
+use ahoy_client::desk::{CallSummary, CallsView, Credentials, Desk, PeopleSnapshot};
 use ahoy_client::devices::Devices;
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
@@ -144,17 +144,142 @@ pub fn media_access(desk: State<'_, Desk>) -> Access {
     desk.picture_access()
 }
 
+/// Who is signed in, and whom they know.
+#[tauri::command]
+pub fn people(desk: State<'_, Desk>) -> PeopleSnapshot {
+    desk.people()
+}
+
+/// Calls with people.
+#[tauri::command]
+pub fn calls(desk: State<'_, Desk>) -> CallsView {
+    desk.calls()
+}
+
+/// Takes up the sign-in of the last time.
+///
+/// # Errors
+/// `DeskError::Account`.
+#[tauri::command]
+pub async fn resume_sign_in(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.resume_sign_in().await?)
+}
+
+/// Signs in.
+///
+/// # Errors
+/// `DeskError::Account`, `DeskError::Text`.
+#[tauri::command]
+pub async fn sign_in(desk: State<'_, Desk>, given: Credentials) -> CommandResult<()> {
+    Ok(desk.sign_in(given).await?)
+}
+
+/// Makes an account; tells its recovery codes.
+///
+/// # Errors
+/// `DeskError::Account`, `DeskError::Text`.
+#[tauri::command]
+pub async fn sign_up(desk: State<'_, Desk>, given: Credentials) -> CommandResult<Vec<String>> {
+    Ok(desk.sign_up(given).await?)
+}
+
+/// Signs out.
+///
+/// # Errors
+/// `DeskError::Account`.
+#[tauri::command]
+pub async fn sign_out(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.sign_out().await?)
+}
+
+/// Tries to reach the server now.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn reconnect(desk: State<'_, Desk>) -> CommandResult<()> {
+    desk.reconnect().await;
+    Ok(())
+}
+
+/// Asks someone to become a contact, or agrees.
+///
+/// # Errors
+/// `DeskError::Signaling`.
+#[tauri::command]
+pub async fn add_contact(desk: State<'_, Desk>, handle: String) -> CommandResult<()> {
+    Ok(desk.add_contact(&handle).await?)
+}
+
+/// Ends a contact, declines, or lifts a block.
+///
+/// # Errors
+/// `DeskError::Signaling`.
+#[tauri::command]
+pub async fn remove_contact(desk: State<'_, Desk>, handle: String) -> CommandResult<()> {
+    Ok(desk.remove_contact(&handle).await?)
+}
+
+/// Wants to hear no more of someone.
+///
+/// # Errors
+/// `DeskError::Signaling`.
+#[tauri::command]
+pub async fn block_contact(desk: State<'_, Desk>, handle: String) -> CommandResult<()> {
+    Ok(desk.block_contact(&handle).await?)
+}
+
+/// Calls a contact.
+///
+/// # Errors
+/// `DeskError::Busy`, `DeskError::Call`.
+#[tauri::command]
+pub async fn call(desk: State<'_, Desk>, handle: String, video: bool) -> CommandResult<()> {
+    Ok(desk.call(&handle, video).await?)
+}
+
+/// Takes a call that rings.
+///
+/// # Errors
+/// `DeskError::Busy`, `DeskError::Call`.
+#[tauri::command]
+pub async fn accept(desk: State<'_, Desk>, call: String, video: bool) -> CommandResult<()> {
+    Ok(desk.accept(&call, video).await?)
+}
+
+/// Declines a call that rings.
+///
+/// # Errors
+/// `DeskError::Call`.
+#[tauri::command]
+pub async fn decline(desk: State<'_, Desk>, call: String) -> CommandResult<()> {
+    Ok(desk.decline(&call).await?)
+}
+
+/// Puts the call on hold, or goes on.
+///
+/// # Errors
+/// `DeskError::Call`.
+#[tauri::command]
+pub async fn set_held(desk: State<'_, Desk>, held: bool) -> CommandResult<()> {
+    Ok(desk.set_held(held).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use ahoy_client::desk::{DeskError, DeskEvent, MicrophoneLevel, PreviewSnapshot};
+    use ahoy_client::desk::{
+        CallEnding, CallStage, Connection, DeskError, DeskEvent, Ending, Me, MicrophoneLevel, PersonCall,
+        PreviewSnapshot, RingingCall,
+    };
     use ahoy_client::devices::{Camera, SoundDevice};
     use ahoy_client::loopback::{
         AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
         ProblemCode, StageStats, VideoStats,
     };
     use ahoy_client::settings::{Language, PictureSize, Theme};
+    use ahoy_signal::{Contact, ContactStanding, Handle, Name, Presence, UserId};
     use ts_rs::{Config, TS};
 
     use super::*;
@@ -188,6 +313,22 @@ mod tests {
             CallSummary::decl(&config),
             MicrophoneLevel::decl(&config),
             PreviewSnapshot::decl(&config),
+            PeopleSnapshot::decl(&config),
+            Me::decl(&config),
+            Connection::decl(&config),
+            Contact::decl(&config),
+            ContactStanding::decl(&config),
+            Presence::decl(&config),
+            UserId::decl(&config),
+            Handle::decl(&config),
+            Name::decl(&config),
+            Credentials::decl(&config),
+            CallsView::decl(&config),
+            PersonCall::decl(&config),
+            CallStage::decl(&config),
+            RingingCall::decl(&config),
+            CallEnding::decl(&config),
+            Ending::decl(&config),
         ];
         let mut text =
             String::from("// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate\n");

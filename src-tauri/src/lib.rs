@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::Path;
 use std::time::Duration;
 
 use ahoy_client::Stamping;
-use ahoy_client::desk::{Desk, DeskOptions};
+use ahoy_client::account::AccountPlace;
+use ahoy_client::desk::{Desk, DeskOptions, PeopleOptions};
 use ahoy_client::diagnostics::{self, LogGuard, LogOptions};
+use ahoy_signal::ClientInfo;
 use anyhow::Context as _;
 use tauri::{App, AppHandle, Manager as _, RunEvent};
 
@@ -22,6 +25,8 @@ mod page;
 const WINDOW: &str = "main";
 /// Set to anything, lets pictures carry their number and capture time, for tests that look at the window.
 const STAMPED: &str = "AHOY_STAMP_PICTURES";
+/// Names a file to keep sign-ins in, instead of the keyring, as for `ahoy-cli`.
+const SESSION_FILE: &str = "AHOY_SESSION_FILE";
 /// How long letting the devices go may take when the window closes. A driver that hangs must not keep it open.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -57,6 +62,20 @@ pub fn run() -> anyhow::Result<()> {
             commands::set_muted,
             commands::set_camera_on,
             commands::media_access,
+            commands::people,
+            commands::calls,
+            commands::resume_sign_in,
+            commands::sign_in,
+            commands::sign_up,
+            commands::sign_out,
+            commands::reconnect,
+            commands::add_contact,
+            commands::remove_contact,
+            commands::block_contact,
+            commands::call,
+            commands::accept,
+            commands::decline,
+            commands::set_held,
         ])
         .build(tauri::generate_context!())
         .context("Ahoy could not open its window")?;
@@ -85,10 +104,26 @@ fn open_desk(app: &App) -> anyhow::Result<()> {
         Some(_) => Stamping::On,
         None => Stamping::Off,
     };
-    let options = DeskOptions { settings: folder.join("settings.json"), origins: page::origins(), stamping };
+    let people = PeopleOptions { accounts: accounts(&folder), client: client_info(app) };
+    let options =
+        DeskOptions { settings: folder.join("settings.json"), origins: page::origins(), stamping, people };
     let desk = tauri::async_runtime::block_on(Desk::open(options, events::to_window(app.handle().clone())))?;
     app.manage(desk);
     Ok(())
+}
+
+/// Where sign-ins are kept: in the keyring, or in a file where the person has asked for that.
+fn accounts(folder: &Path) -> AccountPlace {
+    match std::env::var_os(SESSION_FILE) {
+        Some(path) => AccountPlace::File(path.into()),
+        None => AccountPlace::Keyring {
+            folder: ahoy_client::account::account_folder().unwrap_or_else(|| folder.to_owned()),
+        },
+    }
+}
+
+fn client_info(app: &App) -> ClientInfo {
+    ClientInfo { name: "ahoy".to_owned(), version: app.package_info().version.to_string() }
 }
 
 fn close_desk(app: &AppHandle) {

@@ -5,8 +5,13 @@ import type {
   CallSnapshot,
   CallStats,
   CallSummary,
+  CallsView,
+  Contact,
+  Credentials,
   DeviceState,
   Devices,
+  PeopleSnapshot,
+  PersonCall,
   PreviewSnapshot,
   Problem,
   Settings,
@@ -61,7 +66,45 @@ export const running: CallSnapshot = {
   problems: [],
 };
 
+const contact = (handle: string, name: string, presence: Contact['presence']): Contact => ({
+  user: `u_${handle}`,
+  handle,
+  name,
+  standing: 'contact',
+  presence,
+});
+
+export const people: PeopleSnapshot = {
+  me: { handle: 'marina', name: 'Marina', server: 'https://call.example.org' },
+  connection: 'online',
+  contacts: [
+    contact('ada', 'Ada Lovelace', 'online'),
+    contact('grace.hopper', 'Grace Hopper', 'in_call'),
+    contact('nemo', 'Captain Nemo', 'offline'),
+    { ...contact('edith', 'Edith Clarke', 'offline'), standing: 'asking' },
+    { ...contact('charles', 'Charles Babbage', 'offline'), standing: 'asked' },
+  ],
+};
+
+export const nobodySignedIn: PeopleSnapshot = { me: null, connection: 'none', contacts: [] };
+
+export const personCall: PersonCall = {
+  handle: 'ada',
+  name: 'Ada Lovelace',
+  outgoing: true,
+  stage: 'connected',
+  held: false,
+  held_there: false,
+  muted_there: false,
+  camera_there: true,
+};
+
+export const ringingCall = { call: 'c_1', handle: 'ada', name: 'Ada Lovelace', video: true };
+
+export const recoveryCodes = ['vzgx-8g4k-mcp6-50rn-dxvy', '9aa8-bczf-af01-4fz3-p60e'];
+
 export const summary: CallSummary = {
+  with: null,
   seconds: 84,
   decode_ms: 6,
   decode_p95_ms: 11,
@@ -133,6 +176,8 @@ export interface Script {
   preview?: PreviewSnapshot;
   snapshot?: CallSnapshot;
   summary?: CallSummary;
+  people?: PeopleSnapshot;
+  calls?: CallsView;
   access?: () => Promise<Access>;
   /** Commands that fail, by name. */
   failing?: Partial<Record<keyof Backend, AnyProblem>>;
@@ -222,6 +267,74 @@ export class ScriptedBackend implements Backend {
 
   mediaAccess() {
     return this.#script.access?.() ?? Promise.reject(failure('no_call'));
+  }
+
+  people() {
+    return this.#answer('people', this.#script.people ?? nobodySignedIn);
+  }
+
+  calls() {
+    return this.#answer('calls', this.#script.calls ?? { current: null, ringing: [] });
+  }
+
+  resumeSignIn() {
+    return this.#answer('resumeSignIn', undefined);
+  }
+
+  async signIn(given: Credentials) {
+    await this.#answer('signIn', undefined, given.handle);
+    this.emit('people', people);
+  }
+
+  async signUp(given: Credentials) {
+    const codes = await this.#answer('signUp', recoveryCodes, given.handle);
+    this.emit('people', { ...people, contacts: [] });
+    return codes;
+  }
+
+  async signOut() {
+    await this.#answer('signOut', undefined);
+    this.emit('people', nobodySignedIn);
+  }
+
+  reconnect() {
+    return this.#answer('reconnect', undefined);
+  }
+
+  addContact(handle: string) {
+    return this.#answer('addContact', undefined, handle);
+  }
+
+  removeContact(handle: string) {
+    return this.#answer('removeContact', undefined, handle);
+  }
+
+  blockContact(handle: string) {
+    return this.#answer('blockContact', undefined, handle);
+  }
+
+  async call(handle: string, video: boolean) {
+    await this.#answer('call', undefined, `${handle} ${video}`);
+    this.#begin({ ...personCall, handle, stage: 'calling' });
+  }
+
+  async accept(call: string, video: boolean) {
+    await this.#answer('accept', undefined, `${call} ${video}`);
+    this.#begin({ ...personCall, outgoing: false, stage: 'connecting' });
+  }
+
+  async decline(call: string) {
+    await this.#answer('decline', undefined, call);
+    this.emit('calls', { current: null, ringing: [] });
+  }
+
+  setHeld(held: boolean) {
+    return this.#answer('setHeld', undefined, String(held));
+  }
+
+  #begin(current: PersonCall) {
+    this.emit('calls', { current, ringing: [] });
+    this.emit('call', this.#snapshot);
   }
 
   /** Something about the call is different from now on. */

@@ -11,6 +11,10 @@ import {
   failure,
   noDevices,
   on,
+  people,
+  personCall,
+  recoveryCodes,
+  ringingCall,
   running,
   ScriptedBackend,
   stats,
@@ -450,5 +454,176 @@ describe.each(['en', 'zh'] as const)('in %s', (language) => {
       await waitFor(() => expect(tab.getAttribute('aria-selected')).toBe('true'));
       expect(await violations(), name).toEqual([]);
     }
+  });
+});
+
+describe('other people', () => {
+  const type = (label: string, value: string) => {
+    const field = screen.getByLabelText<HTMLInputElement>(label);
+    field.value = value;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+
+  /** Presses a button that has to become ready first. */
+  async function submit(name: string) {
+    const button = screen.getByRole<HTMLButtonElement>('button', { name });
+    await waitFor(() => expect(button.disabled).toBe(false));
+    button.click();
+  }
+
+  async function openCallWith(script: Script = {}) {
+    const backend = await open({ people, ...script });
+    await screen.findByText(en.people.signedInAs('Marina', 'marina'));
+    press(en.people.callWithVideo('Ada Lovelace'));
+    await screen.findByRole('heading', { level: 1, name: personCall.name });
+    return backend;
+  }
+
+  it('takes up the sign-in of the last time', async () => {
+    const backend = await open();
+    await waitFor(() => expect(backend.asked).toContain('resumeSignIn'));
+    backend.emit('people', people);
+    expect(await screen.findByText(en.people.signedInAs('Marina', 'marina'))).toBeTruthy();
+  });
+
+  it('signs in, and shows the contacts', async () => {
+    const backend = await open();
+    press(en.people.signIn);
+    await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
+    const button = screen.getByRole<HTMLButtonElement>('button', { name: en.signIn.signIn });
+    expect(button.disabled).toBe(true);
+    type(en.signIn.server, 'https://call.example.org');
+    type(en.signIn.handle, 'marina');
+    type(en.signIn.password, 'correct horse battery');
+    await submit(en.signIn.signIn);
+    expect(await screen.findByText('Grace Hopper')).toBeTruthy();
+    expect(backend.asked).toContain('signIn marina');
+    expect(screen.getByText(`grace.hopper · ${en.people.presence.in_call}`)).toBeTruthy();
+  });
+
+  it('says what is wrong with what was typed, and stays', async () => {
+    await open({ failing: { signIn: failure('wrong_credentials') } });
+    press(en.people.signIn);
+    await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
+    type(en.signIn.server, 'https://call.example.org');
+    type(en.signIn.handle, 'marina');
+    type(en.signIn.password, 'correct horse battery');
+    await submit(en.signIn.signIn);
+    expect(await screen.findByText(en.problems.wrong_credentials.title)).toBeTruthy();
+    expect(screen.getByLabelText<HTMLInputElement>(en.signIn.password).value).not.toBe('');
+  });
+
+  it('shows the recovery codes of a new account until they are kept', async () => {
+    await open();
+    press(en.people.signIn);
+    await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
+    press(en.signIn.toSignUp);
+    await screen.findByRole('heading', { level: 1, name: en.signIn.signUpHeading });
+    type(en.signIn.server, 'https://call.example.org');
+    type(en.signIn.handle, 'marina');
+    type(en.signIn.password, 'correct horse battery');
+    await submit(en.signIn.signUp);
+    expect(await screen.findByText(recoveryCodes[0]!)).toBeTruthy();
+    press(en.signIn.codesKept);
+    expect(await screen.findByText(en.people.nobody)).toBeTruthy();
+  });
+
+  it('puts those who ask first, and answers them', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    const list = within(screen.getByRole('region', { name: en.people.heading }));
+    expect(list.getAllByRole('listitem')[0]?.textContent).toContain('Edith Clarke');
+    press(en.people.agree);
+    await waitFor(() => expect(backend.asked).toContain('addContact edith'));
+    press(en.people.withdraw);
+    await waitFor(() => expect(backend.asked).toContain('removeContact charles'));
+  });
+
+  it('asks someone by their handle', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    type(en.people.add, ' grace ');
+    await submit(en.people.addAction);
+    await waitFor(() => expect(backend.asked).toContain('addContact grace'));
+  });
+
+  it('calls a contact, shows how far the call is, and what it was worth', async () => {
+    const backend = await openCallWith();
+    expect(backend.asked).toContain('call ada true');
+    expect(screen.getAllByText(en.people.stage.calling).length).toBeGreaterThan(0);
+    backend.emit('calls', {
+      current: { ...personCall, camera_there: false, muted_there: true },
+      ringing: [],
+    });
+    const tile = screen.getByRole('figure', { name: 'Ada Lovelace' });
+    expect(await within(tile).findByText(en.tile.cameraOff)).toBeTruthy();
+    expect(within(tile).getByText(en.tile.muted)).toBeTruthy();
+    press(en.people.hold);
+    await waitFor(() => expect(backend.asked).toContain('setHeld true'));
+    const ending = { handle: 'ada', name: 'Ada Lovelace', outgoing: true, how: 'hung_up' } as const;
+    backend.emit('calls', { current: null, ringing: [] });
+    backend.emit('ended', { ...summary, with: ending });
+    expect(await screen.findByText(en.people.ending.hung_up('Ada Lovelace'))).toBeTruthy();
+    press(en.summary.again);
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+  });
+
+  it('counts nothing of a call that was declined', async () => {
+    const backend = await openCallWith();
+    const ending = { handle: 'ada', name: 'Ada Lovelace', outgoing: true, how: 'declined' } as const;
+    backend.emit('calls', { current: null, ringing: [] });
+    backend.emit('ended', { ...summary, seconds: 0, with: ending });
+    expect(await screen.findByText(en.people.ending.declined('Ada Lovelace'))).toBeTruthy();
+    expect(screen.queryByText(en.summary.lasted)).toBeNull();
+  });
+
+  it('rings over every view, and takes or declines the call', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('calls', { current: null, ringing: [ringingCall] });
+    const dialog = await screen.findByRole('alertdialog', { name: 'Ada Lovelace' });
+    within(dialog).getByRole('button', { name: en.people.decline }).click();
+    await waitFor(() => expect(screen.queryByRole('alertdialog')).toBeNull());
+    expect(backend.asked).toContain('decline c_1');
+    backend.emit('calls', { current: null, ringing: [ringingCall] });
+    const again = await screen.findByRole('alertdialog', { name: 'Ada Lovelace' });
+    within(again).getByRole('button', { name: en.people.acceptVoice }).click();
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    expect(backend.asked).toContain('accept c_1 false');
+  });
+
+  it('tells of a call that was missed, until it is put away', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('over', { handle: 'ada', name: 'Ada Lovelace', outgoing: false, how: 'missed' });
+    expect(await screen.findByText(en.people.missed('Ada Lovelace'))).toBeTruthy();
+  });
+
+  it('says how the connection to the server is', async () => {
+    const backend = await open({ people: { ...people, connection: 'gave_up' } });
+    expect(await screen.findByText(en.people.connection.gave_up.title)).toBeTruthy();
+    press(en.common.tryAgain);
+    await waitFor(() => expect(backend.asked).toContain('reconnect'));
+    backend.emit('people', { ...people, connection: 'connecting' });
+    expect(await screen.findByText(en.people.connection.connecting.title)).toBeTruthy();
+  });
+
+  it('keeps nobody out: contacts, ringing, signing in and the call', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('calls', { current: null, ringing: [ringingCall] });
+    await screen.findByRole('alertdialog');
+    expect(await violations()).toEqual([]);
+    backend.emit('calls', { current: null, ringing: [] });
+    press(en.people.callWithVideo('Ada Lovelace'));
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    expect(await violations()).toEqual([]);
+  });
+
+  it('keeps nobody out of signing in', async () => {
+    await open();
+    press(en.people.signIn);
+    await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
+    expect(await violations()).toEqual([]);
   });
 });

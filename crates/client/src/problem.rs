@@ -118,6 +118,30 @@ pub enum ProblemCode {
     SettingsNotKept,
     /// A name that can't be shown.
     NameRefused,
+    /// A handle that can't be one.
+    HandleRefused,
+    /// A password that is too short or too long.
+    PasswordRefused,
+    /// A server's address that is none.
+    AddressRefused,
+    /// The server can't be reached, or is none.
+    ServerUnreachable,
+    /// The server does not do something, and says why.
+    ServerRefused,
+    /// No such handle, or the password is another.
+    WrongCredentials,
+    /// Somebody else has the handle.
+    HandleTaken,
+    /// The server takes no new people.
+    SignUpClosed,
+    /// Tried too often in a short time.
+    TooOften,
+    /// Nobody has this handle, or they are none of one's contacts.
+    NobodyFound,
+    /// The system's keyring, or a file, can't keep a sign-in.
+    SignInNotKept,
+    /// What was asked for needs that one is signed in.
+    NotSignedIn,
 }
 
 impl ProblemCode {

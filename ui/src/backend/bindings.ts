@@ -36,7 +36,7 @@ message: string,
  */
 device: string | null, };
 
-export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused";
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in";
 
 export type Settings = { 
 /**
@@ -180,7 +180,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -366,6 +366,10 @@ show: number | null, };
 
 export type CallSummary = { 
 /**
+ * With whom it was, and how it ended; null for a test call.
+ */
+with: CallEnding | null, 
+/**
  * How long it lasted.
  */
 seconds: number, 
@@ -429,3 +433,163 @@ camera: DeviceState,
  * Where sound comes from.
  */
 microphone: DeviceState, };
+
+export type PeopleSnapshot = { 
+/**
+ * Whoever is signed in.
+ */
+me: Me | null, 
+/**
+ * The connection to the server.
+ */
+connection: Connection, 
+/**
+ * Everybody one knows, by name.
+ */
+contacts: Array<Contact>, };
+
+export type Me = { 
+/**
+ * What one is found by.
+ */
+handle: string, 
+/**
+ * What one is called.
+ */
+name: string, 
+/**
+ * The server's address.
+ */
+server: string, };
+
+export type Connection = "none" | "connecting" | "online" | "gave_up" | "signed_out";
+
+export type Contact = { 
+/**
+ * Who it is.
+ */
+user: UserId, 
+/**
+ * What they are found by.
+ */
+handle: Handle, 
+/**
+ * What they are called.
+ */
+name: Name, 
+/**
+ * How one stands to them.
+ */
+standing: ContactStanding, 
+/**
+ * Known of contacts only; others are offline.
+ */
+presence: Presence, };
+
+export type ContactStanding = "asked" | "asking" | "contact" | "blocked";
+
+export type Presence = "online" | "in_call" | "offline";
+
+export type UserId = string;
+
+export type Handle = string;
+
+export type Name = string;
+
+export type Credentials = { 
+/**
+ * The server's address.
+ */
+server: string, 
+/**
+ * What one is found by.
+ */
+handle: string, 
+/**
+ * The password.
+ */
+password: string, };
+
+export type CallsView = { 
+/**
+ * The call that one is in, or makes.
+ */
+current: PersonCall | null, 
+/**
+ * Calls that ring here, the oldest first.
+ */
+ringing: Array<RingingCall>, };
+
+export type PersonCall = { 
+/**
+ * What they are found by.
+ */
+handle: string, 
+/**
+ * What they are called.
+ */
+name: string, 
+/**
+ * Whether one has called them.
+ */
+outgoing: boolean, 
+/**
+ * How far it is.
+ */
+stage: CallStage, 
+/**
+ * Whether one has put it on hold.
+ */
+held: boolean, 
+/**
+ * Whether they have.
+ */
+held_there: boolean, 
+/**
+ * Whether their microphone is off.
+ */
+muted_there: boolean, 
+/**
+ * Whether they send pictures; null until they have said so.
+ */
+camera_there: boolean | null, };
+
+export type CallStage = "calling" | "ringing" | "connecting" | "connected" | "reconnecting";
+
+export type RingingCall = { 
+/**
+ * Names it in commands.
+ */
+call: string, 
+/**
+ * What they are found by.
+ */
+handle: string, 
+/**
+ * What they are called.
+ */
+name: string, 
+/**
+ * Whether with pictures.
+ */
+video: boolean, };
+
+export type CallEnding = { 
+/**
+ * What they are found by.
+ */
+handle: string, 
+/**
+ * What they are called.
+ */
+name: string, 
+/**
+ * Whether one has called them.
+ */
+outgoing: boolean, 
+/**
+ * How it ended.
+ */
+how: Ending, };
+
+export type Ending = "hung_up" | "cancelled" | "declined_here" | "declined" | "busy" | "no_answer" | "offline" | "missed" | "elsewhere" | "no_connection" | "connection_lost" | "no_server" | "refused";

@@ -1,8 +1,10 @@
 import { problem, type AnyProblem, type Backend } from '.';
 import type {
   AppInfo,
+  CallsView,
   DeviceState,
   Devices,
+  PeopleSnapshot,
   PreviewSnapshot,
   Problem,
   Settings,
@@ -13,6 +15,7 @@ import { Events } from './events';
 
 const STORED = 'ahoy.settings';
 const LEVELS_PER_SECOND = 20;
+const DESKTOP = 'Other people need the desktop program: cargo xtask run --window.';
 
 const initial: Settings = {
   name: '',
@@ -144,6 +147,30 @@ export class BrowserBackend implements Backend {
   mediaAccess() {
     return refuse('Pictures need the desktop program: cargo xtask run --window.');
   }
+
+  people(): Promise<PeopleSnapshot> {
+    return Promise.resolve({ me: null, connection: 'none', contacts: [] });
+  }
+
+  calls(): Promise<CallsView> {
+    return Promise.resolve({ current: null, ringing: [] });
+  }
+
+  resumeSignIn() {
+    return Promise.resolve();
+  }
+
+  signIn = () => refuse(DESKTOP);
+  signUp = () => refuse(DESKTOP);
+  signOut = () => refuse(DESKTOP);
+  reconnect = () => refuse(DESKTOP);
+  addContact = () => refuse(DESKTOP);
+  removeContact = () => refuse(DESKTOP);
+  blockContact = () => refuse(DESKTOP);
+  call = () => refuse(DESKTOP);
+  accept = () => refuse(DESKTOP);
+  decline = () => refuse(DESKTOP);
+  setHeld = () => refuse(DESKTOP);
 
   async #open(kind: 'camera' | 'microphone', wanted: MediaStreamConstraints) {
     try {

@@ -2,8 +2,11 @@ import type {
   Access,
   AppInfo,
   CallSummary,
+  CallsView,
+  Credentials,
   DeskEvent,
   Devices,
+  PeopleSnapshot,
   Problem,
   ProblemCode,
   Settings,
@@ -45,6 +48,25 @@ export interface Backend {
   setMuted(muted: boolean): Promise<void>;
   setCameraOn(on: boolean): Promise<void>;
   mediaAccess(): Promise<Access>;
+  /** Who is signed in and whom they know; event `people` when that changes. */
+  people(): Promise<PeopleSnapshot>;
+  /** Calls with people; event `calls` when they change. */
+  calls(): Promise<CallsView>;
+  /** Takes up the sign-in of the last time, if there is one. */
+  resumeSignIn(): Promise<void>;
+  signIn(given: Credentials): Promise<void>;
+  /** Makes an account with the name of the settings; tells the recovery codes, once. */
+  signUp(given: Credentials): Promise<string[]>;
+  signOut(): Promise<void>;
+  /** Tries to reach the server now. */
+  reconnect(): Promise<void>;
+  addContact(handle: string): Promise<void>;
+  removeContact(handle: string): Promise<void>;
+  blockContact(handle: string): Promise<void>;
+  call(handle: string, video: boolean): Promise<void>;
+  accept(call: string, video: boolean): Promise<void>;
+  decline(call: string): Promise<void>;
+  setHeld(held: boolean): Promise<void>;
   /** Calls `handle` for each event until the returned function is called. */
   on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
 }

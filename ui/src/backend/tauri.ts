@@ -2,7 +2,18 @@ import { invoke, isTauri } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 
 import type { Backend } from '.';
-import type { Access, AppInfo, CallSummary, DeskEvent, Devices, Settings, SettingsChange } from './bindings';
+import type {
+  Access,
+  AppInfo,
+  CallSummary,
+  CallsView,
+  Credentials,
+  DeskEvent,
+  Devices,
+  PeopleSnapshot,
+  Settings,
+  SettingsChange,
+} from './bindings';
 import { Events } from './events';
 
 export const inDesktopShell = isTauri;
@@ -28,6 +39,20 @@ class TauriBackend implements Backend {
   setMuted = (muted: boolean) => this.#ask<void>('set_muted', { muted });
   setCameraOn = (on: boolean) => this.#ask<void>('set_camera_on', { on });
   mediaAccess = () => this.#ask<Access>('media_access');
+  people = () => this.#ask<PeopleSnapshot>('people');
+  calls = () => this.#ask<CallsView>('calls');
+  resumeSignIn = () => this.#ask<void>('resume_sign_in');
+  signIn = (given: Credentials) => this.#ask<void>('sign_in', { given });
+  signUp = (given: Credentials) => this.#ask<string[]>('sign_up', { given });
+  signOut = () => this.#ask<void>('sign_out');
+  reconnect = () => this.#ask<void>('reconnect');
+  addContact = (handle: string) => this.#ask<void>('add_contact', { handle });
+  removeContact = (handle: string) => this.#ask<void>('remove_contact', { handle });
+  blockContact = (handle: string) => this.#ask<void>('block_contact', { handle });
+  call = (handle: string, video: boolean) => this.#ask<void>('call', { handle, video });
+  accept = (call: string, video: boolean) => this.#ask<void>('accept', { call, video });
+  decline = (call: string) => this.#ask<void>('decline', { call });
+  setHeld = (held: boolean) => this.#ask<void>('set_held', { held });
 
   /** Not before events are heard: those that a command sets off must not be missed. */
   async #ask<Answer>(command: string, given?: Record<string, unknown>): Promise<Answer> {

@@ -189,6 +189,54 @@ export const problems: ProblemWords = {
     title: 'This name can’t be used',
     text: 'A name has at most 80 characters on one line. Choose a shorter one.',
   },
+  handle_refused: {
+    title: 'This handle can’t be used',
+    text: 'A handle has 2 to 32 small letters, digits, dots, dashes and underscores, such as grace.hopper.',
+  },
+  password_refused: {
+    title: 'This password can’t be used',
+    text: 'A password has at least 8 characters. A sentence is a good one.',
+  },
+  address_refused: {
+    title: 'This is no server’s address',
+    text: 'An address looks like https://call.example.org. Ask whoever runs the server.',
+  },
+  server_unreachable: {
+    title: 'The server can’t be reached',
+    text: 'Check your connection and the server’s address, then try again.',
+  },
+  server_refused: {
+    title: 'The server does not allow this',
+    text: 'Try again later, or ask whoever runs the server.',
+  },
+  wrong_credentials: {
+    title: 'Handle or password is wrong',
+    text: 'Check both. If the password is lost, a recovery code gets you in.',
+  },
+  handle_taken: {
+    title: 'Somebody else has this handle',
+    text: 'Choose another one, or sign in if it is yours.',
+  },
+  sign_up_closed: {
+    title: 'This server takes no new people',
+    text: 'Ask whoever runs it for a way in.',
+  },
+  too_often: {
+    title: 'Tried too often',
+    text: 'Wait a minute, then try again.',
+  },
+  nobody_found: {
+    title: 'Nobody found',
+    text: 'Check the handle: it has to be written exactly as they told you.',
+  },
+  sign_in_not_kept: {
+    title: 'Your sign-in can’t be kept',
+    text: 'Ahoy keeps it in the system’s keyring. Unlock the keyring, then try again.',
+  },
+  not_signed_in: {
+    title: 'You are not signed in',
+    text: 'Sign in, then try again.',
+  },
   h264_plugin_missing: {
     title: 'A plug-in for video is missing',
     text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',

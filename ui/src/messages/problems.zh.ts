@@ -185,6 +185,54 @@ export const problems: ProblemWords = {
     title: '无法使用这个名字',
     text: '名字最多 80 个字符，且只能有一行。请换一个短一点的。',
   },
+  handle_refused: {
+    title: '这个账号名不能使用',
+    text: '账号名由 2 到 32 个小写字母、数字、点、短横线或下划线组成，例如 grace.hopper。',
+  },
+  password_refused: {
+    title: '这个密码不能使用',
+    text: '密码至少 8 个字符，用一句话就很好。',
+  },
+  address_refused: {
+    title: '这不是服务器地址',
+    text: '地址形如 https://call.example.org。请向服务器管理员询问。',
+  },
+  server_unreachable: {
+    title: '无法连接服务器',
+    text: '请检查网络和服务器地址，然后重试。',
+  },
+  server_refused: {
+    title: '服务器不允许此操作',
+    text: '请稍后再试，或询问服务器管理员。',
+  },
+  wrong_credentials: {
+    title: '账号名或密码错误',
+    text: '请检查两者。如果忘记密码，可以使用恢复码登录。',
+  },
+  handle_taken: {
+    title: '这个账号名已被使用',
+    text: '请换一个；如果它是你的，请直接登录。',
+  },
+  sign_up_closed: {
+    title: '此服务器不接受新用户',
+    text: '请联系服务器管理员。',
+  },
+  too_often: {
+    title: '尝试次数过多',
+    text: '请等一分钟再试。',
+  },
+  nobody_found: {
+    title: '没有找到此人',
+    text: '请检查账号名，必须与对方告诉你的完全一致。',
+  },
+  sign_in_not_kept: {
+    title: '无法保存登录状态',
+    text: 'Ahoy 把它保存在系统密钥环中。请解锁密钥环，然后重试。',
+  },
+  not_signed_in: {
+    title: '你还没有登录',
+    text: '请先登录，然后重试。',
+  },
   h264_plugin_missing: {
     title: '缺少视频插件',
     text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',

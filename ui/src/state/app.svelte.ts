@@ -3,11 +3,12 @@ import { chooseMessages } from '../messages';
 import { Numbers } from '../messages/numbers';
 import { CallStore } from './call.svelte';
 import { DevicesStore } from './devices.svelte';
+import { PeopleStore } from './people.svelte';
 import { PreviewStore } from './preview.svelte';
 import type { DeviceKind } from './remedies';
 import { SettingsStore } from './settings.svelte';
 
-export type View = 'first-run' | 'home' | 'call' | 'summary' | 'settings';
+export type View = 'first-run' | 'home' | 'sign-in' | 'call' | 'summary' | 'settings';
 export type SettingsPage = 'general' | 'audio' | 'video' | 'about';
 
 /** Codes of what keeps a kind of device from being listed begin so. */
@@ -28,6 +29,7 @@ export class App {
   readonly devices: DevicesStore;
   readonly call: CallStore;
   readonly preview: PreviewStore;
+  readonly people: PeopleStore;
 
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
@@ -35,6 +37,7 @@ export class App {
     this.devices = new DevicesStore(backend);
     this.call = new CallStore(backend);
     this.preview = new PreviewStore(backend);
+    this.people = new PeopleStore(backend);
     if (!settings.first_run_done) this.view = 'first-run';
   }
 
@@ -88,8 +91,13 @@ export class App {
 
   /** Connects the stores with the program. The returned function ends it. */
   start(): () => void {
-    const stops = [this.settings, this.devices, this.call, this.preview].map((store) => store.listen());
+    const stores = [this.settings, this.devices, this.call, this.preview, this.people];
+    const stops = [
+      ...stores.map((store) => store.listen()),
+      this.backend.on('failed', (problem) => (this.error = problem)),
+    ];
     void this.run(() => this.devices.load());
+    void this.run(() => this.people.load());
     const focused = () => this.refreshDevices();
     window.addEventListener('focus', focused);
     void this.run(async () => {
@@ -127,6 +135,13 @@ export class App {
   async startCall(): Promise<void> {
     this.error = null;
     await this.run(() => this.call.start());
+  }
+
+  /** The view follows when the program says that there is a call. */
+  async callPerson(handle: string, video: boolean): Promise<void> {
+    this.error = null;
+    this.call.begin();
+    await this.run(() => this.backend.call(handle, video));
   }
 
   openSettings(page: SettingsPage = 'general') {

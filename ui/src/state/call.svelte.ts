@@ -39,15 +39,21 @@ export class CallStore {
     return () => stops.forEach((stop) => stop());
   }
 
-  async start(): Promise<void> {
+  /** Forgets the call before. */
+  begin() {
     this.summary = null;
     this.history.clear();
+  }
+
+  async start(): Promise<void> {
+    this.begin();
     await this.#backend.startTestCall();
   }
 
   async hangUp(): Promise<void> {
     const summary = await this.#backend.hangUp();
-    this.#end(summary ?? this.summary);
+    // Without one the event brings it, or has brought it.
+    if (summary) this.#end(summary);
   }
 
   toggleMuted(): Promise<void> {

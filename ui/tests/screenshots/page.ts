@@ -7,7 +7,7 @@ import './fonts.css';
 
 import { mount } from 'svelte';
 
-import type { Access } from '../../src/backend';
+import type { Access, PersonCall } from '../../src/backend';
 import Start from '../../src/Start.svelte';
 import { ScriptedBackend, stats } from '../scripted-backend';
 import { paintPerson } from './person';
@@ -39,6 +39,10 @@ if (scene) {
     if (scene.level !== undefined) backend.emit('level', { level: scene.level, clipped: false });
   };
   setInterval(say, 50);
+  // How far a call with somebody is.
+  document.addEventListener('person', (event) => {
+    backend.emit('calls', { current: (event as CustomEvent<PersonCall>).detail, ringing: [] });
+  });
   // The graphs of a call that has lasted for a while.
   document.addEventListener('numbers', () => {
     for (let at = 0; at < 110; at++) backend.emit('stats', (scene.stats ?? stats)(at));

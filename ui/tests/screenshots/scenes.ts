@@ -9,6 +9,9 @@ import {
   failure,
   noDevices,
   off,
+  people,
+  personCall,
+  ringingCall,
   running,
   stats,
   summary,
@@ -31,6 +34,15 @@ const call = running;
 
 async function startCall(page: Page, text: typeof en) {
   await page.getByRole('button', { name: text.home.testCall }).click();
+  await page.evaluate(() => document.dispatchEvent(new Event('numbers')));
+}
+
+async function callPerson(page: Page, text: typeof en) {
+  await page.getByRole('button', { name: text.people.callWithVideo('Ada Lovelace') }).click();
+  await page.evaluate(
+    (current) => document.dispatchEvent(new CustomEvent('person', { detail: current })),
+    personCall,
+  );
   await page.evaluate(() => document.dispatchEvent(new Event('numbers')));
 }
 
@@ -65,7 +77,34 @@ export const scenes = {
       },
     },
   },
-  home: {},
+  home: { script: { people } },
+  'home-signed-out': {},
+  'home-ringing': { script: { people, calls: { current: null, ringing: [ringingCall] } } },
+  'sign-in': {
+    go: (page, text) => page.getByRole('button', { name: text.people.signIn }).click(),
+  },
+  'call-person': { script: { people, snapshot: call }, tiles: 2, go: callPerson },
+  'call-person-ringing': {
+    script: { people, snapshot: call },
+    tiles: 1,
+    go: (page, text) => page.getByRole('button', { name: text.people.callWithVideo('Ada Lovelace') }).click(),
+  },
+  'summary-person': {
+    script: {
+      people,
+      snapshot: call,
+      summary: {
+        ...summary,
+        with: { handle: 'ada', name: 'Ada Lovelace', outgoing: true, how: 'hung_up' },
+        latency_ms: null,
+        audio_delay_ms: null,
+      },
+    },
+    async go(page, text) {
+      await callPerson(page, text);
+      await page.getByRole('button', { name: text.call.hangUp }).click();
+    },
+  },
   'home-nothing-found': { script: { devices: noDevices } },
   call: { script: { snapshot: call }, tiles: 2, go: startCall },
   'call-camera-off': {
@@ -156,6 +195,12 @@ export type SceneName =
   | 'first-run-busy'
   | 'home'
   | 'home-nothing-found'
+  | 'home-signed-out'
+  | 'home-ringing'
+  | 'sign-in'
+  | 'call-person'
+  | 'call-person-ringing'
+  | 'summary-person'
   | 'call'
   | 'call-camera-off'
   | 'call-numbers'

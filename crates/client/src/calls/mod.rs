@@ -76,8 +76,8 @@ pub enum RoomEnd {
     Refused(Refusal),
 }
 
-/// All calls of a session. They end when this is dropped.
-#[derive(Debug)]
+/// All calls of a session. They end when the last clone of this is dropped.
+#[derive(Clone, Debug)]
 pub struct Calls {
     commands: mpsc::Sender<Command>,
 }

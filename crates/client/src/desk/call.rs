@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::person_call::CallEnding;
 use super::{DeskEvent, DeskListener};
 use crate::loopback::{
     CallCommand, CallSnapshot, DirectPath, LoopbackConfig, LoopbackReport, Progress, Screen, run_controlled,
@@ -24,6 +25,8 @@ const COMMANDS: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct CallSummary {
+    /// With whom it was, and how it ended; null for a test call.
+    pub with: Option<CallEnding>,
     /// How long it lasted.
     pub seconds: f64,
     /// Whether nothing went wrong or fell short.
@@ -53,6 +56,7 @@ impl From<LoopbackReport> for CallSummary {
     fn from(report: LoopbackReport) -> Self {
         let video = report.video.filter(|video| video.frames_rendered > 0);
         Self {
+            with: None,
             seconds: report.duration_s,
             ok: report.ok,
             problems: report.problems,
@@ -94,7 +98,7 @@ pub(super) fn format(settings: &Settings) -> VideoFormat {
 }
 
 /// The bitrate at which a picture of that size looks good.
-fn bitrate(size: PictureSize) -> Bitrate {
+pub(super) fn bitrate(size: PictureSize) -> Bitrate {
     let kbps = match size {
         PictureSize::P360 => 700,
         PictureSize::P720 => 1_500,

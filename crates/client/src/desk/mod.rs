@@ -4,6 +4,9 @@
 
 mod arrivals;
 mod call;
+mod error;
+mod people;
+mod person_call;
 mod preview;
 mod speaker;
 
@@ -16,17 +19,22 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use self::call::CallSummary;
+pub use self::error::DeskError;
+pub use self::people::{Connection, Credentials, Me, PeopleOptions, PeopleSnapshot};
+pub use self::person_call::{CallEnding, CallStage, CallsView, Ending, PersonCall, RingingCall};
 pub use self::preview::{MicrophoneLevel, PreviewSnapshot};
 pub use self::speaker::SpeakerError;
 
 use self::arrivals::{Arrivals, retry};
 use self::call::TestCall;
+use self::people::People;
 use self::preview::Preview;
+use crate::calls::{CallScreen, MediaOptions};
 use crate::devices::{self, Devices};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
-use crate::problem::{Problem, ProblemCode};
-use crate::settings::{Settings, SettingsChange, SettingsError, SettingsStore};
+use crate::problem::Problem;
+use crate::settings::{Settings, SettingsChange, SettingsStore};
 
 /// What the window is told.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +55,14 @@ pub enum DeskEvent {
     Preview(PreviewSnapshot),
     /// The settings are like this now.
     Settings(Settings),
+    /// Who is signed in, the connection and the contacts are like this now.
+    People(PeopleSnapshot),
+    /// Calls with people are like this now.
+    Calls(CallsView),
+    /// A call that this machine had no part in is over: it rang here and was not taken.
+    Over(CallEnding),
+    /// This machine can't take part in a call.
+    Failed(Problem),
 }
 
 /// Is told what happens, on whichever thread it happens: must return at once.
@@ -61,37 +77,8 @@ pub struct DeskOptions {
     pub origins: Vec<String>,
     /// Whether pictures carry their number and capture time, for tests that look at the window.
     pub stamping: Stamping,
-}
-
-/// Why something was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum DeskError {
-    /// Settings were not changed.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The speaker can't be heard.
-    #[error(transparent)]
-    Speaker(#[from] SpeakerError),
-    /// There is a call already.
-    #[error("a test call is running: hang it up first")]
-    Busy,
-    /// There is no call.
-    #[error("there is no call: start one first")]
-    NoCall,
-}
-
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
-        let code = match &error {
-            DeskError::Settings(SettingsError::Name) => ProblemCode::NameRefused,
-            DeskError::Settings(SettingsError::Write { .. }) => ProblemCode::SettingsNotKept,
-            DeskError::Speaker(SpeakerError::Device(error)) => return Self::speaker(error),
-            DeskError::Speaker(SpeakerError::Gone) => ProblemCode::SpeakerUnusable,
-            DeskError::Busy => ProblemCode::CallRunning,
-            DeskError::NoCall => ProblemCode::NoCall,
-        };
-        Self::new(code, error.to_string())
-    }
+    /// Where sign-ins are kept, and how the program names itself.
+    pub people: PeopleOptions,
 }
 
 /// The desk. Dropping it lets go of everything; [`close`](Self::close) does so in good order.
@@ -104,6 +91,7 @@ pub struct Desk {
     call: Arc<Mutex<Option<TestCall>>>,
     preview: Arc<Mutex<Option<Preview>>>,
     arrivals: Arrivals,
+    people: People,
 }
 
 impl Desk {
@@ -117,7 +105,8 @@ impl Desk {
         let settings = StdMutex::new(SettingsStore::open(options.settings.clone()));
         let (call, preview) = (Arc::default(), Arc::default());
         let arrivals = Arrivals::watch(Arc::clone(&call), Arc::clone(&preview), Arc::clone(&listener));
-        Ok(Self { options, clock, listener, socket, settings, call, preview, arrivals })
+        let people = People::new(options.people.clone(), Arc::clone(&listener));
+        Ok(Self { options, clock, listener, socket, settings, call, preview, arrivals, people })
     }
 
     /// The settings as they are.
@@ -138,6 +127,9 @@ impl Desk {
         if let Some(call) = self.call.lock().await.as_mut() {
             call.follow(&before, &now).await;
         }
+        let media = media_options(&now, &self.socket, self.options.stamping);
+        // Nobody who is not signed in has calls.
+        let _ = self.people.with_calls(|calls| async move { calls.follow(media).await }).await;
         let same = (&before.camera, &before.microphone, before.picture)
             == (&now.camera, &now.microphone, now.picture);
         let mut preview = self.preview.lock().await;
@@ -159,7 +151,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Busy`] during a call, which has the devices.
     pub async fn start_preview(&self) -> Result<(), DeskError> {
-        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
+        if self.in_call().await {
             return Err(DeskError::Busy);
         }
         let mut preview = self.preview.lock().await;
@@ -177,6 +169,8 @@ impl Desk {
     /// itself.
     pub async fn retry_devices(&self) {
         retry(&self.call, &self.preview).await;
+        // Nobody who is not signed in has calls.
+        let _ = self.people.with_calls(|calls| async move { calls.retry_devices().await }).await;
     }
 
     /// Whether [`DeskEvent::Devices`] is told when devices come or go. Where it is not, whoever shows devices has to ask
@@ -205,10 +199,10 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Busy`] while there is one.
     pub async fn start_test_call(&self) -> Result<(), DeskError> {
-        let mut call = self.call.lock().await;
-        if call.as_ref().is_some_and(TestCall::is_running) {
+        if self.in_call().await {
             return Err(DeskError::Busy);
         }
+        let mut call = self.call.lock().await;
         // The devices are needed.
         self.stop_preview().await;
         let listener = Arc::clone(&self.listener);
@@ -216,9 +210,18 @@ impl Desk {
         Ok(())
     }
 
-    /// Ends the call and returns, when all devices are let go, what it was worth; also of a call that has just ended by
-    /// itself. `None` where there was none.
+    /// Whether a call has the devices.
+    async fn in_call(&self) -> bool {
+        self.people.in_call() || self.call.lock().await.as_ref().is_some_and(TestCall::is_running)
+    }
+
+    /// Ends the test call and returns, when all devices are let go, what it was worth; also of one that has just ended by
+    /// itself. `None` where there was none. A call with somebody ends too; its summary is told by [`DeskEvent::Ended`].
     pub async fn hang_up(&self) -> Option<CallSummary> {
+        if self.people.calls().current.is_some() {
+            // It may have ended at this very moment.
+            let _ = self.people.with_calls(|calls| async move { calls.hang_up().await }).await;
+        }
         let call = self.call.lock().await.take()?;
         call.hang_up().await
     }
@@ -228,6 +231,9 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NoCall`].
     pub async fn set_muted(&self, muted: bool) -> Result<(), DeskError> {
+        if self.people.in_call() {
+            return Ok(self.people.with_calls(|calls| async move { calls.set_muted(muted).await }).await??);
+        }
         self.tell_call(CallCommand::Mute(muted)).await
     }
 
@@ -236,6 +242,12 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NoCall`].
     pub async fn set_camera_on(&self, on: bool) -> Result<(), DeskError> {
+        if self.people.in_call() {
+            return Ok(self
+                .people
+                .with_calls(|calls| async move { calls.set_camera_on(on).await })
+                .await??);
+        }
         let camera = on.then(|| call::camera(&self.settings()));
         self.tell_call(CallCommand::Video(camera)).await
     }
@@ -250,6 +262,132 @@ impl Desk {
         }
     }
 
+    /// Takes up the sign-in of the last time, if there is one.
+    ///
+    /// # Errors
+    /// [`DeskError::Account`].
+    pub async fn resume_sign_in(&self) -> Result<(), DeskError> {
+        self.people.resume(self.media()).await
+    }
+
+    /// Signs in, and stays so.
+    ///
+    /// # Errors
+    /// [`DeskError`]; then one is signed in as before.
+    pub async fn sign_in(&self, given: Credentials) -> Result<(), DeskError> {
+        self.people.sign_in(given, self.media()).await
+    }
+
+    /// Makes an account with one's name, and signs in. Returns the recovery codes, which are told once.
+    ///
+    /// # Errors
+    /// [`DeskError`]; then one is signed in as before.
+    pub async fn sign_up(&self, given: Credentials) -> Result<Vec<String>, DeskError> {
+        let name = Some(self.settings().name).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| given.handle.clone());
+        self.people.sign_up(given, &name, self.media()).await
+    }
+
+    /// Signs out, here and at the server.
+    ///
+    /// # Errors
+    /// [`DeskError::Account`].
+    pub async fn sign_out(&self) -> Result<(), DeskError> {
+        self.people.sign_out().await
+    }
+
+    /// Tries to reach the server now.
+    pub async fn reconnect(&self) {
+        self.people.retry().await;
+    }
+
+    /// Who is signed in, and whom they know.
+    pub fn people(&self) -> PeopleSnapshot {
+        self.people.snapshot()
+    }
+
+    /// Calls with people.
+    pub fn calls(&self) -> CallsView {
+        self.people.calls()
+    }
+
+    /// Asks someone to become a contact, or agrees where they have asked.
+    ///
+    /// # Errors
+    /// [`DeskError`], as with everything here.
+    pub async fn add_contact(&self, handle: &str) -> Result<(), DeskError> {
+        self.people.add_contact(handle).await
+    }
+
+    /// Ends a contact, declines, or lifts a block.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn remove_contact(&self, handle: &str) -> Result<(), DeskError> {
+        self.people.remove_contact(handle).await
+    }
+
+    /// Wants to hear no more of someone.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn block_contact(&self, handle: &str) -> Result<(), DeskError> {
+        self.people.block_contact(handle).await
+    }
+
+    /// Calls a contact.
+    ///
+    /// # Errors
+    /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.
+    pub async fn call(&self, handle: &str, video: bool) -> Result<(), DeskError> {
+        let peer = self.people.peer(handle)?;
+        self.free_devices().await?;
+        let media = people::media_of(video);
+        self.people.with_calls(|calls| async move { calls.call(peer, media).await }).await??;
+        Ok(())
+    }
+
+    /// Takes a call that rings. A call that one is in ends.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn accept(&self, call: &str, video: bool) -> Result<(), DeskError> {
+        let (call, media) = (people::call_id(call)?, people::media_of(video));
+        self.free_devices().await?;
+        Ok(self.people.with_calls(|calls| async move { calls.accept(call, media).await }).await??)
+    }
+
+    /// Declines a call that rings, at all of one's devices.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn decline(&self, call: &str) -> Result<(), DeskError> {
+        let call = people::call_id(call)?;
+        Ok(self.people.with_calls(|calls| async move { calls.decline(call).await }).await??)
+    }
+
+    /// Puts the call on hold, or goes on.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn set_held(&self, held: bool) -> Result<(), DeskError> {
+        Ok(self.people.with_calls(|calls| async move { calls.hold(held).await }).await??)
+    }
+
+    /// A call with somebody needs the devices: a preview gives them up, a test call does not.
+    async fn free_devices(&self) -> Result<(), DeskError> {
+        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
+            return Err(DeskError::Busy);
+        }
+        self.stop_preview().await;
+        Ok(())
+    }
+
+    /// What is sent in calls with people, as the settings have it.
+    fn media(&self) -> MediaOptions {
+        media_options(&self.settings(), &self.socket, self.options.stamping)
+    }
+
     /// What a page needs to draw one stream.
     pub fn picture_access(&self) -> Access {
         self.socket.access()
@@ -258,6 +396,20 @@ impl Desk {
     /// Hangs up and lets all devices go.
     pub async fn close(&self) {
         self.hang_up().await;
+        self.people.end().await;
         self.stop_preview().await;
+    }
+}
+
+fn media_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Stamping) -> MediaOptions {
+    MediaOptions {
+        camera: call::camera(settings),
+        format: call::format(settings),
+        bitrate: call::bitrate(settings.picture),
+        microphone: Some(call::microphone(settings)),
+        speaker: call::speaker(settings),
+        stamping,
+        screen: CallScreen::Window(Arc::clone(socket)),
+        ..MediaOptions::default()
     }
 }

@@ -5,10 +5,18 @@ use std::sync::{Arc, Mutex};
 use crate::page::{SOON, WINDOW};
 use ahoy_client::ProblemCode;
 use ahoy_client::Stamping;
-use ahoy_client::desk::{CallSummary, Desk, DeskError, DeskEvent, DeskOptions};
+use ahoy_client::account::AccountPlace;
+use ahoy_client::desk::{CallSummary, Desk, DeskError, DeskEvent, DeskOptions, PeopleOptions};
 use ahoy_client::loopback::{CallSnapshot, DeviceStanding};
 use ahoy_client::settings::{SettingsChange, Theme};
+use ahoy_signal::ClientInfo;
 use tokio::sync::mpsc;
+
+/// A desk at which nobody signs in.
+pub(crate) fn nobody() -> PeopleOptions {
+    let client = ClientInfo { name: "test".into(), version: "0.0.0".into() };
+    PeopleOptions { accounts: AccountPlace::Memory { folder: std::env::temp_dir() }, client }
+}
 
 struct Test {
     desk: Desk,
@@ -23,6 +31,7 @@ impl Test {
             settings: folder.path().join("settings.json"),
             origins: vec![WINDOW.into()],
             stamping: Stamping::Off,
+            people: nobody(),
         };
         let (told, events) = mpsc::unbounded_channel();
         let told = Mutex::new(told);

@@ -52,7 +52,14 @@ fn tell(event: &DeskEvent) {
         DeskEvent::Stats(now) if now.video.fps_encoded > 0.0 => {
             println!("{MARK}pictures {}x{}", now.video.width, now.video.height);
         }
-        DeskEvent::Stats(_) | DeskEvent::Ended(_) | DeskEvent::Level(_) | DeskEvent::Settings(_) => {}
+        DeskEvent::Stats(_)
+        | DeskEvent::Ended(_)
+        | DeskEvent::Level(_)
+        | DeskEvent::Settings(_)
+        | DeskEvent::People(_)
+        | DeskEvent::Calls(_)
+        | DeskEvent::Over(_)
+        | DeskEvent::Failed(_) => {}
     }
 }
 
@@ -62,7 +69,8 @@ async fn child() {
     assert!(env::var_os(CHILD).is_some(), "{CHILD} says that there are devices");
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("settings.json");
-    let options = DeskOptions { settings, origins: Vec::new(), stamping: Stamping::Off };
+    let options =
+        DeskOptions { settings, origins: Vec::new(), stamping: Stamping::Off, people: crate::desk::nobody() };
     let desk = Desk::open(options, Arc::new(|event| tell(&event))).await.unwrap();
     assert!(desk.notices_devices());
     println!("{MARK}open");

@@ -9,6 +9,7 @@ mod browser;
 mod chromium;
 mod cuts;
 mod desk;
+mod desk_people;
 #[cfg(target_os = "linux")]
 mod hotplug;
 mod loopback_call;

@@ -1,0 +1,114 @@
+//! What the desk does not do, and the code that the window knows it by.
+
+use ahoy_signal::{ErrorCode, Refusal, TextError};
+
+use super::SpeakerError;
+use crate::account::{AccountError, ReachError};
+use crate::calls::CommandError;
+use crate::problem::{Problem, ProblemCode};
+use crate::settings::SettingsError;
+use crate::signaling::{RequestError, SignalingError};
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// Settings were not changed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The speaker can't be heard.
+    #[error(transparent)]
+    Speaker(#[from] SpeakerError),
+    /// There is a call already.
+    #[error("a test call is running: hang it up first")]
+    Busy,
+    /// There is no call.
+    #[error("there is no call: start one first")]
+    NoCall,
+    /// Nobody is signed in.
+    #[error("you are not signed in: sign in first")]
+    NotSignedIn,
+    /// What was typed is no handle, name or password.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Signing in or out did not work.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The server did not do something.
+    #[error(transparent)]
+    Signaling(#[from] SignalingError),
+    /// A call has it that way.
+    #[error(transparent)]
+    Call(#[from] CommandError),
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        let code = match &error {
+            DeskError::Settings(SettingsError::Name) => ProblemCode::NameRefused,
+            DeskError::Settings(SettingsError::Write { .. }) => ProblemCode::SettingsNotKept,
+            DeskError::Speaker(SpeakerError::Device(error)) => return Self::speaker(error),
+            DeskError::Speaker(SpeakerError::Gone) => ProblemCode::SpeakerUnusable,
+            DeskError::Busy => ProblemCode::CallRunning,
+            DeskError::NoCall | DeskError::Call(CommandError::NoCall | CommandError::NotRinging) => {
+                ProblemCode::NoCall
+            }
+            DeskError::Call(CommandError::InCall) => ProblemCode::CallRunning,
+            DeskError::NotSignedIn => ProblemCode::NotSignedIn,
+            DeskError::Text(error) => text_code(error),
+            DeskError::Account(error) => account_code(error),
+            DeskError::Signaling(error) => signaling_code(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn text_code(error: &TextError) -> ProblemCode {
+    match error {
+        TextError::Handle => ProblemCode::HandleRefused,
+        TextError::Password => ProblemCode::PasswordRefused,
+        TextError::Name
+        | TextError::Chat
+        | TextError::Sdp
+        | TextError::Candidate
+        | TextError::IceGeneration
+        | TextError::Secret => ProblemCode::NameRefused,
+    }
+}
+
+fn refusal_code(refusal: &Refusal) -> ProblemCode {
+    match refusal.code {
+        ErrorCode::WrongCredentials => ProblemCode::WrongCredentials,
+        ErrorCode::HandleTaken => ProblemCode::HandleTaken,
+        ErrorCode::SignUpClosed => ProblemCode::SignUpClosed,
+        ErrorCode::RateLimited | ErrorCode::TooMany => ProblemCode::TooOften,
+        ErrorCode::NoSuchUser => ProblemCode::NobodyFound,
+        _ => ProblemCode::ServerRefused,
+    }
+}
+
+fn account_code(error: &AccountError) -> ProblemCode {
+    match error {
+        AccountError::NotSignedIn { .. } | AccountError::SignedOut { .. } => ProblemCode::NotSignedIn,
+        AccountError::Address(_) => ProblemCode::AddressRefused,
+        AccountError::Reach(ReachError::Refused(refusal)) => refusal_code(refusal),
+        AccountError::Reach(_) | AccountError::Trust(_) | AccountError::Garbled => {
+            ProblemCode::ServerUnreachable
+        }
+        AccountError::Secret(_) | AccountError::Book(_) | AccountError::Vault(_) => {
+            ProblemCode::SignInNotKept
+        }
+    }
+}
+
+fn signaling_code(error: &SignalingError) -> ProblemCode {
+    match error {
+        SignalingError::Account(error) => account_code(error),
+        SignalingError::NoSuchContact { .. } => ProblemCode::NobodyFound,
+        SignalingError::Request(RequestError::Refused(refusal)) => refusal_code(refusal),
+        SignalingError::Trust(_)
+        | SignalingError::GaveUp(_)
+        | SignalingError::Ended(_)
+        | SignalingError::Request(_)
+        | SignalingError::Garbled => ProblemCode::ServerUnreachable,
+    }
+}

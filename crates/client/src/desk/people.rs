@@ -1,0 +1,395 @@
+//! Who is signed in, whom they know, and their calls: what the window shows of other people.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ahoy_signal::account::{SignIn, SignUp};
+use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name, Password, UserId};
+use serde::Serialize;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+
+use super::person_call::{CallsView, summary};
+use super::{DeskError, DeskEvent, DeskListener};
+use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
+use crate::calls::{Calls, CallsEvent, CallsOptions, MediaOptions, MediaSnapshot};
+use crate::loopback::{CallPhase, CallSnapshot};
+use crate::signaling::{Signaling, SignalingError, SignalingEvent};
+
+/// How long a server is looked for before the window says that it has stopped trying.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long the good-bye may take.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where sign-ins are kept, and how this program names itself.
+#[derive(Clone, Debug)]
+pub struct PeopleOptions {
+    /// Where sign-ins are kept.
+    pub accounts: AccountPlace,
+    /// Which program this is.
+    pub client: ClientInfo,
+}
+
+/// Whoever is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct Me {
+    /// What one is found by.
+    pub handle: String,
+    /// What one is called.
+    pub name: String,
+    /// The server's address.
+    pub server: String,
+}
+
+/// How the connection to the server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// Nobody is signed in.
+    #[default]
+    None,
+    /// It is being made, or made again.
+    Connecting,
+    /// It stands.
+    Online,
+    /// It was tried for long; somebody has to ask for it.
+    GaveUp,
+    /// The server has signed this device out.
+    SignedOut,
+}
+
+/// What is known of people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PeopleSnapshot {
+    /// Whoever is signed in.
+    pub me: Option<Me>,
+    /// The connection to the server.
+    pub connection: Connection,
+    /// Everybody one knows, by name.
+    pub contacts: Vec<Contact>,
+}
+
+/// What is typed to sign in, or to make an account.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct Credentials {
+    /// The server's address.
+    pub server: String,
+    /// What one is found by.
+    pub handle: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Shared with the task that listens.
+struct Known {
+    contacts: BTreeMap<UserId, Contact>,
+    snapshot: PeopleSnapshot,
+    calls: CallsView,
+    /// Whether a call has the devices.
+    in_call: bool,
+}
+
+/// One sign-in at work.
+struct Session {
+    signaling: Signaling,
+    calls: Calls,
+    task: JoinHandle<()>,
+}
+
+/// Everything about other people.
+pub(super) struct People {
+    options: PeopleOptions,
+    listener: DeskListener,
+    known: Arc<StdMutex<Known>>,
+    session: Mutex<Option<Session>>,
+}
+
+impl People {
+    pub(super) fn new(options: PeopleOptions, listener: DeskListener) -> Self {
+        let known = Known {
+            contacts: BTreeMap::new(),
+            snapshot: PeopleSnapshot::default(),
+            calls: CallsView::default(),
+            in_call: false,
+        };
+        Self { options, listener, known: Arc::new(StdMutex::new(known)), session: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn snapshot(&self) -> PeopleSnapshot {
+        self.known().snapshot.clone()
+    }
+
+    pub(super) fn calls(&self) -> CallsView {
+        self.known().calls.clone()
+    }
+
+    /// Whether a call has the devices.
+    pub(super) fn in_call(&self) -> bool {
+        self.known().in_call
+    }
+
+    async fn accounts(&self) -> Result<Accounts, DeskError> {
+        let ClientInfo { name, version } = &self.options.client;
+        Ok(Accounts::open(self.options.accounts.clone(), format!("{name}/{version}")).await?)
+    }
+
+    /// Takes up the sign-in of the last time, if there is one.
+    pub(super) async fn resume(&self, media: MediaOptions) -> Result<(), DeskError> {
+        match self.accounts().await?.signed_in(None) {
+            Ok(signed_in) => self.begin(&signed_in, media).await,
+            Err(AccountError::NotSignedIn { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn sign_in(&self, given: Credentials, media: MediaOptions) -> Result<(), DeskError> {
+        let (server, handle, password) = checked(given)?;
+        let device_name = device_name(&self.options.client);
+        let credentials = SignIn { handle, password, device_name };
+        let signed_in = self.accounts().await?.sign_in(&server, &credentials).await?;
+        self.begin(&signed_in, media).await
+    }
+
+    /// Returns the recovery codes.
+    pub(super) async fn sign_up(
+        &self,
+        given: Credentials,
+        name: &str,
+        media: MediaOptions,
+    ) -> Result<Vec<String>, DeskError> {
+        let (server, handle, password) = checked(given)?;
+        let device_name = device_name(&self.options.client);
+        let name = Name::new(name)?;
+        let account = SignUp { handle, name, password, device_name, sign_up_code: None };
+        let accounts = self.accounts().await?;
+        // Before there is an account that nobody could stay signed in to.
+        accounts.check().await?;
+        let (signed_in, codes) = accounts.sign_up(&server, &account).await?;
+        self.begin(&signed_in, media).await?;
+        Ok(codes.into_iter().map(String::from).collect())
+    }
+
+    pub(super) async fn sign_out(&self) -> Result<(), DeskError> {
+        self.end().await;
+        let accounts = self.accounts().await?;
+        match accounts.sign_out(None).await {
+            Ok(_) | Err(AccountError::NotSignedIn { .. }) => {}
+            // Where the server can't be asked the device stays in its list, and one is signed out here all the same.
+            Err(AccountError::Reach(_)) => accounts.forget(accounts.record(None)?).await?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, signed_in: &SignedIn, media: MediaOptions) -> Result<(), DeskError> {
+        self.end().await;
+        let (signaling, events) = Signaling::start(signed_in, self.options.client.clone(), PATIENCE)?;
+        let options = CallsOptions { media, ..CallsOptions::default() };
+        let (calls, events) = Calls::start(&signaling, events, options);
+        let me = signed_in.record().map(|record| Me {
+            handle: record.handle.to_string(),
+            name: record.name.to_string(),
+            server: record.server.clone(),
+        });
+        let told = Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) };
+        told.change(|known| {
+            known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
+        });
+        let task = tokio::spawn(listen(signaling.clone(), events, told));
+        *self.session.lock().await = Some(Session { signaling, calls, task });
+        Ok(())
+    }
+
+    /// Ends the session here; one is still signed in.
+    pub(super) async fn end(&self) {
+        let Some(Session { signaling, calls, mut task }) = self.session.lock().await.take() else { return };
+        // Before the session: who hangs up says so.
+        drop(calls);
+        signaling.end().await;
+        if tokio::time::timeout(END_WITHIN, &mut task).await.is_err() {
+            task.abort();
+        }
+        let told = Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) };
+        told.change(|known| {
+            known.contacts.clear();
+            known.snapshot = PeopleSnapshot::default();
+        });
+    }
+
+    /// Tries to reach the server now.
+    pub(super) async fn retry(&self) {
+        if let Some(session) = self.session.lock().await.as_ref() {
+            session.signaling.retry().await;
+        }
+    }
+
+    async fn signaling(&self) -> Result<Signaling, DeskError> {
+        let session = self.session.lock().await;
+        session.as_ref().map(|session| session.signaling.clone()).ok_or(DeskError::NotSignedIn)
+    }
+
+    pub(super) async fn add_contact(&self, handle: &str) -> Result<(), DeskError> {
+        let contact = self.signaling().await?.add_contact(Handle::new(handle)?).await?;
+        self.teller().contact(contact);
+        Ok(())
+    }
+
+    pub(super) async fn remove_contact(&self, handle: &str) -> Result<(), DeskError> {
+        Ok(self.signaling().await?.remove_contact(&Handle::new(handle)?).await?)
+    }
+
+    pub(super) async fn block_contact(&self, handle: &str) -> Result<(), DeskError> {
+        let contact = self.signaling().await?.block_contact(&Handle::new(handle)?).await?;
+        self.teller().contact(contact);
+        Ok(())
+    }
+
+    fn teller(&self) -> Teller {
+        Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) }
+    }
+
+    /// Does something with the calls.
+    pub(super) async fn with_calls<T, F: Future<Output = T>>(
+        &self,
+        act: impl FnOnce(Calls) -> F,
+    ) -> Result<T, DeskError> {
+        let calls = self.session.lock().await.as_ref().map(|session| session.calls.clone());
+        Ok(act(calls.ok_or(DeskError::NotSignedIn)?).await)
+    }
+
+    /// Whom a handle is of, and may be called.
+    pub(super) fn peer(&self, handle: &str) -> Result<CallPeer, DeskError> {
+        let handle = Handle::new(handle)?;
+        let known = self.known();
+        let contact = known.contacts.values().find(|contact| contact.handle == handle);
+        let contact = contact.ok_or(SignalingError::NoSuchContact { handle })?;
+        Ok(CallPeer { user: contact.user, handle: contact.handle.clone(), name: contact.name.clone() })
+    }
+}
+
+fn checked(given: Credentials) -> Result<(ServerChoice, Handle, Password), DeskError> {
+    let url = ServerUrl::parse(&given.server, PlainHttp::LoopbackOnly).map_err(AccountError::from)?;
+    let server = ServerChoice { url, ca_file: None, plain: PlainHttp::LoopbackOnly };
+    Ok((server, Handle::new(given.handle)?, Password::new(given.password)?))
+}
+
+fn device_name(client: &ClientInfo) -> Name {
+    let text = format!("{} on {}", client.name, std::env::consts::OS);
+    Name::new(text).unwrap_or_else(|_| Name::new("Ahoy").expect("a good name"))
+}
+
+/// Changes what is known, and tells the window what has changed.
+struct Teller {
+    known: Arc<StdMutex<Known>>,
+    listener: DeskListener,
+}
+
+impl Teller {
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, calls) = (known.snapshot.clone(), known.calls.clone());
+        change(&mut known);
+        let mut contacts: Vec<Contact> = known.contacts.values().cloned().collect();
+        contacts.sort_by(|a, b| (a.name.as_str(), &a.handle).cmp(&(b.name.as_str(), &b.handle)));
+        known.snapshot.contacts = contacts;
+        let news = (known.snapshot != before).then(|| DeskEvent::People(known.snapshot.clone()));
+        let call_news = (known.calls != calls).then(|| DeskEvent::Calls(known.calls.clone()));
+        drop(known);
+        news.into_iter().chain(call_news).for_each(|event| (self.listener)(event));
+    }
+
+    fn contact(&self, contact: Contact) {
+        self.change(|known| drop(known.contacts.insert(contact.user, contact)));
+    }
+}
+
+async fn listen(signaling: Signaling, mut events: mpsc::Receiver<CallsEvent>, told: Teller) {
+    while let Some(event) = events.recv().await {
+        match event {
+            CallsEvent::Signaling(event) => on_signaling(&signaling, &told, event),
+            CallsEvent::Changed(snapshot) => told.change(|known| known.calls = CallsView::of(&snapshot)),
+            // The snapshot that follows shows it.
+            CallsEvent::Rings(_) => {}
+            CallsEvent::Media(media) => {
+                told.change(|known| known.in_call = true);
+                (told.listener)(DeskEvent::Call(devices_of(*media)));
+            }
+            CallsEvent::Failed(problem) => (told.listener)(DeskEvent::Failed(*problem)),
+            CallsEvent::Stats(stats) => (told.listener)(DeskEvent::Stats(*stats)),
+            CallsEvent::Ended(ended, report) => {
+                let Some(report) = report else {
+                    (told.listener)(DeskEvent::Over((*ended).into()));
+                    continue;
+                };
+                told.change(|known| known.in_call = false);
+                (told.listener)(DeskEvent::Ended(summary(*ended, &report)));
+            }
+            // The window does not enter rooms yet.
+            CallsEvent::Room(_) | CallsEvent::RoomEnded(..) => {}
+        }
+    }
+}
+
+fn on_signaling(signaling: &Signaling, told: &Teller, event: SignalingEvent) {
+    let connection = |connection| told.change(|known| known.snapshot.connection = connection);
+    match event {
+        SignalingEvent::Online { resumed } => {
+            connection(Connection::Online);
+            if !resumed {
+                let (signaling, told) = (
+                    signaling.clone(),
+                    Teller { known: Arc::clone(&told.known), listener: Arc::clone(&told.listener) },
+                );
+                tokio::spawn(async move {
+                    // Where it fails the connection is lost, and the next one brings them.
+                    if let Ok(contacts) = signaling.contacts().await {
+                        told.change(|known| {
+                            known.contacts =
+                                contacts.into_iter().map(|contact| (contact.user, contact)).collect();
+                        });
+                    }
+                });
+            }
+        }
+        SignalingEvent::Offline { .. } => connection(Connection::Connecting),
+        SignalingEvent::GaveUp(_) => connection(Connection::GaveUp),
+        SignalingEvent::Ended(_) => connection(Connection::SignedOut),
+        SignalingEvent::Contact(contact) => told.contact(contact),
+        SignalingEvent::ContactGone(user) => told.change(|known| drop(known.contacts.remove(&user))),
+        SignalingEvent::Room { .. }
+        | SignalingEvent::CallIncoming { .. }
+        | SignalingEvent::CallAnswered { .. }
+        | SignalingEvent::CallEnded { .. } => {}
+    }
+}
+
+/// The devices of a call, as the window shows those of any call.
+fn devices_of(media: MediaSnapshot) -> CallSnapshot {
+    CallSnapshot {
+        phase: CallPhase::Running,
+        muted: media.muted,
+        camera: media.camera,
+        microphone: media.microphone,
+        speaker: media.speaker,
+        problems: media.problems,
+    }
+}
+
+/// What a call is asked for with.
+pub(super) fn media_of(video: bool) -> CallMedia {
+    if video { CallMedia::Video } else { CallMedia::Audio }
+}
+
+/// A call as the window names it.
+pub(super) fn call_id(text: &str) -> Result<CallId, DeskError> {
+    text.parse().map_err(|_| DeskError::NoCall)
+}

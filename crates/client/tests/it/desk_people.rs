@@ -1,0 +1,214 @@
+//! The desk and other people: two desks at a real server sign up, become contacts and call each other, without a device.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use crate::page::{SOON, WINDOW};
+use ahoy_client::account::AccountPlace;
+use ahoy_client::desk::{
+    CallStage, CallsView, Connection, Credentials, Desk, DeskEvent, DeskOptions, Ending, PeopleOptions,
+    PeopleSnapshot,
+};
+use ahoy_client::{Problem, ProblemCode, Stamping};
+use ahoy_signal::{ClientInfo, ContactStanding, Presence};
+use ahoy_testkit::SignalingServer;
+use tokio::sync::mpsc;
+
+const PASSWORD: &str = "correct horse battery";
+
+struct Seat {
+    desk: Desk,
+    events: mpsc::UnboundedReceiver<DeskEvent>,
+    server: String,
+}
+
+fn given(server: &str, handle: &str, password: &str) -> Credentials {
+    Credentials { server: server.to_owned(), handle: handle.to_owned(), password: password.to_owned() }
+}
+
+impl Seat {
+    async fn at(folder: &Path, server: &str) -> Self {
+        let client = ClientInfo { name: "test".into(), version: "0.0.0".into() };
+        let options = DeskOptions {
+            settings: folder.join("settings.json"),
+            origins: vec![WINDOW.into()],
+            stamping: Stamping::Off,
+            people: PeopleOptions { accounts: AccountPlace::File(folder.join("session.json")), client },
+        };
+        let (told, events) = mpsc::unbounded_channel();
+        let told = Mutex::new(told);
+        let listener = Arc::new(move |event| drop(told.lock().unwrap().send(event)));
+        Self { desk: Desk::open(options, listener).await.unwrap(), events, server: server.to_owned() }
+    }
+
+    async fn sign_up(&mut self, handle: &str) {
+        let codes = self.desk.sign_up(given(&self.server, handle, PASSWORD)).await.unwrap();
+        assert!(codes.len() >= 8, "{}", codes.len());
+        self.people("online", |people| people.connection == Connection::Online).await;
+    }
+
+    async fn until<T>(&mut self, what: &str, pick: impl Fn(DeskEvent) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                if let Some(found) = pick(self.events.recv().await.expect("the desk is there")) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("never came: {what}"))
+    }
+
+    async fn people(&mut self, what: &str, is_so: impl Fn(&PeopleSnapshot) -> bool) -> PeopleSnapshot {
+        let pick = |event| match event {
+            DeskEvent::People(people) if is_so(&people) => Some(people),
+            _ => None,
+        };
+        self.until(what, pick).await
+    }
+
+    async fn calls(&mut self, what: &str, is_so: impl Fn(&CallsView) -> bool) -> CallsView {
+        let pick = |event| match event {
+            DeskEvent::Calls(calls) if is_so(&calls) => Some(calls),
+            _ => None,
+        };
+        self.until(what, pick).await
+    }
+
+    async fn ending(&mut self) -> Ending {
+        let pick = |event| match event {
+            DeskEvent::Ended(summary) => Some(summary.with.expect("it was with somebody").how),
+            DeskEvent::Over(ending) => Some(ending.how),
+            _ => None,
+        };
+        self.until("the call ends", pick).await
+    }
+
+    async fn connected(&mut self) {
+        self.calls("connected", |calls| {
+            calls.current.as_ref().is_some_and(|call| call.stage == CallStage::Connected)
+        })
+        .await;
+    }
+}
+
+fn server() -> SignalingServer {
+    SignalingServer::start_with(|config| {
+        (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
+    })
+    .unwrap()
+}
+
+/// Two desks whose people may call each other.
+async fn two(folder: &Path, server: &SignalingServer) -> (Seat, Seat) {
+    let (ada_home, grace_home) = (folder.join("ada"), folder.join("grace"));
+    [&ada_home, &grace_home].into_iter().for_each(|home| std::fs::create_dir_all(home).unwrap());
+    let (mut ada, mut grace) =
+        (Seat::at(&ada_home, server.url()).await, Seat::at(&grace_home, server.url()).await);
+    ada.sign_up("ada").await;
+    grace.sign_up("grace").await;
+    ada.desk.add_contact("grace").await.unwrap();
+    let asks = |people: &PeopleSnapshot| {
+        people.contacts.iter().any(|contact| contact.standing == ContactStanding::Asking)
+    };
+    grace.people("asked", asks).await;
+    grace.desk.add_contact("ada").await.unwrap();
+    let online =
+        |people: &PeopleSnapshot| people.contacts.iter().any(|contact| contact.presence == Presence::Online);
+    ada.people("Grace online", online).await;
+    (ada, grace)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_sign_up_and_call_each_other_at_their_desks() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    ada.desk.call("grace", true).await.unwrap();
+    let rings = grace.calls("it rings", |calls| !calls.ringing.is_empty()).await.ringing.remove(0);
+    assert_eq!((rings.handle.as_str(), rings.video), ("ada", true));
+    grace.desk.accept(&rings.call, true).await.unwrap();
+    ada.connected().await;
+    grace.connected().await;
+    assert!(matches!(
+        ada.desk.start_test_call().await.map_err(Problem::from),
+        Err(Problem { code: ProblemCode::CallRunning, .. })
+    ));
+    ada.desk.set_muted(true).await.unwrap();
+    grace.calls("Ada is muted", |calls| calls.current.as_ref().is_some_and(|call| call.muted_there)).await;
+    ada.desk.set_held(true).await.unwrap();
+    grace.calls("on hold", |calls| calls.current.as_ref().is_some_and(|call| call.held_there)).await;
+    ada.desk.hang_up().await;
+    assert_eq!(ada.ending().await, Ending::HungUp);
+    assert_eq!(grace.ending().await, Ending::HungUp);
+    assert_eq!((ada.desk.calls(), grace.desk.calls()), (CallsView::default(), CallsView::default()));
+    // The devices are free again.
+    ada.desk.start_test_call().await.unwrap();
+    ada.desk.close().await;
+    grace.desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declined_call_is_told_to_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    ada.desk.call("grace", false).await.unwrap();
+    let rings = grace.calls("it rings", |calls| !calls.ringing.is_empty()).await.ringing.remove(0);
+    assert!(!rings.video);
+    grace.desk.decline(&rings.call).await.unwrap();
+    assert_eq!(grace.ending().await, Ending::DeclinedHere);
+    assert_eq!(ada.ending().await, Ending::Declined);
+    ada.desk.close().await;
+    grace.desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_signed_in_still_is_at_the_next_start_until_they_sign_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let mut ada = Seat::at(folder.path(), server.url()).await;
+    ada.sign_up("ada").await;
+    ada.desk.close().await;
+    let mut again = Seat::at(folder.path(), server.url()).await;
+    assert_eq!(again.desk.people().me, None);
+    again.desk.resume_sign_in().await.unwrap();
+    let people = again.people("online", |people| people.connection == Connection::Online).await;
+    assert_eq!(people.me.map(|me| me.handle), Some("ada".to_owned()));
+    again.desk.sign_out().await.unwrap();
+    assert_eq!(again.desk.people(), PeopleSnapshot::default());
+    let last = Seat::at(folder.path(), server.url()).await;
+    last.desk.resume_sign_in().await.unwrap();
+    assert_eq!(last.desk.people(), PeopleSnapshot::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_typed_wrong_has_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let mut ada = Seat::at(folder.path(), server.url()).await;
+    ada.sign_up("ada").await;
+    let other_home = folder.path().join("other");
+    std::fs::create_dir_all(&other_home).unwrap();
+    let other = Seat::at(&other_home, server.url()).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let url = server.url();
+    for (server, handle, password, code) in [
+        (url, "ada", "not this one", ProblemCode::WrongCredentials),
+        (url, "Not A Handle", PASSWORD, ProblemCode::HandleRefused),
+        (url, "ada", "short", ProblemCode::PasswordRefused),
+        ("not an address", "ada", PASSWORD, ProblemCode::AddressRefused),
+        (nobody.as_str(), "ada", PASSWORD, ProblemCode::ServerUnreachable),
+    ] {
+        let problem = Problem::from(other.desk.sign_in(given(server, handle, password)).await.unwrap_err());
+        assert_eq!(problem.code, code, "{}", problem.message);
+    }
+    let taken = other.desk.sign_up(given(url, "ada", PASSWORD)).await.unwrap_err();
+    assert_eq!(Problem::from(taken).code, ProblemCode::HandleTaken);
+    let nobody = other.desk.call("ada", true).await.unwrap_err();
+    assert_eq!(Problem::from(nobody).code, ProblemCode::NobodyFound);
+    let unknown = ada.desk.add_contact("nobody.at.all").await.unwrap_err();
+    assert_eq!(Problem::from(unknown).code, ProblemCode::NobodyFound);
+    assert_eq!(other.desk.people(), PeopleSnapshot::default());
+}
