@@ -3,7 +3,7 @@
 
 use ahoy_media_types::MediaTime;
 use ahoy_rtc::negotiation::{Action, Input, Negotiation};
-use ahoy_rtc::{Politeness, Signal};
+use ahoy_rtc::{FirstOffer, Politeness, Signal};
 use libfuzzer_sys::fuzz_target;
 
 /// What the machine may ask for in answer to one message: more would be a loop.
@@ -11,8 +11,13 @@ const MOST_ACTIONS: usize = 1000;
 
 // Lines of JSON, as they come over the signaling connection.
 fuzz_target!(|data: &[u8]| {
-    for politeness in [Politeness::Polite, Politeness::Impolite] {
-        let mut machine = Negotiation::new(politeness);
+    let roles = [
+        (Politeness::Polite, FirstOffer::Either),
+        (Politeness::Polite, FirstOffer::Theirs),
+        (Politeness::Impolite, FirstOffer::Either),
+    ];
+    for (politeness, first_offer) in roles {
+        let mut machine = Negotiation::new(politeness, first_offer);
         let mut now = MediaTime::ZERO;
         machine.handle(Input::Changed, now);
         for line in data.split(|byte| *byte == b'\n') {

@@ -180,6 +180,20 @@ impl Ahoy<'_> {
         self.expect(self.window.press(name), name);
     }
 
+    /// Types into a field, in place of what is there.
+    #[track_caller]
+    pub(crate) fn fill(&self, field: &str, text: &str) {
+        let find = format!(
+            "[...document.querySelectorAll('label')].find((l) => l.textContent.trim() === {field:?})?.control"
+        );
+        self.until(&format!("{find} !== undefined"));
+        self.run(&format!(
+            "const field = {find};
+             field.value = {text:?};
+             field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+        ));
+    }
+
     /// Waits until a list offers a choice and makes it.
     #[track_caller]
     pub(crate) fn choose(&self, list: &str, choice: &str) {

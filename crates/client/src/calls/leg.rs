@@ -14,7 +14,7 @@ use ahoy_signal::CallSignal;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use super::wire;
 
@@ -27,6 +27,8 @@ const UNSENT: usize = 16;
 /// How long what was told last may take to arrive before the connection is closed: a good-bye over half a second of round
 /// trip, twice.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a leg may take to tell its figures: it is asked when a call ends, which must not wait.
+const STATS_WITHIN: Duration = Duration::from_millis(200);
 /// How often it is looked whether it has.
 const FAREWELL_TICK: Duration = Duration::from_millis(10);
 
@@ -139,11 +141,11 @@ impl Leg {
         self.command(Command::Tell(message));
     }
 
-    /// Figures as of now; empty where it is closed.
+    /// Figures as of now; empty where it is closed, or waits itself for whoever asks.
     pub(super) async fn stats(&self) -> PeerStats {
         let (answer, stats) = oneshot::channel();
         self.command(Command::Stats(answer));
-        stats.await.unwrap_or_default()
+        timeout(STATS_WITHIN, stats).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     fn command(&self, command: Command) {
@@ -277,7 +279,7 @@ impl Task {
             }
         };
         // A side that is gone takes nothing any more.
-        let _ = timeout_at(Instant::now() + FAREWELL, arrived).await;
+        let _ = timeout(FAREWELL, arrived).await;
     }
 
     async fn report(&self, news: LegNews) {

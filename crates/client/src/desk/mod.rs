@@ -341,19 +341,26 @@ impl Desk {
     /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.
     pub async fn call(&self, handle: &str, video: bool) -> Result<(), DeskError> {
         let peer = self.people.peer(handle)?;
-        self.free_devices().await?;
+        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
+            return Err(DeskError::Busy);
+        }
+        self.stop_preview().await;
         let media = people::media_of(video);
         self.people.with_calls(|calls| async move { calls.call(peer, media).await }).await??;
         Ok(())
     }
 
-    /// Takes a call that rings. A call that one is in ends.
+    /// Takes a call that rings. A call that one is in, also a test call, ends.
     ///
     /// # Errors
     /// [`DeskError`].
     pub async fn accept(&self, call: &str, video: bool) -> Result<(), DeskError> {
         let (call, media) = (people::call_id(call)?, people::media_of(video));
-        self.free_devices().await?;
+        // A person is more urgent than a test.
+        if let Some(test) = self.call.lock().await.take() {
+            test.hang_up().await;
+        }
+        self.stop_preview().await;
         Ok(self.people.with_calls(|calls| async move { calls.accept(call, media).await }).await??)
     }
 
@@ -372,15 +379,6 @@ impl Desk {
     /// [`DeskError`].
     pub async fn set_held(&self, held: bool) -> Result<(), DeskError> {
         Ok(self.people.with_calls(|calls| async move { calls.hold(held).await }).await??)
-    }
-
-    /// A call with somebody needs the devices: a preview gives them up, a test call does not.
-    async fn free_devices(&self) -> Result<(), DeskError> {
-        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
-            return Err(DeskError::Busy);
-        }
-        self.stop_preview().await;
-        Ok(())
     }
 
     /// What is sent in calls with people, as the settings have it.

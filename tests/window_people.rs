@@ -1,0 +1,146 @@
+//! Two windows on two computers: their people sign up at a real server, become contacts, call each other, and see and hear
+//! each other until one hangs up.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod needs_display {
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use ahoy_measure::stamp::Stamp;
+    use ahoy_testkit::SignalingServer;
+    use ahoy_testkit::lab::AudioDevice;
+    use serde_json::json;
+
+    use super::support::{Ahoy, Computer, OWN_TILE};
+
+    /// Long enough for two chirps.
+    const A_WHILE: Duration = Duration::from_secs(1);
+    /// Chirps are far above it, and dither below.
+    const SILENCE: f32 = 0.001;
+    const SPEECH: f32 = 0.1;
+    const PASSWORD: &str = "correct horse battery";
+
+    #[track_caller]
+    fn assert_moving(stamps: &[Stamp]) {
+        let forward = |pair: &[Stamp]| pair[0].id < pair[1].id && pair[0].at < pair[1].at;
+        assert!(stamps.windows(2).all(forward), "{stamps:?}");
+    }
+
+    /// Pictures come into a tile, each after the one before.
+    #[track_caller]
+    fn assert_sees(ahoy: &Ahoy<'_>, tile: &str) {
+        ahoy.until(&format!("document.querySelector('figure[aria-label={tile:?}] canvas') !== null"));
+        assert_moving(&ahoy.stamps(tile, 12));
+    }
+
+    fn server() -> SignalingServer {
+        SignalingServer::start_with(|config| {
+            (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
+        })
+        .unwrap()
+    }
+
+    /// A computer of somebody, with camera and sound.
+    fn computer_of(name: &str) -> Computer {
+        let computer = Computer::equipped();
+        computer.settings(&json!({ "name": name, "first_run_done": true }));
+        computer
+    }
+
+    /// Opens Ahoy, which keeps sign-ins in a file: there is no keyring.
+    fn open(computer: &Computer) -> Ahoy<'_> {
+        let file: OsString = computer.desktop.home().join("session.json").into();
+        computer.open_with([("AHOY_SESSION_FILE", file)])
+    }
+
+    fn sign_up(ahoy: &Ahoy<'_>, server: &SignalingServer, handle: &str) {
+        ahoy.press("Sign in");
+        ahoy.until_heading("Sign in");
+        ahoy.press("I have no account");
+        ahoy.until_heading("Make an account");
+        ahoy.fill("Server", server.url());
+        ahoy.fill("Handle", handle);
+        ahoy.fill("Password", PASSWORD);
+        ahoy.press("Make the account");
+        ahoy.until_heading("Keep these codes");
+        ahoy.press("I have kept them");
+        ahoy.until_text("Signed in as");
+    }
+
+    #[test]
+    fn two_people_sign_up_call_see_and_hear_each_other_and_hang_up() {
+        let server = server();
+        let (at_adas, at_graces) = (computer_of("Ada"), computer_of("Grace"));
+        let (ada, grace) = (open(&at_adas), open(&at_graces));
+        sign_up(&ada, &server, "ada");
+        sign_up(&grace, &server, "grace");
+        ada.fill("Add a contact", "grace");
+        ada.press("Ask");
+        grace.until_text("asks to be your contact");
+        grace.screenshot("people-asking.png");
+        grace.press("Agree");
+        ada.until_text("grace · online");
+
+        ada.press("Call Grace with video");
+        ada.until_heading("Grace");
+        grace.until_text("calls you, with video");
+        grace.screenshot("people-ringing.png");
+        grace.press("Accept");
+        grace.until_heading("Ada");
+        for (ahoy, other) in [(&ada, "Grace"), (&grace, "Ada")] {
+            for tile in [OWN_TILE, other] {
+                assert_sees(ahoy, tile);
+            }
+        }
+        ada.settle();
+        ada.screenshot("people-call.png");
+
+        let _voices = [at_adas.speak(), at_graces.speak()];
+        let heard = |computer: &Computer| computer.sound().loudest(AudioDevice::Speaker, A_WHILE).unwrap();
+        for computer in [&at_adas, &at_graces] {
+            while heard(computer) < SPEECH {}
+        }
+        ada.press("Turn microphone off");
+        grace.until_text("Microphone is off");
+        while heard(&at_graces) > SILENCE {}
+        assert!(heard(&at_adas) > SPEECH, "Grace is still heard");
+
+        ada.press("Put on hold");
+        grace.until_text("Ada has put the call on hold");
+        ada.press("Go on");
+        assert_sees(&grace, "Ada");
+        grace.press("Hang up");
+        ada.until_text("Your call with Grace is over");
+        grace.until_text("Your call with Ada is over");
+        ada.screenshot("people-summary.png");
+        ada.press("Done");
+        ada.until_text("grace · online");
+    }
+
+    #[test]
+    fn a_call_that_is_declined_or_missed_is_told_to_both() {
+        let server = server();
+        let (at_adas, at_graces) = (computer_of("Ada"), computer_of("Grace"));
+        let (ada, grace) = (open(&at_adas), open(&at_graces));
+        sign_up(&ada, &server, "ada");
+        sign_up(&grace, &server, "grace");
+        ada.fill("Add a contact", "grace");
+        ada.press("Ask");
+        grace.press("Agree");
+        ada.until_text("grace · online");
+        ada.press("Call Grace");
+        grace.until_text("calls you");
+        grace.press("Decline");
+        ada.until_text("Grace declined the call");
+        ada.press("Call again");
+        grace.until_text("calls you, with video");
+        ada.press("Hang up");
+        ada.until_text("You gave up calling Grace");
+        grace.until_text("You missed a call of Ada");
+    }
+}
