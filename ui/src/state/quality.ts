@@ -2,10 +2,21 @@ import type { CallStats } from '../backend';
 
 export type Quality = 'good' | 'fair' | 'poor';
 
+/** Whose pictures are looked at: one's own, which have gone round, or somebody else's. */
+export type Whose = 'own' | 'theirs';
+
+/** What moves smoothly. How many pictures somebody else's camera takes is not known here. */
+const SMOOTH = 24;
+
 /** How good the call is for the person in it, from its newest numbers. */
-export function quality({ video, audio, network }: CallStats, cameraOn: boolean): Quality {
+export function quality(
+  { video, audio, network }: CallStats,
+  cameraOn: boolean,
+  whose: Whose = 'own',
+): Quality {
+  const expected = whose === 'own' ? video.fps_captured : SMOOTH;
   // A picture that is not taken can't be late or missing.
-  const shown = cameraOn && video.fps_captured > 0 ? video.fps_shown / video.fps_captured : 1;
+  const shown = cameraOn && expected > 0 ? video.fps_shown / expected : 1;
   const late = Math.max((cameraOn ? video.latency_ms : null) ?? 0, audio.delay_ms ?? 0);
   // ITU-T G.114: up to 150 ms nobody notices, above 400 ms people talk into each other's sentences.
   if (network.loss_percent > 8 || audio.concealed_percent > 8 || shown < 0.6 || late > 400) return 'poor';

@@ -47,6 +47,17 @@ describe('the quality of a call', () => {
     expect(quality(jerky, true)).toBe('poor');
   });
 
+  it('does not measure what somebody else sends by one’s own camera', () => {
+    const call = stats(1);
+    call.video.fps_captured = 0;
+    call.video.fps_shown = 30;
+    expect(quality(call, true, 'theirs')).toBe('good');
+    call.video.fps_shown = 10;
+    expect(quality(call, true, 'theirs')).toBe('poor');
+    call.video.fps_shown = 0;
+    expect(quality(call, false, 'theirs')).toBe('good');
+  });
+
   it('does not blame a camera that is off', () => {
     const dark = stats(1);
     dark.video.fps_shown = 0;
