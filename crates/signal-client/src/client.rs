@@ -46,7 +46,12 @@ pub enum ClientEvent {
     Room(RoomId, RoomEvent),
     /// The server told something that is about no room: contacts and calls.
     News(Box<ServerMessage>),
+    /// The answer to [`Client::post`], in order with everything else that the server says.
+    Answered(PostId, Box<Result<ServerEnvelope, RequestError>>),
 }
+
+/// Tells the answers to what was posted apart. Whoever posts chooses it.
+pub type PostId = u64;
 
 /// How a client behaves.
 #[derive(Clone)]
@@ -81,21 +86,13 @@ pub(crate) enum Command {
     End,
 }
 
-/// Takes the answer to a request.
-pub(crate) type Answer = oneshot::Sender<Result<ServerEnvelope, RequestError>>;
-
-/// A request that is on its way.
+/// Where the answer to a request goes.
 #[derive(Debug)]
-pub struct Pending(oneshot::Receiver<Result<ServerEnvelope, RequestError>>);
-
-impl Pending {
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub async fn answer(self) -> Result<ServerEnvelope, RequestError> {
-        self.0.await.unwrap_or(Err(RequestError::NotConnected))
-    }
+pub(crate) enum Answer {
+    /// To somebody who waits for it.
+    Caller(oneshot::Sender<Result<ServerEnvelope, RequestError>>),
+    /// Among the events.
+    Event(PostId),
 }
 
 /// A handle on a session. Cloning shares it; the session ends when the last one is dropped.
@@ -128,15 +125,22 @@ impl Client {
         room: Option<RoomId>,
         body: ClientMessage,
     ) -> Result<ServerEnvelope, RequestError> {
-        self.post(room, body).await?.answer().await
+        self.command(|answer| Command::Ask { room, body: Box::new(body), answer }).await
     }
 
-    /// Asks the server without waiting for the answer: what is posted one after the other reaches the server in this order.
+    /// Asks the server without waiting: what is posted one after the other reaches the server in this order, and the answers
+    /// come as [`ClientEvent::Answered`], none before what the server has said earlier.
     ///
     /// # Errors
     /// [`RequestError::NotConnected`] where the session is over.
-    pub async fn post(&self, room: Option<RoomId>, body: ClientMessage) -> Result<Pending, RequestError> {
-        self.send(|answer| Command::Ask { room, body: Box::new(body), answer }).await
+    pub async fn post(
+        &self,
+        room: Option<RoomId>,
+        body: ClientMessage,
+        id: PostId,
+    ) -> Result<(), RequestError> {
+        let command = Command::Ask { room, body: Box::new(body), answer: Answer::Event(id) };
+        self.commands.send(command).await.map_err(|_| RequestError::NotConnected)
     }
 
     /// Enters a room and stays in it, whatever happens to the connection, until one leaves or is made to. Events tell how it
@@ -154,12 +158,13 @@ impl Client {
         self.command(|answer| Command::Leave(room, answer)).await.map(|_| ())
     }
 
-    /// Leaves a room without waiting for the answer.
+    /// Leaves a room without waiting, like [`post`](Self::post).
     ///
     /// # Errors
     /// [`RequestError::NotConnected`] where the session is over.
-    pub async fn post_leave(&self, room: RoomId) -> Result<Pending, RequestError> {
-        self.send(|answer| Command::Leave(room, answer)).await
+    pub async fn post_leave(&self, room: RoomId, id: PostId) -> Result<(), RequestError> {
+        let command = Command::Leave(room, Answer::Event(id));
+        self.commands.send(command).await.map_err(|_| RequestError::NotConnected)
     }
 
     /// Says something about oneself in a room. It is said again whenever one enters the room anew.
@@ -190,12 +195,9 @@ impl Client {
     }
 
     async fn command(&self, command: impl FnOnce(Answer) -> Command) -> Result<ServerEnvelope, RequestError> {
-        self.send(command).await?.answer().await
-    }
-
-    async fn send(&self, command: impl FnOnce(Answer) -> Command) -> Result<Pending, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| RequestError::NotConnected)?;
-        Ok(Pending(answered))
+        let command = command(Answer::Caller(answer));
+        self.commands.send(command).await.map_err(|_| RequestError::NotConnected)?;
+        answered.await.unwrap_or(Err(RequestError::NotConnected))
     }
 }

@@ -18,7 +18,7 @@ mod tokens;
 mod trust;
 
 pub use address::{AddressError, InviteLink, PlainHttp, ServerUrl};
-pub use client::{Client, ClientEvent, ClientOptions, Pending, RoomView};
+pub use client::{Client, ClientEvent, ClientOptions, PostId, RoomView};
 pub use http::Http;
 pub use reach::ReachError;
 pub use tokens::{MemoryVault, OpenVault, RefreshVault, TokenError, TokenKeeper, VaultError};

@@ -271,10 +271,7 @@ impl Runner {
 
     fn answer(&mut self, tag: Tag, answer: Result<ServerEnvelope, RequestError>) {
         match self.waiting.remove(&tag) {
-            Some(Waiting::Caller(caller)) => {
-                // Whoever asked may have gone.
-                let _ = caller.send(answer);
-            }
+            Some(Waiting::Caller(caller)) => self.give(caller, answer),
             Some(Waiting::Said(room, body, caller)) => self.said(tag, room, body, caller, answer),
             Some(Waiting::Room(room, turn)) => {
                 if let Some(replica) = self.rooms.get_mut(&room) {
@@ -288,6 +285,16 @@ impl Runner {
                 }
             }
             None => {}
+        }
+    }
+
+    fn give(&mut self, to: Answer, answer: Result<ServerEnvelope, RequestError>) {
+        match to {
+            Answer::Caller(caller) => {
+                // Whoever asked may have gone.
+                let _ = caller.send(answer);
+            }
+            Answer::Event(id) => self.outbox.push_back(ClientEvent::Answered(id, Box::new(answer))),
         }
     }
 
@@ -311,21 +318,18 @@ impl Runner {
                 self.waiting.insert(tag, Waiting::Said(room, body, caller));
                 self.room_outputs(room, outputs);
             }
-            None => {
-                // Whoever asked may have gone.
-                let _ = caller.send(answer);
-            }
+            None => self.give(caller, answer),
         }
     }
 
     /// A room that is over is not followed any more; what was put off in it is refused.
     fn forget_if_over(&mut self, room: RoomId) {
         let Some(replica) = self.rooms.get_mut(&room).filter(|replica| replica.is_over()) else { return };
-        for tag in replica.take_put_off() {
+        let put_off: Vec<Tag> = replica.take_put_off().collect();
+        for tag in put_off {
             if let Some(Waiting::Said(_, _, caller)) = self.waiting.remove(&tag) {
                 let refusal = Refusal::new(ErrorCode::NotInRoom, "You are not in this room any more.");
-                // Whoever asked may have gone.
-                let _ = caller.send(Err(RequestError::Refused(refusal)));
+                self.give(caller, Err(RequestError::Refused(refusal)));
             }
         }
         self.rooms.remove(&room);

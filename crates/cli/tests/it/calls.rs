@@ -373,3 +373,25 @@ fn a_guest_with_a_link_talks_with_whoever_is_in_the_room() {
     host.types("q");
     is_good(&host.until_type("room_over"), 0.5);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn long_a_hundred_calls_in_a_row_leave_no_threads_files_or_memory_behind() {
+    let Two { server: _server, ada, grace } = two();
+    let mut callee = answers(&grace, &["--auto", "--keep"]);
+    let mut before = None;
+    for round in 0..105 {
+        let (code, told) = calls(&ada, "grace", &["--seconds", "0.5"]).end();
+        assert_eq!(code, Some(0), "call {round}: {told:#?}");
+        callee.until_over("hung_up_there");
+        callee.until_type("waiting");
+        // The first calls fill pools.
+        if round == 4 {
+            before = Some(callee.usage());
+        }
+    }
+    let (before, after) = (before.expect("it was looked at"), callee.usage());
+    assert_eq!((before.threads, before.files), (after.threads, after.files));
+    let grown = after.memory_kb.saturating_sub(before.memory_kb);
+    assert!(grown < 8 * 1024, "{} kB became {} kB", before.memory_kb, after.memory_kb);
+}

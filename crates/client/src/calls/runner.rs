@@ -12,11 +12,11 @@ use ahoy_call::{
 };
 use ahoy_rtc::ConnectionState;
 use ahoy_signal::{CallId, CallMedia, RoomId, ServerMessage};
-use ahoy_signal_client::ClientEvent;
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
+use ahoy_signal_client::{ClientEvent, PostId};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::active::Active;
@@ -53,7 +53,9 @@ pub(super) struct Runner {
     leg_events: mpsc::Sender<LegEvent>,
     from_legs: Option<mpsc::Receiver<LegEvent>>,
     outgoing: Outgoing,
-    answers: JoinSet<(Option<CallId>, Result<ServerMessage, RequestError>)>,
+    /// Which call each request is about that has not been answered.
+    asked: BTreeMap<PostId, CallId>,
+    last_post: PostId,
     active: Option<Active>,
     /// Media that are not needed any more, until the machine says what became of it.
     over: Option<Active>,
@@ -78,7 +80,8 @@ impl Runner {
             leg_events,
             from_legs: Some(from_legs),
             outgoing: Outgoing::default(),
-            answers: JoinSet::new(),
+            asked: BTreeMap::new(),
+            last_post: 0,
             active: None,
             over: None,
             ending: None,
@@ -109,11 +112,6 @@ impl Runner {
                     None => session_is_over = true,
                 },
                 Some(event) = from_legs.recv() => self.on_leg(event).await,
-                Some(answered) = self.answers.join_next() => {
-                    if let Ok((call, answer)) = answered {
-                        self.on_answer(call, answer).await;
-                    }
-                }
                 ended = wait_for(&mut self.ending), if self.ending.is_some() => self.on_ended(ended).await,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {
                     self.handle_room(RoomInput::Tick).await;
@@ -163,9 +161,8 @@ impl Runner {
         let Some(room) = self.room.take() else { return };
         if end == RoomEnd::Left {
             // Where the server can't be asked it finds out by itself.
-            if let Ok(pending) = self.signaling.post_leave(room.room()).await {
-                self.answers.spawn(async move { (None, pending.answer().await.map(|answer| answer.body)) });
-            }
+            self.last_post += 1;
+            let _ = self.signaling.post_leave(room.room(), self.last_post).await;
         }
         self.is_over(Over::Room(room.room(), end)).await;
         self.tell_changes().await;
@@ -242,6 +239,10 @@ impl Runner {
         {
             self.on_room(event).await;
         }
+        if let ClientEvent::Answered(post, answer) = event {
+            let call = self.asked.remove(&post);
+            return self.on_answer(call, answer.map(|answer| answer.body)).await;
+        }
         let input = match &event {
             ClientEvent::Began(welcome) => Some(Input::SessionBegan { calls: welcome.calls.clone() }),
             ClientEvent::News(message) => Input::of_server((**message).clone()),
@@ -249,7 +250,8 @@ impl Runner {
             | ClientEvent::Waiting { .. }
             | ClientEvent::GaveUp(_)
             | ClientEvent::Ended(_)
-            | ClientEvent::Room(..) => None,
+            | ClientEvent::Room(..)
+            | ClientEvent::Answered(..) => None,
         };
         if let Some(event) = told(event) {
             self.tell(CallsEvent::Signaling(event)).await;

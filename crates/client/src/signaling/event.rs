@@ -76,6 +76,8 @@ pub(crate) fn told(event: ClientEvent) -> Option<SignalingEvent> {
         // For the connections between participants.
         ClientEvent::Room(_, RoomEvent::Signal { .. }) => return None,
         ClientEvent::Room(room, event) => SignalingEvent::Room { room, event },
+        // For whoever has posted something.
+        ClientEvent::Answered(..) => return None,
         ClientEvent::News(message) => return news(*message),
     })
 }

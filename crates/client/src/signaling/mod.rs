@@ -10,7 +10,7 @@ use ahoy_signal::{
 };
 pub use ahoy_signal_client::RoomView;
 pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
-use ahoy_signal_client::{Client, ClientEvent, ClientOptions, Pending, TrustError};
+use ahoy_signal_client::{Client, ClientEvent, ClientOptions, PostId, TrustError};
 use tokio::sync::mpsc;
 
 pub(crate) use self::event::told;
@@ -158,13 +158,14 @@ impl Signaling {
         &self,
         room: Option<RoomId>,
         body: ClientMessage,
-    ) -> Result<Pending, RequestError> {
-        self.client.post(room, body).await
+        id: PostId,
+    ) -> Result<(), RequestError> {
+        self.client.post(room, body, id).await
     }
 
     /// Leaves a room without waiting for the answer.
-    pub(crate) async fn post_leave(&self, room: RoomId) -> Result<Pending, RequestError> {
-        self.client.post_leave(room).await
+    pub(crate) async fn post_leave(&self, room: RoomId, id: PostId) -> Result<(), RequestError> {
+        self.client.post_leave(room, id).await
     }
 
     async fn ask(&self, room: Option<RoomId>, body: ClientMessage) -> Result<ServerMessage, SignalingError> {

@@ -212,3 +212,41 @@ async fn what_is_typed_wrong_has_its_code() {
     assert_eq!(Problem::from(unknown).code, ProblemCode::NobodyFound);
     assert_eq!(other.desk.people(), PeopleSnapshot::default());
 }
+
+/// Both call at the same time, again and again: each time that is one call, which both are in and which ends for both.
+async fn both_call_at_once(rounds: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    for round in 0..rounds {
+        let (here, there) = tokio::join!(ada.desk.call("grace", false), grace.desk.call("ada", false));
+        // Whoever is later may find that the other's call rings already, and is in it by calling back.
+        here.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        there.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        ada.connected().await;
+        grace.connected().await;
+        if round % 2 == 0 {
+            ada.desk.hang_up().await
+        } else {
+            grace.desk.hang_up().await
+        };
+        assert_eq!(
+            (ada.ending().await, grace.ending().await),
+            (Ending::HungUp, Ending::HungUp),
+            "round {round}"
+        );
+        assert_eq!((ada.desk.calls(), grace.desk.calls()), (CallsView::default(), CallsView::default()));
+    }
+    ada.desk.close().await;
+    grace.desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_calling_at_once_is_one_call() {
+    both_call_at_once(10).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_both_calling_at_once_is_one_call_a_thousand_times() {
+    both_call_at_once(1_000).await;
+}

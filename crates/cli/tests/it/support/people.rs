@@ -195,7 +195,27 @@ pub(crate) struct Staying {
     seen: Vec<Value>,
 }
 
+/// What a running program has of the system.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) threads: usize,
+    pub(crate) files: usize,
+    pub(crate) memory_kb: u64,
+}
+
 impl Staying {
+    /// What it has of the system.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn usage(&self) -> Usage {
+        let of = |part: &str| format!("/proc/{}/{part}", self.child.id());
+        let count = |part: &str| std::fs::read_dir(of(part)).expect("it runs").count();
+        let status = std::fs::read_to_string(of("status")).expect("it runs");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let memory_kb = memory.trim().trim_end_matches(" kB").parse().expect("a number");
+        Usage { threads: count("task"), files: count("fd"), memory_kb }
+    }
+
     /// Types a line.
     pub(crate) fn types(&mut self, line: &str) {
         let stdin = self.typed.as_mut().expect("standard input is piped");

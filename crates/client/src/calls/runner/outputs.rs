@@ -48,10 +48,10 @@ impl Runner {
             ClientMessage::RoomSignal { .. } => (None, self.room.as_ref().map(RoomCall::room)),
             _ => (call_of(&message), None),
         };
-        match self.signaling.post(room, message).await {
-            Ok(pending) => {
-                self.answers.spawn(async move { (call, pending.answer().await.map(|answer| answer.body)) });
-            }
+        self.last_post += 1;
+        let post = self.last_post;
+        match self.signaling.post(room, message, post).await {
+            Ok(()) => self.asked.extend(call.map(|call| (post, call))),
             // The session is over; the machine's deadlines end what depends on it.
             Err(error) => tracing::debug!(%error, "the session is over"),
         }
