@@ -3,10 +3,10 @@
 
 mod world;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ahoy_call::{Command, CommandError, LegStatus, Outcome, StageName};
-use ahoy_signal::CallMedia;
+use ahoy_call::{CallMachine, Command, CommandError, Input, LegStatus, Outcome, Output, StageName};
+use ahoy_signal::{CallId, CallMedia, CallPeer, CallStage, CallSummary, Handle, Name, UserId};
 use rand::RngExt as _;
 use world::{Device, World};
 
@@ -332,4 +332,26 @@ fn whatever_people_and_servers_do_nothing_is_left_over() {
             );
         }
     }
+}
+
+#[test]
+fn a_device_whose_session_begins_while_it_rings_rings_as_well() {
+    let now = Instant::now();
+    let peer = CallPeer {
+        user: UserId::from_bits(2),
+        handle: Handle::new("grace").unwrap(),
+        name: Name::new("Grace").unwrap(),
+    };
+    let call = CallId::from_bits(7);
+    let rings = CallSummary { call, peer, media: CallMedia::Video, stage: CallStage::Incoming };
+    let mut machine = CallMachine::default();
+    machine.handle(Input::SessionBegan { calls: vec![rings] }, now);
+    assert_eq!(machine.take_outputs(), [Output::Rings(call)]);
+    assert_eq!(machine.snapshot(now).incoming.len(), 1);
+    // Nobody says that it is over: then time does.
+    let end = machine.deadline().unwrap();
+    machine.handle(Input::Tick, end);
+    assert!(
+        matches!(&machine.take_outputs()[..], [Output::Over(record)] if record.outcome == Outcome::Missed)
+    );
 }

@@ -403,3 +403,20 @@ fn long_a_hundred_calls_in_a_row_leave_no_threads_files_or_memory_behind() {
     let grown = after.memory_kb.saturating_sub(before.memory_kb);
     assert!(grown < 8 * 1024, "{} kB became {} kB", before.memory_kb, after.memory_kb);
 }
+
+#[test]
+fn a_device_that_is_started_while_it_rings_rings_as_well() {
+    let Two { server, ada, grace } = two();
+    let mut callee = answers(&grace, &[]);
+    let mut caller = calls(&ada, "grace", &[]);
+    callee.until_type("rings");
+    let phone = Person::new(server.url());
+    let sign_in = ["sign-in", "grace", "--server", server.url(), "--password-stdin"];
+    phone.typing(&sign_in, &format!("{}\n", crate::support::people::PASSWORD)).good();
+    let mut later = answers(&phone, &["--auto"]);
+    later.until_type("rings");
+    later.until_connected();
+    callee.until_over("answered_elsewhere");
+    caller.types("q");
+    later.until_over("hung_up_there");
+}
