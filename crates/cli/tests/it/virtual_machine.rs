@@ -6,7 +6,7 @@ mod needs_vm {
     use ahoy_testkit::lab::CameraVm;
     use serde_json::Value;
 
-    use crate::support::{number, samples, y4m};
+    use crate::support::{heard_chirps, number, samples, y4m};
 
     /// What `ahoy-cli` is called with first in every command of the machine, which has no home.
     const AHOY: &str = "ahoy-cli --no-log-file";
@@ -53,9 +53,7 @@ mod needs_vm {
         let call: Value = serde_json::from_slice(&std::fs::read(report.file("call.json")).unwrap()).unwrap();
         assert!(number(&call, "/audio/packets_received") > 20.0, "{call:#}");
         let heard = samples(&report.file("heard.wav"));
-        // The call of an emulated machine has so many gaps that not one chirp may be whole; nothing else sounds there, so
-        // that something is heard is proof that it came through the sound card.
-        let loudest = heard.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
-        assert!(loudest > 0.05, "{loudest}; {} samples; {call:#}", heard.len());
+        // The call of an emulated machine on a busy one has gaps; no two chirps are alike, so one would nearly be enough.
+        assert!(heard_chirps(&heard) >= 2, "{} samples; {call:#}", heard.len());
     }
 }
