@@ -19,9 +19,9 @@ mod needs_vm {
             .command(format!("{AHOY} capture --video camera --audio none --size 640x360 --seconds 4 --json"))
             // The microphone hears what the call plays on the speaker.
             .command(format!(
-                "{AHOY} capture --video none --audio mic --seconds 24 --audio-out heard.wav --json & \
+                "{AHOY} capture --video none --audio mic --seconds 36 --audio-out heard.wav --json & \
                  until [ -s heard.wav ]; do sleep 0.1; done; \
-                 {AHOY} loopback --video none --audio chirps --speaker default --seconds 10 --json > call.json; \
+                 {AHOY} loopback --video none --audio chirps --speaker default --seconds 20 --json > call.json; \
                  [ $? -le 1 ] || exit 9; \
                  wait $!"
             ))

@@ -27,10 +27,10 @@ const UNSENT: usize = 16;
 /// How long what was told last may take to arrive before the connection is closed: a good-bye over half a second of round
 /// trip, twice.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How long a leg may take to tell its figures: it is asked when a call ends, which must not wait.
-const STATS_WITHIN: Duration = Duration::from_millis(200);
 /// How often it is looked whether it has.
 const FAREWELL_TICK: Duration = Duration::from_millis(10);
+/// How long a leg may take to tell its figures: it is asked when a call ends, which must not wait.
+const STATS_WITHIN: Duration = Duration::from_millis(200);
 
 /// What a leg reports.
 #[derive(Debug)]
@@ -194,7 +194,8 @@ impl Task {
                 },
             }
         }
-        self.farewell().await;
+        // A side that is gone takes nothing any more.
+        let _ = timeout(FAREWELL, self.farewell()).await;
         self.connection.close().await;
     }
 
@@ -269,17 +270,13 @@ impl Task {
         }
     }
 
-    /// Waits until what was told last has arrived, but not for long.
+    /// Says what is unsaid, and waits until it has arrived.
     async fn farewell(&mut self) {
         self.send_unsent().await;
         let Some(channel) = self.channel.as_ref().filter(|_| self.channel_open) else { return };
-        let arrived = async {
-            while channel.buffered_amount().await.is_ok_and(|waiting| waiting > 0) {
-                sleep(FAREWELL_TICK).await;
-            }
-        };
-        // A side that is gone takes nothing any more.
-        let _ = timeout(FAREWELL, arrived).await;
+        while channel.buffered_amount().await.is_ok_and(|waiting| waiting > 0) {
+            sleep(FAREWELL_TICK).await;
+        }
     }
 
     async fn report(&self, news: LegNews) {
