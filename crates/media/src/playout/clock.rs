@@ -12,6 +12,9 @@ use super::reception::TimestampUnwrapper;
 const IN_TIME: f64 = 0.95;
 /// How fast the delay of video may change, in seconds per second: below what is seen as slow motion.
 const SLEW: f64 = 0.1;
+/// How fast it may change while sound that has just begun is joined: half a second of slow motion is seen less than lips
+/// that are far from their words for as long as it would take otherwise.
+const JOINING_SLEW: f64 = 0.5;
 /// Pictures at the start whose delay is set at once, as there is nothing yet that could jump.
 const SETTLING: u32 = 15;
 /// Sound and picture closer to each other than this are together (ITU-R BT.1359 finds 45 ms early and 125 ms late
@@ -90,6 +93,8 @@ pub struct PlayoutClock {
     /// How much later than captured by the sender's clock sound is heard by ours, in microseconds. The two clocks have
     /// nothing in common, so only the difference from the same figure for video means anything.
     heard_after: Option<f64>,
+    /// Whether the pictures are still on their way to sound that has begun.
+    joining: bool,
     last_frame: Option<MediaTime>,
     frames: u32,
     /// Microseconds by which pictures are held back after their earliest arrival.
@@ -113,6 +118,7 @@ impl PlayoutClock {
             video_anchor: None,
             audio_anchor: None,
             heard_after: None,
+            joining: false,
             last_frame: None,
             frames: 0,
             delay: 0.0,
@@ -144,7 +150,10 @@ impl PlayoutClock {
             Some(average) if (after - average).abs() < AUDIO_JUMP => {
                 average + AUDIO_WEIGHT * (after - average)
             }
-            _ => after,
+            _ => {
+                self.joining = true;
+                after
+            }
         });
     }
 
@@ -185,8 +194,12 @@ impl PlayoutClock {
         if self.frames <= SETTLING {
             self.delay = wanted;
         } else if change.abs() > TOGETHER as f64 || wanted == 0.0 {
-            let most = passed.as_micros() as f64 * SLEW;
+            let slew = if self.joining { JOINING_SLEW } else { SLEW };
+            let most = passed.as_micros() as f64 * slew;
             self.delay += change.clamp(-most, most);
+        }
+        if self.heard_after.is_some() && (wanted - self.delay).abs() <= TOGETHER as f64 {
+            self.joining = false;
         }
     }
 
@@ -325,6 +338,29 @@ mod tests {
         assert!((-36.0..-24.0).contains(&offset), "{offset}");
         let (least, most) = spread(&call.latencies(10));
         assert!(least > 54.0 && most < 66.0, "{least} to {most}");
+    }
+
+    #[test]
+    fn pictures_join_sound_that_begins_later_than_they_do() {
+        let mut call = Call::new();
+        call.run(0..5, |_| 10_000, None);
+        call.run(5..6, |_| 10_000, Some(180_000));
+        let apart = call
+            .shown
+            .iter()
+            .filter(|(captured, at)| *captured >= 5_000_000 && at.as_micros() < captured + 180_000 - 45_000);
+        let apart = apart.count();
+        assert!(apart <= 10, "{apart} pictures were noticeably early");
+        for pair in call.shown[30..].windows(2) {
+            let interval = pair[1].1.millis_after(pair[0].1);
+            assert!((26.0..62.0).contains(&interval), "{interval}");
+        }
+        // From then on changes are too slow to be seen again.
+        call.run(6..10, |_| 10_000, Some(60_000));
+        for pair in call.shown[180..].windows(2) {
+            let interval = pair[1].1.millis_after(pair[0].1);
+            assert!((26.0..34.0).contains(&interval), "{interval}");
+        }
     }
 
     #[test]
