@@ -114,7 +114,8 @@ impl Teller {
         }
     }
 
-    fn room_words(&mut self, event: &RoomEvent) -> String {
+    /// What happened in a room, as people read it.
+    pub(crate) fn room_words(&mut self, event: &RoomEvent) -> String {
         match event {
             RoomEvent::Waiting => "* Someone has to let you in; waiting.".to_owned(),
             RoomEvent::Entered { room, again, .. } => {

@@ -112,6 +112,7 @@ const CALL_HELP: &str = "\
 In the call, type:
   m   mute or unmute yourself        c   turn the camera off or on
   h   hold the call, or go on        q   hang up (as Ctrl-C does)
+In a room, whatever else you type is said in its chat; /help shows the room's commands, /admit NAME among them.
 
 Examples:
   ahoy-cli call grace                                     with your camera, microphone and speaker

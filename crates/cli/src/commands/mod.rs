@@ -12,6 +12,7 @@ mod keyboard;
 pub(crate) mod loopback;
 pub(crate) mod rooms;
 pub(crate) mod sign_in;
+mod typist;
 pub(crate) mod watch;
 
 use std::io::Write as _;
@@ -59,4 +60,10 @@ fn cancelled_by_ctrl_c() -> watched::Receiver<bool> {
         }
     });
     receiver
+}
+
+/// Says something to a person where standard output is for programs.
+#[expect(clippy::print_stderr, reason = "standard output is for programs")]
+fn complain(words: &str) {
+    eprintln!("ahoy-cli: {words}");
 }

@@ -377,6 +377,41 @@ fn a_guest_with_a_link_talks_with_whoever_is_in_the_room() {
     is_good(&host.until_type("room_over"), 0.5);
 }
 
+#[test]
+fn who_talks_in_a_room_lets_people_in_and_chats_with_them() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let room = ada.run(&["rooms", "create", "Tea", "--waiting-room"]).one()["room"]["room"].clone();
+    let room = room.as_str().expect("a room has an id");
+    let link = ada.run(&["rooms", "invite", "Tea"]).one()["invite"]["link"].clone();
+    let link = link.as_str().expect("an invite is a link");
+    let mut host = calls(&ada, room, &["--stats"]);
+    host.until_type("room_call");
+    let charles = Person::new(server.url());
+    let mut guest = calls(&charles, link, &["--name", "Charles", "--stats"]);
+    guest.until_type("waiting");
+    host.until("Charles waits", |event| event["type"] == "lobby" && event["waiting"][0]["name"] == "Charles");
+    host.types("/admit Charles");
+    guest.until_shown();
+    host.until_shown();
+    guest.types("Hello, Ada!");
+    let said = host.until_type("chat");
+    assert_eq!(
+        (&said["message"]["name"], &said["message"]["text"]),
+        (&"Charles".into(), &"Hello, Ada!".into()),
+        "{said:#}"
+    );
+    host.types("/mute Charles");
+    guest.until_type("mute_requested");
+    host.types("/remove Charles");
+    let over = guest.until_type("room_over");
+    assert_eq!(over["reason"], "removed", "{over:#}");
+    assert_eq!(guest.end().0, Some(1));
+    host.types("/leave");
+    is_good(&host.until_type("room_over"), 0.5);
+    assert_eq!(host.end().0, Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn long_a_hundred_calls_in_a_row_leave_no_threads_files_or_memory_behind() {

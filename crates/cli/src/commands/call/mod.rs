@@ -1,11 +1,13 @@
 //! `ahoy-cli call`, `ahoy-cli answer` and `ahoy-cli hang-up`.
 
+mod in_room;
 mod remote;
 mod talk;
 mod words;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_client::calls::{CallReport, Calls, CallsEvent, CallsOptions, MediaOptions};
@@ -42,6 +44,7 @@ pub(crate) async fn call(args: CallArgs) -> Result<Outcome> {
         false => (connect::signed_in(&args.session).await?.1, None),
     };
     let (signaling, events) = connect::online(&signed_in, connect::LONG_PATIENCE).await?;
+    let signaling = Arc::new(signaling);
     let contact = match room {
         Some(_) => None,
         None => Some(signaling.find_contact(&whom.parse::<Handle>()?).await?),
@@ -49,6 +52,7 @@ pub(crate) async fn call(args: CallArgs) -> Result<Outcome> {
     let (calls, mut events) = Calls::start(&signaling, events, options);
     let mut talk = Talk::start(&args.talk, args.session.json);
     if let Some(room) = room {
+        talk.enters(&signaling, room);
         calls.enter(room, media).await?;
     }
     if let Some(contact) = contact {

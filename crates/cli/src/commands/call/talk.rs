@@ -1,24 +1,26 @@
 //! A call at a terminal: what happens is told, what is typed is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_client::calls::{
-    CallReport, CallSnapshot, Calls, CallsEvent, EndedCall, IncomingCall, LegStatus, RoomCallSnapshot,
-    RoomEnd, StageName,
+    CallReport, CallSnapshot, Calls, CallsEvent, CommandError, EndedCall, IncomingCall, LegStatus,
+    RoomCallSnapshot, RoomEnd, StageName,
 };
-use ahoy_client::signaling::SignalingEvent;
+use ahoy_client::signaling::{RoomEvent, Signaling, SignalingEvent};
 use ahoy_signal::{CallId, CallMedia, Handle, RoomId};
 use anyhow::Result;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::in_room::InRoom;
 use super::remote::{HangUp, Remote};
 use super::words;
 use crate::Outcome;
 use crate::args::TalkArgs;
 use crate::commands::keyboard::{Keyboard, Typed};
-use crate::commands::{cancelled_by_ctrl_c, json_line, print_line};
+use crate::commands::{cancelled_by_ctrl_c, complain, json_line, print_line};
 use crate::event_lines;
 use crate::table;
 
@@ -43,8 +45,8 @@ pub(super) struct Talk {
     snapshot: CallSnapshot,
     muted: bool,
     camera_on: bool,
-    /// Whether one talks in a room, and has put it on hold.
-    in_room: Option<bool>,
+    /// The room in which one talks.
+    room: Option<InRoom>,
     /// How the last call in which this process took part ended.
     ended: Option<Outcome>,
     /// Where `ahoy-cli hang-up` finds the call.
@@ -66,7 +68,7 @@ impl Talk {
             snapshot: CallSnapshot::default(),
             muted: false,
             camera_on: args.video.is_some(),
-            in_room: None,
+            room: None,
             ended: None,
             remote: None,
             asked: None,
@@ -75,6 +77,11 @@ impl Talk {
 
     pub(super) fn answers(&mut self, auto: bool, from: Option<Handle>, media: CallMedia) {
         self.answering = Some(Answering { auto, from, media, asked: None });
+    }
+
+    /// Enters a room, where people are let in and chat as well.
+    pub(super) fn enters(&mut self, signaling: &Arc<Signaling>, room: RoomId) {
+        self.room = Some(InRoom::start(Arc::clone(signaling), room));
     }
 
     /// Says that calls are waited for.
@@ -88,7 +95,7 @@ impl Talk {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.snapshot.current.is_none() && self.in_room.is_none()
+        self.snapshot.current.is_none() && !self.room.as_ref().is_some_and(|room| room.inside)
     }
 
     pub(super) fn had_call(&self) -> bool {
@@ -108,6 +115,12 @@ impl Talk {
                 None => None,
             }
         };
+        let reply = async {
+            match &mut self.room {
+                Some(room) => room.reply().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             Some(asked) = asked => {
                 self.asked = Some(asked);
@@ -119,6 +132,10 @@ impl Talk {
                 Some(event) => self.on_event(calls, event).await,
                 None => Ok(Some(Outcome::Impossible)),
             },
+            words = reply => {
+                if self.json { complain(&words) } else { print_line(&words)? }
+                Ok(None)
+            }
             typed = self.keyboard.next() => match typed {
                 Typed::Line(line) => self.on_line(calls, line.trim()).await.map(|()| None),
                 Typed::Leave => self.leave(calls).await,
@@ -143,7 +160,13 @@ impl Talk {
 
     async fn on_event(&mut self, calls: &Calls, event: CallsEvent) -> Result<Option<Outcome>> {
         match event {
-            CallsEvent::Signaling(event) => return self.on_signaling(&event),
+            CallsEvent::Signaling(event) => {
+                if let SignalingEvent::Room { event: RoomEvent::MuteRequested { .. }, .. } = &event {
+                    // It may have ended at this very moment.
+                    let _ = self.set_muted(calls, true).await;
+                }
+                return self.on_signaling(&event);
+            }
             CallsEvent::Changed(snapshot) => self.on_changed(*snapshot).await?,
             CallsEvent::Rings(call) => self.on_ring(calls, *call).await?,
             CallsEvent::Media(media) => {
@@ -163,7 +186,7 @@ impl Talk {
             CallsEvent::Stats(_) => {}
             CallsEvent::Room(room) => self.on_room(&room)?,
             CallsEvent::RoomEnded(room, end, report) => {
-                return self.on_room_ended(room, &end, report.as_deref());
+                return self.on_room_ended(room, &end, report.as_deref()).await;
             }
             CallsEvent::Ended(ended, report) => return self.on_ended(&ended, report.as_deref()),
         }
@@ -171,6 +194,10 @@ impl Talk {
     }
 
     fn on_signaling(&mut self, event: &SignalingEvent) -> Result<Option<Outcome>> {
+        let words = match (event, &mut self.room) {
+            (SignalingEvent::Room { event, .. }, Some(room)) => room.on_event(event),
+            _ => None,
+        };
         match event {
             // Told by the calls themselves.
             SignalingEvent::CallIncoming { .. }
@@ -180,10 +207,8 @@ impl Talk {
             SignalingEvent::Offline { .. } | SignalingEvent::Online { .. } | SignalingEvent::GaveUp(_) => {
                 print_line(&event_lines::Teller::default().words(event))?;
             }
-            SignalingEvent::Ended(_)
-            | SignalingEvent::Room { .. }
-            | SignalingEvent::Contact(_)
-            | SignalingEvent::ContactGone(_) => {}
+            SignalingEvent::Room { .. } => words.map_or(Ok(()), |words| print_line(&words))?,
+            SignalingEvent::Ended(_) | SignalingEvent::Contact(_) | SignalingEvent::ContactGone(_) => {}
         }
         // Without a server nobody can call; a call that there is goes on without.
         let over = matches!(event, SignalingEvent::GaveUp(_) | SignalingEvent::Ended(_));
@@ -248,16 +273,27 @@ impl Talk {
         if room.legs.iter().any(|leg| leg.status == LegStatus::Connected) && self.ends_at.is_none() {
             self.ends_at = self.lasts.map(|lasts| Instant::now() + lasts);
         }
-        self.in_room = Some(room.held);
+        if let Some(in_room) = &mut self.room {
+            (in_room.held, in_room.inside) = (room.held, true);
+        }
         Ok(())
     }
 
-    fn on_room_ended(
+    async fn on_room_ended(
         &mut self,
         room: RoomId,
         end: &RoomEnd,
         report: Option<&CallReport>,
     ) -> Result<Option<Outcome>> {
+        if let Some(mut left) = self.room.take() {
+            for words in left.finish().await {
+                if self.json {
+                    complain(&words);
+                } else {
+                    print_line(&words)?;
+                }
+            }
+        }
         let (reason, words) = words::room_end(end);
         if self.json {
             json_line(&json!({"type": "room_over", "room": room, "reason": reason, "report": report}))?;
@@ -267,7 +303,7 @@ impl Talk {
                 print_line(table::call(report).trim_end())?;
             }
         }
-        (self.ends_at, self.in_room) = (None, None);
+        self.ends_at = None;
         Ok(Some(match end {
             RoomEnd::Left => Outcome::Good,
             RoomEnd::Out(_) | RoomEnd::Refused(_) => Outcome::NotGood,
@@ -297,6 +333,12 @@ impl Talk {
         Ok(Some(outcome))
     }
 
+    async fn set_muted(&mut self, calls: &Calls, muted: bool) -> Result<(), CommandError> {
+        calls.set_muted(muted).await?;
+        self.muted = muted;
+        Ok(())
+    }
+
     async fn on_line(&mut self, calls: &Calls, line: &str) -> Result<()> {
         if let Some(asked) = self.answering.as_mut().and_then(|answering| answering.asked.take()) {
             let media = self.answering.as_ref().map_or(CallMedia::Audio, |answering| answering.media);
@@ -307,21 +349,25 @@ impl Talk {
             return done.or_else(|error| print_line(&format!("* {error}")));
         }
         let done = match line {
-            "m" => {
-                self.muted = !self.muted;
-                calls.set_muted(self.muted).await
-            }
+            "m" => self.set_muted(calls, !self.muted).await,
+            // What is typed in a room that one only listens to.
+            "/mute" | "/unmute" => self.set_muted(calls, line == "/mute").await,
             "c" => {
                 self.camera_on = !self.camera_on;
                 calls.set_camera_on(self.camera_on).await
             }
             "h" => {
                 let current = self.snapshot.current.as_ref().map(|current| current.held);
-                let held = current.or(self.in_room).unwrap_or(false);
+                let in_room = self.room.as_ref().map(|room| room.held);
+                let held = current.or(in_room).unwrap_or(false);
                 calls.hold(!held).await
             }
-            "q" => calls.hang_up().await,
+            "q" | "/leave" | "/quit" => calls.hang_up().await,
             "" => Ok(()),
+            line if self.room.as_ref().is_some_and(|room| room.inside) && line.len() > 1 => {
+                let words = self.room.as_mut().and_then(|room| room.take(line));
+                return words.map_or(Ok(()), |words| print_line(&words));
+            }
             _ => return print_line("* m mutes, c turns the camera off or on, h holds the call, q hangs up."),
         };
         done.or_else(|error| print_line(&format!("* {error}")))

@@ -1,7 +1,5 @@
 //! `ahoy-cli join`.
 
-mod typist;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +10,10 @@ use anyhow::Result;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use self::typist::Typist;
 use super::connect;
 use super::keyboard::{Keyboard, Typed};
-use super::{cancelled_by_ctrl_c, json_line, print_line};
+use super::typist::Typist;
+use super::{cancelled_by_ctrl_c, complain, json_line, print_line};
 use crate::Outcome;
 use crate::args::JoinArgs;
 use crate::event_lines::{self, Teller};
@@ -161,9 +159,4 @@ impl Stay {
             | RoomEvent::Settings { .. } => None,
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "standard output is for programs")]
-fn complain(words: &str) {
-    eprintln!("ahoy-cli: {words}");
 }
