@@ -20,8 +20,10 @@ pub(super) struct InRoom {
     lobby: watch::Sender<Vec<WaitingGuest>>,
     /// Whether the call is on hold.
     pub(super) held: bool,
-    /// Whether this device has a place in the room.
+    /// Whether one was let in.
     pub(super) inside: bool,
+    /// How the connections to the others are, in words.
+    status: String,
 }
 
 impl InRoom {
@@ -33,6 +35,7 @@ impl InRoom {
             lobby,
             held: false,
             inside: false,
+            status: String::new(),
         }
     }
 
@@ -51,6 +54,13 @@ impl InRoom {
         self.typist.finish(LAST_WORDS_WITHIN).await
     }
 
+    /// Learns how the connections are. Returns it where that is news to whoever is inside.
+    pub(super) fn on_status(&mut self, status: String) -> Option<String> {
+        let news = self.inside && self.status != status;
+        self.status = status;
+        news.then(|| self.status.clone())
+    }
+
     /// Learns what happened in the room. Returns it in words, where nothing else tells it.
     pub(super) fn on_event(&mut self, event: &RoomEvent) -> Option<String> {
         if let RoomEvent::Lobby(waiting) = event {
@@ -61,8 +71,15 @@ impl InRoom {
             RoomEvent::Left(_) | RoomEvent::Refused(_) => None,
             // Peer connections talk so, not people.
             RoomEvent::Signal { .. } => None,
+            RoomEvent::Entered { .. } => {
+                self.inside = true;
+                let mut words = self.teller.room_words(event);
+                if !self.status.is_empty() {
+                    words = format!("{words}\n{}", self.status);
+                }
+                Some(words)
+            }
             RoomEvent::Waiting
-            | RoomEvent::Entered { .. }
             | RoomEvent::Came(_)
             | RoomEvent::Went(_)
             | RoomEvent::Changed(_)

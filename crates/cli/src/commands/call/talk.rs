@@ -268,13 +268,16 @@ impl Talk {
             json_line(&json!({"type": "room_call", "room_call": room}))?;
         } else {
             let talking = room.legs.iter().filter(|leg| leg.status == LegStatus::Connected).count();
-            print_line(&words::in_room(talking, room.legs.len() - talking))?;
+            let status = words::in_room(talking, room.legs.len() - talking);
+            if let Some(news) = self.room.as_mut().and_then(|room| room.on_status(status)) {
+                print_line(&news)?;
+            }
         }
         if room.legs.iter().any(|leg| leg.status == LegStatus::Connected) && self.ends_at.is_none() {
             self.ends_at = self.lasts.map(|lasts| Instant::now() + lasts);
         }
         if let Some(in_room) = &mut self.room {
-            (in_room.held, in_room.inside) = (room.held, true);
+            in_room.held = room.held;
         }
         Ok(())
     }

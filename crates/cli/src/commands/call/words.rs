@@ -56,7 +56,7 @@ pub(super) fn asks(call: &IncomingCall) -> String {
 /// Who is talked to in a room.
 pub(super) fn in_room(talking: usize, connecting: usize) -> String {
     match (talking, connecting) {
-        (0, 0) => "* You are in the room; nobody else is there (q leaves).".to_owned(),
+        (0, 0) => "* Nobody else is there (q leaves).".to_owned(),
         (0, _) => "* Connecting …".to_owned(),
         (talking, 0) => format!("* You talk with {talking} (m mute, c camera, h hold, q leave)."),
         (talking, _) => format!("* You talk with {talking}; connecting to more …"),
