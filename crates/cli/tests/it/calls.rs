@@ -403,6 +403,9 @@ fn who_talks_in_a_room_lets_people_in_and_chats_with_them() {
     );
     host.types("/mute Charles");
     guest.until_type("mute_requested");
+    guest.until("muted", |event| event["type"] == "media" && event["media"]["muted"] == true);
+    // Whatever is typed, a program reads JSON only.
+    guest.types("?");
     host.types("/remove Charles");
     let over = guest.until_type("room_over");
     assert_eq!(over["reason"], "removed", "{over:#}");

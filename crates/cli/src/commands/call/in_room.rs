@@ -49,7 +49,7 @@ impl InRoom {
         self.typist.reply().await
     }
 
-    /// What the typist could still do before the room is left.
+    /// Takes nothing more; returns the answers that were not shown yet.
     pub(super) async fn finish(&mut self) -> Vec<String> {
         self.typist.finish(LAST_WORDS_WITHIN).await
     }

@@ -133,7 +133,7 @@ impl Talk {
                 None => Ok(Some(Outcome::Impossible)),
             },
             words = reply => {
-                if self.json { complain(&words) } else { print_line(&words)? }
+                self.tell(&words)?;
                 Ok(None)
             }
             typed = self.keyboard.next() => match typed {
@@ -290,11 +290,7 @@ impl Talk {
     ) -> Result<Option<Outcome>> {
         if let Some(mut left) = self.room.take() {
             for words in left.finish().await {
-                if self.json {
-                    complain(&words);
-                } else {
-                    print_line(&words)?;
-                }
+                self.tell(&words)?;
             }
         }
         let (reason, words) = words::room_end(end);
@@ -342,6 +338,15 @@ impl Talk {
         Ok(())
     }
 
+    /// Answers what was typed. Standard output is for programs where it is JSON.
+    fn tell(&self, words: &str) -> Result<()> {
+        if self.json {
+            complain(words);
+            return Ok(());
+        }
+        print_line(words)
+    }
+
     async fn on_line(&mut self, calls: &Calls, line: &str) -> Result<()> {
         if let Some(asked) = self.answering.as_mut().and_then(|answering| answering.asked.take()) {
             let media = self.answering.as_ref().map_or(CallMedia::Audio, |answering| answering.media);
@@ -349,7 +354,7 @@ impl Talk {
                 "y" | "yes" | "" => calls.accept(asked, media).await,
                 _ => calls.decline(asked).await,
             };
-            return done.or_else(|error| print_line(&format!("* {error}")));
+            return done.or_else(|error| self.tell(&format!("* {error}")));
         }
         let done = match line {
             "m" => self.set_muted(calls, !self.muted).await,
@@ -369,10 +374,10 @@ impl Talk {
             "" => Ok(()),
             line if self.room.as_ref().is_some_and(|room| room.inside) && line.len() > 1 => {
                 let words = self.room.as_mut().and_then(|room| room.take(line));
-                return words.map_or(Ok(()), |words| print_line(&words));
+                return words.map_or(Ok(()), |words| self.tell(&words));
             }
-            _ => return print_line("* m mutes, c turns the camera off or on, h holds the call, q hangs up."),
+            _ => return self.tell("* m mutes, c turns the camera off or on, h holds the call, q hangs up."),
         };
-        done.or_else(|error| print_line(&format!("* {error}")))
+        done.or_else(|error| self.tell(&format!("* {error}")))
     }
 }
