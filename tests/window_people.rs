@@ -110,6 +110,15 @@ mod needs_display {
         while heard(&at_graces) > SILENCE {}
         assert!(heard(&at_adas) > SPEECH, "Grace is still heard");
 
+        ada.press("Messages");
+        ada.fill("Message", "Can you hear me?");
+        ada.press("Send");
+        grace.press("Messages of Ada: 1 new");
+        grace.until_text("Can you hear me");
+        ada.until_text("· Read");
+        grace.screenshot("people-messages.png");
+        ada.press("Messages");
+
         ada.press("Put on hold");
         grace.until_text("Ada has put the call on hold");
         ada.press("Go on");
@@ -120,6 +129,43 @@ mod needs_display {
         ada.screenshot("people-summary.png");
         ada.press("Done");
         ada.until_text("grace · online");
+        ada.until_text("Recent calls[^]*Outgoing:[^]*Grace");
+        ada.press("Write to Grace");
+        ada.until_heading("Grace");
+        ada.until_text("Can you hear me");
+        ada.screenshot("people-chat.png");
+    }
+
+    #[test]
+    fn what_was_written_to_somebody_who_was_away_is_there_when_they_come() {
+        let server = server();
+        let (at_adas, at_graces) = (computer_of("Ada"), computer_of("Grace"));
+        let ada = open(&at_adas);
+        sign_up(&ada, &server, "ada");
+        {
+            let grace = open(&at_graces);
+            sign_up(&grace, &server, "grace");
+            ada.fill("Add a contact", "grace");
+            ada.press("Ask");
+            grace.press("Agree");
+            ada.until_text("grace · online");
+        }
+        ada.until_text("grace · offline");
+        ada.press("Write to Grace");
+        ada.fill("Message", "Call me when you are back");
+        ada.press("Send");
+        ada.until_text("· Sent");
+        ada.press("Back");
+        ada.press("Call Grace");
+        ada.until_text("Grace is not online");
+        ada.press("Done");
+        ada.press("Write to Grace");
+        let grace = open(&at_graces);
+        grace.until_text("You missed a call of Ada");
+        ada.until_text("· Delivered");
+        grace.press("Messages of Ada: 1 new");
+        grace.until_text("Call me when you are back");
+        ada.until_text("· Read");
     }
 
     #[test]

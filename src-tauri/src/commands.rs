@@ -3,8 +3,9 @@
 //! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
 use ahoy_client::Problem;
-use ahoy_client::desk::{CallSummary, CallsView, Credentials, Desk, PeopleSnapshot};
+use ahoy_client::desk::{CallSummary, CallsView, Credentials, Desk, PeopleSnapshot, RecentCall};
 use ahoy_client::devices::Devices;
+use ahoy_client::history::{Conversation, Message};
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
 use serde::Serialize;
@@ -265,6 +266,73 @@ pub async fn set_held(desk: State<'_, Desk>, held: bool) -> CommandResult<()> {
     Ok(desk.set_held(held).await?)
 }
 
+/// Everybody one has written with, the latest first.
+///
+/// # Errors
+/// `DeskError::NoHistory`, `DeskError::History`, as with everything about messages and past calls.
+#[tauri::command]
+pub async fn conversations(desk: State<'_, Desk>) -> CommandResult<Vec<Conversation>> {
+    Ok(desk.conversations().await?)
+}
+
+/// The newest messages with somebody, oldest first; before one of them, if that is given.
+///
+/// # Errors
+/// `DeskError::NoHistory`, `DeskError::History`.
+#[tauri::command]
+pub async fn messages(
+    desk: State<'_, Desk>,
+    with: String,
+    before: Option<String>,
+) -> CommandResult<Vec<Message>> {
+    Ok(desk.messages(&with, before.as_deref()).await?)
+}
+
+/// Writes to a contact.
+///
+/// # Errors
+/// `DeskError::Text`, `DeskError::History`.
+#[tauri::command]
+pub async fn write_message(desk: State<'_, Desk>, with: String, text: String) -> CommandResult<()> {
+    Ok(desk.write_message(&with, &text).await?)
+}
+
+/// Tries again to send what the server did not take.
+///
+/// # Errors
+/// `DeskError::History`.
+#[tauri::command]
+pub async fn send_again(desk: State<'_, Desk>, message: String) -> CommandResult<()> {
+    Ok(desk.send_again(&message).await?)
+}
+
+/// One has seen all that somebody has written.
+///
+/// # Errors
+/// `DeskError::History`.
+#[tauri::command]
+pub async fn messages_seen(desk: State<'_, Desk>, with: String) -> CommandResult<()> {
+    Ok(desk.messages_seen(&with).await?)
+}
+
+/// The latest calls, the newest first.
+///
+/// # Errors
+/// `DeskError::History`.
+#[tauri::command]
+pub async fn recent_calls(desk: State<'_, Desk>) -> CommandResult<Vec<RecentCall>> {
+    Ok(desk.recent_calls().await?)
+}
+
+/// One has looked at the missed calls.
+///
+/// # Errors
+/// `DeskError::History`.
+#[tauri::command]
+pub async fn recent_calls_seen(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.recent_calls_seen().await?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -274,12 +342,13 @@ mod tests {
         PreviewSnapshot, RingingCall,
     };
     use ahoy_client::devices::{Camera, SoundDevice};
+    use ahoy_client::history::MessageState;
     use ahoy_client::loopback::{
         AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
         ProblemCode, StageStats, VideoStats,
     };
     use ahoy_client::settings::{Language, PictureSize, Theme};
-    use ahoy_signal::{Contact, ContactStanding, Handle, Name, Presence, UserId};
+    use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};
     use ts_rs::{Config, TS};
 
     use super::*;
@@ -329,6 +398,12 @@ mod tests {
             RingingCall::decl(&config),
             CallEnding::decl(&config),
             Ending::decl(&config),
+            CallPeer::decl(&config),
+            MessageId::decl(&config),
+            Conversation::decl(&config),
+            Message::decl(&config),
+            MessageState::decl(&config),
+            RecentCall::decl(&config),
         ];
         let mut text =
             String::from("// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate\n");

@@ -76,6 +76,13 @@ pub fn run() -> anyhow::Result<()> {
             commands::accept,
             commands::decline,
             commands::set_held,
+            commands::conversations,
+            commands::messages,
+            commands::write_message,
+            commands::send_again,
+            commands::messages_seen,
+            commands::recent_calls,
+            commands::recent_calls_seen,
         ])
         .build(tauri::generate_context!())
         .context("Ahoy could not open its window")?;

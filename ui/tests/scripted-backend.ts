@@ -7,13 +7,16 @@ import type {
   CallSummary,
   CallsView,
   Contact,
+  Conversation,
   Credentials,
   DeviceState,
   Devices,
+  Message,
   PeopleSnapshot,
   PersonCall,
   PreviewSnapshot,
   Problem,
+  RecentCall,
   Settings,
   SettingsChange,
 } from '../src/backend';
@@ -88,7 +91,54 @@ export const people: PeopleSnapshot = {
 
 export const nobodySignedIn: PeopleSnapshot = { me: null, connection: 'none', contacts: [] };
 
+/** Ten minutes past nine, this morning. */
+const morning = new Date().setHours(9, 10, 0, 0);
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+const message = (at: number, state: Message['state'], text: string): Message => ({
+  message: `n_${at}`,
+  text,
+  at_ms: morning + at * 60_000,
+  state,
+});
+
+export const messages: Message[] = [
+  message(0, 'received', 'Good morning! Did the charts arrive?'),
+  message(2, 'read', 'They did, thank you. The soundings off the north shore are new to me.'),
+  message(3, 'received', 'That is the part I would like to go through with you.'),
+  message(3.5, 'received', 'Would ten o’clock suit you? It takes half an hour at most.'),
+  message(6, 'delivered', 'Ten is fine. I’ll call you.'),
+];
+
+const ada = { user: 'u_ada', handle: 'ada', name: 'Ada Lovelace' };
+const nemo = { user: 'u_nemo', handle: 'nemo', name: 'Captain Nemo' };
+
+export const conversations: Conversation[] = [
+  { with: nemo, last: message(40, 'received', 'Surfacing at noon.'), unread: 2 },
+  { with: ada, last: messages.at(-1)!, unread: 0 },
+];
+
+const past = (id: number, with_: RecentCall['with'], call: Partial<RecentCall>): RecentCall => ({
+  call: `c_${id}`,
+  with: with_,
+  outgoing: false,
+  video: true,
+  how: 'hung_up',
+  at_ms: morning - id * 7 * 60 * 60 * 1000,
+  seconds: null,
+  seen: true,
+  ...call,
+});
+
+export const recentCalls: RecentCall[] = [
+  past(0, nemo, { how: 'missed', seen: false, video: false }),
+  past(1, ada, { outgoing: true, seconds: 1834 }),
+  past(4, ada, { seconds: 62 }),
+  past(9, nemo, { outgoing: true, how: 'no_answer', at_ms: morning - 3 * DAY_MS }),
+];
+
 export const personCall: PersonCall = {
+  user: 'u_ada',
   handle: 'ada',
   name: 'Ada Lovelace',
   outgoing: true,
@@ -178,6 +228,9 @@ export interface Script {
   summary?: CallSummary;
   people?: PeopleSnapshot;
   calls?: CallsView;
+  conversations?: Conversation[];
+  messages?: Message[];
+  recentCalls?: RecentCall[];
   access?: () => Promise<Access>;
   /** Commands that fail, by name. */
   failing?: Partial<Record<keyof Backend, AnyProblem>>;
@@ -330,6 +383,35 @@ export class ScriptedBackend implements Backend {
 
   setHeld(held: boolean) {
     return this.#answer('setHeld', undefined, String(held));
+  }
+
+  conversations() {
+    return this.#answer('conversations', this.#script.conversations ?? []);
+  }
+
+  messages(user: string, before: string | null) {
+    const argument = before ? `${user} ${before}` : user;
+    return this.#answer('messages', before ? [] : (this.#script.messages ?? []), argument);
+  }
+
+  writeMessage(user: string, text: string) {
+    return this.#answer('writeMessage', undefined, `${user} ${text}`);
+  }
+
+  sendAgain(message: string) {
+    return this.#answer('sendAgain', undefined, message);
+  }
+
+  messagesSeen(user: string) {
+    return this.#answer('messagesSeen', undefined, user);
+  }
+
+  recentCalls() {
+    return this.#answer('recentCalls', this.#script.recentCalls ?? []);
+  }
+
+  recentCallsSeen() {
+    return this.#answer('recentCallsSeen', undefined);
   }
 
   #begin(current: PersonCall) {

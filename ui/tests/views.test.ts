@@ -6,13 +6,16 @@ import { en } from '../src/messages/en';
 import { zh } from '../src/messages/zh';
 import Start from '../src/Start.svelte';
 import {
+  conversations,
   devices,
   failed,
   failure,
+  messages,
   noDevices,
   on,
   people,
   personCall,
+  recentCalls,
   recoveryCodes,
   ringingCall,
   running,
@@ -593,10 +596,21 @@ describe('other people', () => {
   });
 
   it('tells of a call that was missed, until it is put away', async () => {
-    const backend = await open({ people });
-    await screen.findByText('Edith Clarke');
-    backend.emit('over', { handle: 'ada', name: 'Ada Lovelace', outgoing: false, how: 'missed' });
-    expect(await screen.findByText(en.people.missed('Ada Lovelace'))).toBeTruthy();
+    const backend = await open({ people, recentCalls });
+    expect(await screen.findByText(en.people.missed('Captain Nemo'))).toBeTruthy();
+    press(en.common.close);
+    await waitFor(() => expect(backend.asked).toContain('recentCallsSeen'));
+  });
+
+  it('lists the latest calls, and calls back as one was called', async () => {
+    const backend = await open({ people, recentCalls });
+    const list = await screen.findByRole('region', { name: en.talk.recent });
+    expect(within(list).getByText(/30:34/)).toBeTruthy();
+    expect(within(list).getByText(new RegExp(en.talk.how.no_answer))).toBeTruthy();
+    within(list)
+      .getAllByRole('button', { name: en.talk.callBack('Captain Nemo') })[0]!
+      .click();
+    await waitFor(() => expect(backend.asked).toContain('call nemo false'));
   });
 
   it('says how the connection to the server is', async () => {
@@ -625,5 +639,124 @@ describe('other people', () => {
     press(en.people.signIn);
     await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
     expect(await violations()).toEqual([]);
+  });
+});
+
+describe('messages', () => {
+  const script = { people, conversations, messages };
+
+  beforeEach(() => {
+    vi.spyOn(document, 'hasFocus').mockReturnValue(true);
+  });
+
+  async function openChat(given: Script = script) {
+    const backend = await open(given);
+    (await screen.findByRole('button', { name: en.talk.open('Ada Lovelace') })).click();
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    return backend;
+  }
+
+  function type(words: string) {
+    const field = screen.getByLabelText<HTMLTextAreaElement>(en.talk.write);
+    field.value = words;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    return field;
+  }
+
+  const enter = (field: HTMLElement, more: KeyboardEventInit = {}) =>
+    field.dispatchEvent(
+      new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...more }),
+    );
+
+  it('are counted at whoever wrote them, and seen when they are opened', async () => {
+    const backend = await open({ people, conversations });
+    (await screen.findByRole('button', { name: en.talk.openNew('Captain Nemo', '2') })).click();
+    await waitFor(() => expect(backend.asked).toContain('messagesSeen u_nemo'));
+  });
+
+  it('are not seen while the window is in the background', async () => {
+    vi.mocked(document.hasFocus).mockReturnValue(false);
+    const backend = await open({ people, conversations });
+    (await screen.findByRole('button', { name: en.talk.openNew('Captain Nemo', '2') })).click();
+    await waitFor(() => expect(backend.asked).toContain('messages u_nemo'));
+    await screen.findByRole('log');
+    expect(backend.asked).not.toContain('messagesSeen u_nemo');
+    vi.mocked(document.hasFocus).mockReturnValue(true);
+    window.dispatchEvent(new Event('focus'));
+    await waitFor(() => expect(backend.asked).toContain('messagesSeen u_nemo'));
+  });
+
+  it('show who wrote what, and how far the last one is', async () => {
+    await openChat();
+    const log = await screen.findByRole('log', { name: en.talk.with('Ada Lovelace') });
+    await within(log).findByText(/Ten is fine/);
+    expect(log.querySelectorAll('[data-state="received"]')).toHaveLength(3);
+    expect(within(log).getByText(new RegExp(en.talk.state.delivered))).toBeTruthy();
+    expect(await violations()).toEqual([]);
+  });
+
+  it('are sent by Enter, while Shift+Enter and an input method keep it', async () => {
+    const backend = await openChat();
+    const field = type('  See you  ');
+    enter(field, { shiftKey: true });
+    enter(field, { isComposing: true });
+    expect(backend.asked.some((asked) => asked.startsWith('writeMessage'))).toBe(false);
+    enter(field);
+    await waitFor(() => expect(backend.asked).toContain('writeMessage u_ada See you'));
+    await waitFor(() => expect(field.value).toBe(''));
+  });
+
+  it('keep what was typed when it could not be taken', async () => {
+    await openChat({ ...script, failing: { writeMessage: failure('history_unusable') } });
+    const field = type('Do not lose me');
+    enter(field);
+    expect(await screen.findByText(en.problems.history_unusable.title)).toBeTruthy();
+    expect(field.value).toBe('Do not lose me');
+  });
+
+  it('that were refused can be sent again', async () => {
+    const lost = { ...messages[4]!, message: 'n_lost', state: 'failed' as const };
+    const backend = await openChat({ ...script, messages: [...messages, lost] });
+    (await screen.findByRole('button', { name: en.talk.again })).click();
+    await waitFor(() => expect(backend.asked).toContain('sendAgain n_lost'));
+  });
+
+  it('are fetched page by page, and stay when new ones come', async () => {
+    const page = Array.from({ length: 50 }, (_, at) => ({
+      ...messages[0]!,
+      message: `n_page_${at}`,
+      text: `line ${at}`,
+    }));
+    const given = { ...script, messages: page };
+    const backend = await openChat(given);
+    await screen.findByText('line 49');
+    press(en.talk.older);
+    await waitFor(() => expect(backend.asked).toContain('messages u_ada n_page_0'));
+    given.messages = [...page.slice(1), { ...messages[0]!, message: 'n_new', text: 'the newest' }];
+    backend.emit('messages_changed', undefined);
+    await screen.findByText('the newest');
+    expect(screen.getByText('line 0')).toBeTruthy();
+  });
+
+  it('are beside the pictures in a call, where letters are no shortcuts', async () => {
+    const backend = await open(script);
+    (await screen.findByRole('button', { name: en.people.callWithVideo('Ada Lovelace') })).click();
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    key('t');
+    const field = await screen.findByLabelText(en.talk.write);
+    field.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', bubbles: true }));
+    expect(backend.asked.some((asked) => asked.startsWith('setMuted'))).toBe(false);
+    await screen.findByText(/Ten is fine/);
+    key('Escape');
+    await waitFor(() => expect(screen.queryByLabelText(en.talk.write)).toBeNull());
+  });
+
+  it('of whoever was signed in are gone when they sign out', async () => {
+    await open({ people, conversations, recentCalls });
+    await screen.findByRole('button', { name: en.talk.openNew('Captain Nemo', '2') });
+    press(en.people.signOut);
+    await screen.findByText(en.people.invitation);
+    expect(screen.queryByText(en.people.missed('Captain Nemo'))).toBeNull();
+    expect(screen.queryByRole('region', { name: en.talk.recent })).toBeNull();
   });
 });

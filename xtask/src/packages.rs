@@ -51,6 +51,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Run, "libclang-dev", Unknown, "reads the kernel's camera interface (V4L2) for Rust"),
     package(Run, "libasound2-dev", Library("alsa"), "sound through ALSA"),
     package(Run, "libpulse-dev", Library("libpulse"), "sound through PulseAudio and PipeWire"),
+    package(Run, "libsqlite3-dev", Library("sqlite3"), "the history of messages and calls"),
     package(Window, "libwebkit2gtk-4.1-dev", Library("webkit2gtk-4.1"), "the window's web view"),
     package(Window, "libayatana-appindicator3-dev", Library("ayatana-appindicator3-0.1"), "the tray icon"),
     package(Window, "librsvg2-dev", Library("librsvg-2.0"), "icons"),

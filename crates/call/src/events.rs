@@ -173,6 +173,8 @@ impl Input {
             | ServerMessage::Contacts { .. }
             | ServerMessage::Contact { .. }
             | ServerMessage::ContactGone { .. }
+            | ServerMessage::Inbox { .. }
+            | ServerMessage::InboxEntry { .. }
             | ServerMessage::Rooms { .. }
             | ServerMessage::Room { .. }
             | ServerMessage::Joined { .. }

@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub(crate) use self::calls::{AnswerArgs, CallArgs, HangUpArgs, TalkArgs};
 pub(crate) use self::people::{
-    ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, OnOff, RoomChangeArgs, RoomCreateArgs, RoomInviteArgs,
-    RoomsArgs, RoomsCommand, WatchArgs,
+    CallsArgs, ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, MessageArgs, MessagesArgs, OnOff,
+    RoomChangeArgs, RoomCreateArgs, RoomInviteArgs, RoomsArgs, RoomsCommand, WatchArgs,
 };
 pub(crate) use self::sign_in::{
     AccountArgs, AccountCommand, ServerArgs, SessionArgs, SignInArgs, SignOutArgs, SignUpArgs,
@@ -68,7 +68,13 @@ pub(crate) enum Command {
     Join(JoinArgs),
     /// Say one line in a room
     Chat(ChatArgs),
-    /// Watch your contacts come and go, and calls come in
+    /// Write to a contact, who need not be online
+    Message(MessageArgs),
+    /// Show what you and your contacts have written
+    Messages(MessagesArgs),
+    /// Show your latest calls
+    Calls(CallsArgs),
+    /// Watch your contacts come and go, and calls and messages come in
     Watch(WatchArgs),
     /// Call a contact
     Call(Box<CallArgs>),

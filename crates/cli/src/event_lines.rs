@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ahoy_client::signaling::{RoomEvent, SignalingEvent};
 use ahoy_signal::{
-    CallEnd, CallMedia, Contact, ContactStanding, LeaveReason, Link, Name, Participant, ParticipantId,
-    Presence, Role, RoomInfo, StateEntry, UserId,
+    CallEnd, CallMedia, Contact, ContactStanding, InboxItem, LeaveReason, Link, MessageMark, Name,
+    Participant, ParticipantId, Presence, Role, RoomInfo, StateEntry, UserId,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ pub(crate) fn json(event: &SignalingEvent) -> Value {
         }
         SignalingEvent::Contact(contact) => json!({"type": "contact", "contact": contact}),
         SignalingEvent::ContactGone(user) => json!({"type": "contact_gone", "user": user}),
+        SignalingEvent::Inbox(entry) => json!({"type": "inbox", "entry": entry}),
         SignalingEvent::CallIncoming { call, from, media } => {
             json!({"type": "call_incoming", "call": call, "from": from, "media": media})
         }
@@ -103,6 +104,7 @@ impl Teller {
                     name.as_ref().map_or("Somebody", Name::as_str)
                 )
             }
+            SignalingEvent::Inbox(entry) => self.inbox_words(&entry.item),
             SignalingEvent::CallIncoming { from, media: CallMedia::Audio, .. } => {
                 format!("* {} ({}) calls you.", from.name, from.handle)
             }
@@ -111,6 +113,26 @@ impl Teller {
             }
             SignalingEvent::CallAnswered { peer, .. } => format!("* In a call with {}.", peer.name),
             SignalingEvent::CallEnded { reason, .. } => format!("* {}", call_end_words(*reason)),
+        }
+    }
+
+    /// What came into the inbox, as people read it.
+    pub(crate) fn inbox_words(&self, item: &InboxItem) -> String {
+        match item {
+            InboxItem::Message { with, sent: false, text, .. } => format!("<{}> {text}", with.name),
+            InboxItem::Message { with, sent: true, text, .. } => format!("<you to {}> {text}", with.name),
+            InboxItem::Marked { with, mark, sent: true, .. } => {
+                let name = self.contacts.get(with).map_or("Somebody", Name::as_str);
+                match mark {
+                    MessageMark::Delivered => format!("* {name} has your messages."),
+                    MessageMark::Read => format!("* {name} has read your messages."),
+                }
+            }
+            InboxItem::Marked { with, sent: false, .. } => {
+                let name = self.contacts.get(with).map_or("somebody", Name::as_str);
+                format!("* You have read {name}'s messages at another device.")
+            }
+            InboxItem::MissedCall { from, .. } => format!("* You have missed a call of {}.", from.name),
         }
     }
 

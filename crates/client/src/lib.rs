@@ -8,6 +8,7 @@ pub mod capture;
 pub mod desk;
 pub mod devices;
 pub mod diagnostics;
+pub mod history;
 pub mod loopback;
 mod media;
 pub mod picture_socket;

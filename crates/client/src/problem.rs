@@ -142,6 +142,10 @@ pub enum ProblemCode {
     SignInNotKept,
     /// What was asked for needs that one is signed in.
     NotSignedIn,
+    /// Messages and past calls can't be read or kept.
+    HistoryUnusable,
+    /// Nothing, or too much, was written.
+    MessageRefused,
 }
 
 impl ProblemCode {

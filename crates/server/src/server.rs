@@ -175,6 +175,7 @@ impl Server {
             tokens: authenticator.clone(),
             rooms: Arc::new(store.clone()),
             contacts: Arc::new(store.clone()),
+            inboxes: Arc::new(store.clone()),
             bus: Arc::new(LocalBus::default()),
             presence: Arc::new(LocalPresence::default()),
             limits: Limits {
@@ -372,6 +373,7 @@ impl Upkeep {
             now_ms,
             audit_ms: now_ms.saturating_sub(self.config.retention.audit_days * DAY_MS),
             rooms_ms: now_ms.saturating_sub(self.config.retention.unused_room_days * DAY_MS),
+            inbox_ms: now_ms.saturating_sub(self.config.retention.inbox_days * DAY_MS),
         };
         match self.store.sweep(&retention).await {
             Ok(swept) if swept.rows > 0 => tracing::debug!(rows = swept.rows, "what was over is forgotten"),

@@ -16,7 +16,7 @@ pub enum CallMedia {
     Video,
 }
 
-/// The other one of a call.
+/// The other one of a call or a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct CallPeer {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{CallMedia, CallSignal};
 use crate::envelope::Position;
-use crate::id::{CallId, ParticipantId, SessionId, UserId};
+use crate::id::{CallId, MessageId, ParticipantId, SessionId, UserId};
+use crate::inbox::MessageMark;
 use crate::limits;
 use crate::room::{Role, RoomSettings, RoomSettingsChange, StateEntry};
 use crate::text::{AccessToken, ChatText, Handle, Name, ResumeToken};
@@ -107,6 +108,29 @@ client_messages! {
     "contact_block" ContactBlock {
         /// Whom.
         user: UserId,
+    }
+
+    /// Asks for what is new in one's inbox. Answered by `inbox`.
+    "inbox" Inbox {
+        /// The number of the last entry that one knows; 0 for none.
+        #[cfg_attr(feature = "bindings", ts(type = "number"))]
+        after: u64,
+    }
+    /// Writes to a contact, who need not be there. Answered by `inbox_entry`, which one's other devices are told as well.
+    "message" Message {
+        /// The message, new.
+        message: MessageId,
+        /// Whom to.
+        to: UserId,
+        /// What.
+        text: ChatText,
+    }
+    /// Tells a contact how far their messages have come, up to one. Answered by `done`.
+    "message_mark" MessageMark {
+        /// Up to which.
+        message: MessageId,
+        /// How far.
+        mark: MessageMark,
     }
 
     /// Asks for one's rooms. Answered by `rooms`.

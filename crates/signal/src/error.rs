@@ -78,8 +78,10 @@ codes! {
     NoSuchCall => 404;
     /// One of the two is in another call already.
     Busy => 409;
-    /// They can't be called: no contact, or blocked.
+    /// They can't be called or written to: no contact, or blocked.
     NotAContact => 403;
+    /// No contact has sent one this message.
+    NoSuchMessage => 404;
     /// None of their devices is connected.
     Offline => 409;
     /// As many as there may be: leave, delete or sign out one first.

@@ -125,6 +125,8 @@ ids! {
     CallId, 'c', "call";
     /// A line of chat.
     ChatId, 'm', "message";
+    /// A message to a contact. The sender chooses it, so that sending twice is one message.
+    MessageId, 'n', "message to a contact";
     /// An invitation to a room.
     InviteId, 'i', "invite";
 }

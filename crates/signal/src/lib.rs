@@ -15,6 +15,7 @@ mod contact;
 mod envelope;
 mod error;
 mod id;
+mod inbox;
 pub mod limits;
 pub mod paths;
 mod room;
@@ -29,7 +30,10 @@ pub use envelope::{
     read_client_message,
 };
 pub use error::{CloseCode, ErrorCode, Refusal};
-pub use id::{CallId, ChatId, DeviceId, IdError, InviteId, ParticipantId, RoomId, SessionId, UserId};
+pub use id::{
+    CallId, ChatId, DeviceId, IdError, InviteId, MessageId, ParticipantId, RoomId, SessionId, UserId,
+};
+pub use inbox::{InboxEntry, InboxItem, MessageMark};
 pub use room::{
     Action, ChatMessage, LeaveReason, Link, Participant, ParticipantState, PositionedDelta, Role, RoomDelta,
     RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, RoomState, StateEntry, StateKey, SyncError,

@@ -44,6 +44,12 @@ pub const ROOMS_JOINED_MOST: usize = 8;
 pub const ROOMS_OWNED_MOST: usize = 50;
 /// Contacts that a user can have.
 pub const CONTACTS_MOST: usize = 500;
+/// Entries of an inbox that one answer holds at most.
+pub const INBOX_PAGE: usize = 100;
+/// The same in bytes of their items' JSON, so that the answer fits a message from the server; one entry always does.
+pub const INBOX_PAGE_BYTES: usize = 192 * 1024;
+/// Entries that an inbox holds; with more, the oldest are forgotten.
+pub const INBOX_MOST: u64 = 5_000;
 /// Candidates that are kept for a call that has not been answered yet.
 pub const EARLY_CANDIDATES_MOST: usize = 64;
 /// Longest client's name and version, in bytes each.

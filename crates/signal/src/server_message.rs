@@ -6,6 +6,7 @@ use crate::call::{CallEnd, CallMedia, CallPeer, CallSignal, CallSummary};
 use crate::contact::Contact;
 use crate::error::Refusal;
 use crate::id::{CallId, DeviceId, ParticipantId, SessionId, UserId};
+use crate::inbox::InboxEntry;
 use crate::room::{LeaveReason, PositionedDelta, Role, RoomDelta, RoomInfo, RoomSnapshot, WaitingGuest};
 use crate::text::{Handle, Name, ResumeToken};
 
@@ -104,6 +105,20 @@ server_messages! {
     "contact_gone" ContactGone {
         /// Who.
         user: UserId,
+    }
+
+    /// What is new in one's inbox.
+    "inbox" Inbox {
+        /// In order. There is more as long as the last one's number is below `last`.
+        entries: Vec<InboxEntry>,
+        /// The number of the newest entry; 0 where there has been none.
+        #[cfg_attr(feature = "bindings", ts(type = "number"))]
+        last: u64,
+    }
+    /// One's inbox has a new entry. Where its number is not the next, `inbox` tells what is missing.
+    "inbox_entry" InboxEntry {
+        /// The entry.
+        entry: InboxEntry,
     }
 
     /// One's rooms: those whose host one is, and those one is in.

@@ -5,10 +5,11 @@ use std::path::Path;
 use ahoy_signal::{
     AccessToken, CallEnd, CallId, CallMedia, CallPeer, CallSignal, CallStage, CallSummary, CandidateLine,
     ChatId, ChatMessage, ChatText, ClientEnvelope, ClientInfo, ClientMessage, Contact, ContactStanding,
-    DescriptionKind, DeviceId, Epoch, ErrorCode, Handle, IceGeneration, LeaveReason, Link, Name, Participant,
-    ParticipantId, ParticipantState, Position, PositionedDelta, Presence, Refusal, RequestId, ResumeToken,
-    Role, RoomDelta, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp, ServerEnvelope,
-    ServerMessage, SessionId, StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest, Welcome,
+    DescriptionKind, DeviceId, Epoch, ErrorCode, Handle, IceGeneration, InboxEntry, InboxItem, LeaveReason,
+    Link, MessageId, MessageMark, Name, Participant, ParticipantId, ParticipantState, Position,
+    PositionedDelta, Presence, Refusal, RequestId, ResumeToken, Role, RoomDelta, RoomId, RoomInfo,
+    RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp, ServerEnvelope, ServerMessage, SessionId,
+    StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest, Welcome,
 };
 use ts_rs::{Config, TS};
 
@@ -49,6 +50,10 @@ fn types() -> String {
         Contact,
         ContactStanding,
         Presence,
+        MessageId,
+        InboxEntry,
+        InboxItem,
+        MessageMark,
         RoomInfo,
         RoomSettings,
         RoomSettingsChange,

@@ -36,7 +36,7 @@ message: string,
  */
 device: string | null, };
 
-export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in";
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused";
 
 export type Settings = { 
 /**
@@ -180,7 +180,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "failed", "data": Problem };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -522,6 +522,10 @@ ringing: Array<RingingCall>, };
 
 export type PersonCall = { 
 /**
+ * Who.
+ */
+user: UserId, 
+/**
  * What they are found by.
  */
 handle: string, 
@@ -593,3 +597,87 @@ outgoing: boolean,
 how: Ending, };
 
 export type Ending = "hung_up" | "cancelled" | "declined_here" | "declined" | "busy" | "no_answer" | "offline" | "missed" | "elsewhere" | "no_connection" | "connection_lost" | "no_server" | "refused";
+
+export type CallPeer = { 
+/**
+ * Who it is.
+ */
+user: UserId, 
+/**
+ * What they are found by.
+ */
+handle: Handle, 
+/**
+ * What they are called.
+ */
+name: Name, };
+
+export type MessageId = string;
+
+export type Conversation = { 
+/**
+ * Who.
+ */
+with: CallPeer, 
+/**
+ * The newest message.
+ */
+last: Message, 
+/**
+ * How many of their messages one has not seen.
+ */
+unread: number, };
+
+export type Message = { 
+/**
+ * Which.
+ */
+message: MessageId, 
+/**
+ * What it says.
+ */
+text: string, 
+/**
+ * When it was written, in milliseconds since 1970: by the server's clock, where the server has it.
+ */
+at_ms: number, 
+/**
+ * How far it is, and so who wrote it.
+ */
+state: MessageState, };
+
+export type MessageState = "received" | "sending" | "sent" | "delivered" | "read" | "failed";
+
+export type RecentCall = { 
+/**
+ * Which.
+ */
+call: string, 
+/**
+ * With whom.
+ */
+with: CallPeer, 
+/**
+ * Whether one has called them.
+ */
+outgoing: boolean, 
+/**
+ * Whether it was asked for with pictures.
+ */
+video: boolean, 
+/**
+ * How it ended.
+ */
+how: Ending, 
+/**
+ * When it began to ring, in milliseconds since 1970.
+ */
+at_ms: number, 
+/**
+ * For how long both were in it, in seconds; null where nobody answered.
+ */
+seconds: number | null, 
+/**
+ * Whether one knows of it.
+ */
+seen: boolean, };

@@ -171,6 +171,13 @@ export class BrowserBackend implements Backend {
   accept = () => refuse(DESKTOP);
   decline = () => refuse(DESKTOP);
   setHeld = () => refuse(DESKTOP);
+  conversations = () => Promise.resolve([]);
+  messages = () => Promise.resolve([]);
+  writeMessage = () => refuse(DESKTOP);
+  sendAgain = () => refuse(DESKTOP);
+  messagesSeen = () => refuse(DESKTOP);
+  recentCalls = () => Promise.resolve([]);
+  recentCallsSeen = () => Promise.resolve();
 
   async #open(kind: 'camera' | 'microphone', wanted: MediaStreamConstraints) {
     try {

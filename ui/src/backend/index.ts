@@ -3,12 +3,15 @@ import type {
   AppInfo,
   CallSummary,
   CallsView,
+  Conversation,
   Credentials,
   DeskEvent,
   Devices,
+  Message,
   PeopleSnapshot,
   Problem,
   ProblemCode,
+  RecentCall,
   Settings,
   SettingsChange,
 } from './bindings';
@@ -18,7 +21,9 @@ export type * from './bindings';
 
 /** What the program tells, by name. */
 export type DeskEvents = {
-  [Kind in DeskEvent['type']]: Extract<DeskEvent, { type: Kind }>['data'];
+  [Kind in DeskEvent['type']]: Extract<DeskEvent, { type: Kind }> extends { data: infer Data }
+    ? Data
+    : undefined;
 };
 
 /** What the window finds out by itself, beside what the program tells. */
@@ -67,6 +72,20 @@ export interface Backend {
   accept(call: string, video: boolean): Promise<void>;
   decline(call: string): Promise<void>;
   setHeld(held: boolean): Promise<void>;
+  /** Everybody one has written with, the latest first; event `messages_changed` when that changes. People are named by id. */
+  conversations(): Promise<Conversation[]>;
+  /** The newest messages with somebody, oldest first: 50, before one of them if that is given. */
+  messages(user: string, before: string | null): Promise<Message[]>;
+  /** It is sent as soon as that goes. */
+  writeMessage(user: string, text: string): Promise<void>;
+  /** Tries again what was refused. */
+  sendAgain(message: string): Promise<void>;
+  /** The person has seen all that somebody has written. */
+  messagesSeen(user: string): Promise<void>;
+  /** The latest calls, the newest first; event `recent_calls_changed` when that changes. */
+  recentCalls(): Promise<RecentCall[]>;
+  /** The person knows of all missed calls. */
+  recentCallsSeen(): Promise<void>;
   /** Calls `handle` for each event until the returned function is called. */
   on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
 }

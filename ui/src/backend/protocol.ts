@@ -119,7 +119,31 @@ user: UserId, } | { "type": "contact_block",
 /**
  * Whom.
  */
-user: UserId, } | { "type": "rooms", } | { "type": "room_create", 
+user: UserId, } | { "type": "inbox", 
+/**
+ * The number of the last entry that one knows; 0 for none.
+ */
+after: number, } | { "type": "message", 
+/**
+ * The message, new.
+ */
+message: MessageId, 
+/**
+ * Whom to.
+ */
+to: UserId, 
+/**
+ * What.
+ */
+text: ChatText, } | { "type": "message_mark", 
+/**
+ * Up to which.
+ */
+message: MessageId, 
+/**
+ * How far.
+ */
+mark: MessageMark, } | { "type": "rooms", } | { "type": "room_create", 
 /**
  * What it is called.
  */
@@ -245,7 +269,19 @@ contact: Contact, } | { "type": "contact_gone",
 /**
  * Who.
  */
-user: UserId, } | { "type": "rooms", 
+user: UserId, } | { "type": "inbox", 
+/**
+ * In order. There is more as long as the last one's number is below `last`.
+ */
+entries: Array<InboxEntry>, 
+/**
+ * The number of the newest entry; 0 where there has been none.
+ */
+last: number, } | { "type": "inbox_entry", 
+/**
+ * The entry.
+ */
+entry: InboxEntry, } | { "type": "rooms", 
 /**
  * In the order of their names.
  */
@@ -452,7 +488,7 @@ message: string,
  */
 retry_after_ms?: number, };
 
-export type ErrorCode = "bad_message" | "unknown_type" | "unsupported_version" | "message_too_large" | "envelope_incomplete" | "out_of_place" | "unauthenticated" | "token_expired" | "token_used" | "session_gone" | "wrong_credentials" | "signed_out" | "handle_taken" | "sign_up_closed" | "forbidden" | "no_such_room" | "no_such_user" | "no_such_participant" | "no_such_device" | "room_full" | "room_locked" | "not_admitted" | "not_in_room" | "invite_invalid" | "no_such_call" | "busy" | "not_a_contact" | "offline" | "too_many" | "rate_limited" | "unavailable" | "shutting_down" | "internal";
+export type ErrorCode = "bad_message" | "unknown_type" | "unsupported_version" | "message_too_large" | "envelope_incomplete" | "out_of_place" | "unauthenticated" | "token_expired" | "token_used" | "session_gone" | "wrong_credentials" | "signed_out" | "handle_taken" | "sign_up_closed" | "forbidden" | "no_such_room" | "no_such_user" | "no_such_participant" | "no_such_device" | "room_full" | "room_locked" | "not_admitted" | "not_in_room" | "invite_invalid" | "no_such_call" | "busy" | "not_a_contact" | "no_such_message" | "offline" | "too_many" | "rate_limited" | "unavailable" | "shutting_down" | "internal";
 
 export type Contact = { 
 /**
@@ -479,6 +515,70 @@ presence: Presence, };
 export type ContactStanding = "asked" | "asking" | "contact" | "blocked";
 
 export type Presence = "online" | "in_call" | "offline";
+
+export type MessageId = string;
+
+export type InboxEntry = { 
+/**
+ * Its place: each is one more than the last. The first ones may be gone, those of a long time ago are forgotten.
+ */
+number: number, 
+/**
+ * When the server had it, in milliseconds since 1970 by the server's clock.
+ */
+at_ms: number, 
+/**
+ * What it is.
+ */
+item: InboxItem, };
+
+export type InboxItem = { "type": "message", 
+/**
+ * Which.
+ */
+message: MessageId, 
+/**
+ * The contact.
+ */
+with: CallPeer, 
+/**
+ * Whether the user has sent it.
+ */
+sent: boolean, 
+/**
+ * What it says.
+ */
+text: ChatText, } | { "type": "marked", 
+/**
+ * The contact.
+ */
+with: UserId, 
+/**
+ * Up to which.
+ */
+message: MessageId, 
+/**
+ * How far.
+ */
+mark: MessageMark, 
+/**
+ * Whether they are the user's own, which the contact has; otherwise the contact's, which the user has.
+ */
+sent: boolean, } | { "type": "missed_call", 
+/**
+ * Which call.
+ */
+call: CallId, 
+/**
+ * Who.
+ */
+from: CallPeer, 
+/**
+ * With pictures or without.
+ */
+media: CallMedia, };
+
+export type MessageMark = "delivered" | "read";
 
 export type RoomInfo = { 
 /**

@@ -7,10 +7,13 @@ import type {
   AppInfo,
   CallSummary,
   CallsView,
+  Conversation,
   Credentials,
   DeskEvent,
   Devices,
+  Message,
   PeopleSnapshot,
+  RecentCall,
   Settings,
   SettingsChange,
 } from './bindings';
@@ -21,8 +24,8 @@ export const inDesktopShell = isTauri;
 /** The Rust shell, reached through Tauri's commands and its one event. */
 class TauriBackend implements Backend {
   readonly #events = new Events();
-  readonly #listening = listen<DeskEvent>('desk', ({ payload: { type, data } }) =>
-    this.#events.emit(type, data),
+  readonly #listening = listen<DeskEvent>('desk', ({ payload }) =>
+    this.#events.emit(payload.type, 'data' in payload ? payload.data : undefined),
   );
 
   on = this.#events.on;
@@ -53,6 +56,14 @@ class TauriBackend implements Backend {
   accept = (call: string, video: boolean) => this.#ask<void>('accept', { call, video });
   decline = (call: string) => this.#ask<void>('decline', { call });
   setHeld = (held: boolean) => this.#ask<void>('set_held', { held });
+  conversations = () => this.#ask<Conversation[]>('conversations');
+  messages = (user: string, before: string | null) =>
+    this.#ask<Message[]>('messages', { with: user, before });
+  writeMessage = (user: string, text: string) => this.#ask<void>('write_message', { with: user, text });
+  sendAgain = (message: string) => this.#ask<void>('send_again', { message });
+  messagesSeen = (user: string) => this.#ask<void>('messages_seen', { with: user });
+  recentCalls = () => this.#ask<RecentCall[]>('recent_calls');
+  recentCallsSeen = () => this.#ask<void>('recent_calls_seen');
 
   /** Not before events are heard: those that a command sets off must not be missed. */
   async #ask<Answer>(command: string, given?: Record<string, unknown>): Promise<Answer> {

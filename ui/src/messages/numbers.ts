@@ -36,6 +36,14 @@ export class Numbers {
 
   count = (value: number | null) => (value === null ? this.#units.notMeasured : this.#digits(value));
 
+  /** A time as people tell it: the hour for today, the day for this year, the date for what is longer ago. */
+  moment(atMs: number, now = new Date()): string {
+    const [at, hour] = [new Date(atMs), { hour: '2-digit', minute: '2-digit' } as const];
+    if (at.toDateString() === now.toDateString()) return at.toLocaleTimeString(this.#language, hour);
+    const year = at.getFullYear() === now.getFullYear() ? undefined : 'numeric';
+    return at.toLocaleString(this.#language, { day: 'numeric', month: 'short', year, ...hour });
+  }
+
   #digits(value: number, fraction = 0): string {
     return value.toLocaleString(this.#language, {
       minimumFractionDigits: fraction,

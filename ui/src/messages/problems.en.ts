@@ -237,6 +237,14 @@ export const problems: ProblemWords = {
     title: 'You are not signed in',
     text: 'Sign in, then try again.',
   },
+  history_unusable: {
+    title: 'Messages can’t be kept',
+    text: 'Ahoy can’t read or write its history on this machine. Check that the disk has room, then start Ahoy again.',
+  },
+  message_refused: {
+    title: 'This message can’t be sent',
+    text: 'Write something, and not more than a few pages at once.',
+  },
   h264_plugin_missing: {
     title: 'A plug-in for video is missing',
     text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',

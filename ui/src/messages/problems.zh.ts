@@ -233,6 +233,14 @@ export const problems: ProblemWords = {
     title: '你还没有登录',
     text: '请先登录，然后重试。',
   },
+  history_unusable: {
+    title: '无法保存消息',
+    text: 'Ahoy 无法在此电脑上读写历史记录。请检查磁盘空间，然后重新启动 Ahoy。',
+  },
+  message_refused: {
+    title: '无法发送此消息',
+    text: '请输入内容，且一次不要超过几页。',
+  },
   h264_plugin_missing: {
     title: '缺少视频插件',
     text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',

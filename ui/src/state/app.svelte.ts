@@ -7,8 +7,9 @@ import { PeopleStore } from './people.svelte';
 import { PreviewStore } from './preview.svelte';
 import type { DeviceKind } from './remedies';
 import { SettingsStore } from './settings.svelte';
+import { TalkStore } from './talk.svelte';
 
-export type View = 'first-run' | 'home' | 'sign-in' | 'call' | 'summary' | 'settings';
+export type View = 'first-run' | 'home' | 'sign-in' | 'chat' | 'call' | 'summary' | 'settings';
 export type SettingsPage = 'general' | 'audio' | 'video' | 'about';
 
 /** Codes of what keeps a kind of device from being listed begin so. */
@@ -30,6 +31,7 @@ export class App {
   readonly call: CallStore;
   readonly preview: PreviewStore;
   readonly people: PeopleStore;
+  readonly talk: TalkStore;
 
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
@@ -38,6 +40,7 @@ export class App {
     this.call = new CallStore(backend);
     this.preview = new PreviewStore(backend);
     this.people = new PeopleStore(backend);
+    this.talk = new TalkStore(backend);
     if (!settings.first_run_done) this.view = 'first-run';
   }
 
@@ -91,7 +94,7 @@ export class App {
 
   /** Connects the stores with the program. The returned function ends it. */
   start(): () => void {
-    const stores = [this.settings, this.devices, this.call, this.preview, this.people];
+    const stores = [this.settings, this.devices, this.call, this.preview, this.people, this.talk];
     const stops = [
       ...stores.map((store) => store.listen()),
       this.backend.on('failed', (problem) => (this.error = problem)),
@@ -142,6 +145,18 @@ export class App {
     this.error = null;
     this.call.begin();
     await this.run(() => this.backend.call(handle, video));
+  }
+
+  /** Opens what was written with somebody. */
+  async openChat(user: string): Promise<void> {
+    this.error = null;
+    this.view = 'chat';
+    await this.run(() => this.talk.show(user));
+  }
+
+  closeChat() {
+    void this.talk.show(null);
+    this.view = 'home';
   }
 
   openSettings(page: SettingsPage = 'general') {

@@ -1,4 +1,4 @@
-import type { Backend, CallEnding, CallsView, Contact, Credentials, PeopleSnapshot } from '../backend';
+import type { Backend, CallsView, Contact, Credentials, PeopleSnapshot } from '../backend';
 
 /** Who is signed in, whom they know, and their calls. */
 export class PeopleStore {
@@ -6,8 +6,6 @@ export class PeopleStore {
   calls = $state.raw<CallsView>({ current: null, ringing: [] });
   /** Told once, when an account was made: until the person has put them away. */
   recoveryCodes = $state.raw<readonly string[]>([]);
-  /** The last call that rang here and was not taken. */
-  missed = $state.raw<CallEnding | null>(null);
 
   readonly #backend: Backend;
 
@@ -26,9 +24,6 @@ export class PeopleStore {
     const stops = [
       this.#backend.on('people', (snapshot) => (this.snapshot = snapshot)),
       this.#backend.on('calls', (calls) => (this.calls = calls)),
-      this.#backend.on('over', (ending) => {
-        if (ending.how === 'missed') this.missed = ending;
-      }),
     ];
     return () => stops.forEach((stop) => stop());
   }

@@ -4,13 +4,16 @@ import type { CallStats } from '../../src/backend';
 import { en } from '../../src/messages/en';
 import { zh } from '../../src/messages/zh';
 import {
+  conversations,
   devices,
   failed,
   failure,
+  messages,
   noDevices,
   off,
   people,
   personCall,
+  recentCalls,
   ringingCall,
   running,
   stats,
@@ -77,7 +80,33 @@ export const scenes = {
       },
     },
   },
-  home: { script: { people } },
+  home: { script: { people, conversations, recentCalls } },
+  chat: {
+    script: { people, conversations, messages },
+    go: (page, text) => page.getByRole('button', { name: text.talk.open('Ada Lovelace') }).click(),
+  },
+  'chat-failed': {
+    script: {
+      people,
+      conversations,
+      messages: [...messages, { ...messages[4]!, message: 'n_lost', state: 'failed', text: 'On my way.' }],
+    },
+    go: (page, text) => page.getByRole('button', { name: text.talk.open('Ada Lovelace') }).click(),
+  },
+  'chat-empty': {
+    script: { people },
+    go: (page, text) => page.getByRole('button', { name: text.talk.open('Ada Lovelace') }).click(),
+  },
+  'call-person-messages': {
+    script: { people, snapshot: call, conversations, messages },
+    tiles: 2,
+    async go(page, text) {
+      await callPerson(page, text);
+      await page.keyboard.press('t');
+      await page.getByRole('textbox', { name: text.talk.write }).waitFor();
+      await page.mouse.move(0, 0);
+    },
+  },
   'home-signed-out': {},
   'home-ringing': { script: { people, calls: { current: null, ringing: [ringingCall] } } },
   'sign-in': {
@@ -197,6 +226,10 @@ export type SceneName =
   | 'home-nothing-found'
   | 'home-signed-out'
   | 'home-ringing'
+  | 'chat'
+  | 'chat-failed'
+  | 'chat-empty'
+  | 'call-person-messages'
   | 'sign-in'
   | 'call-person'
   | 'call-person-ringing'

@@ -36,6 +36,9 @@ const special: Variant[] = [
 const also: Partial<Record<SceneName, string[]>> = {
   'first-run': ['chinese', 'narrow'],
   home: ['chinese', 'narrow', 'contrast'],
+  chat: ['narrow'],
+  'chat-empty': ['chinese'],
+  'call-person-messages': ['narrow'],
   call: ['narrow', 'smallest'],
   'call-no-devices': ['chinese', 'narrow', 'smallest'],
   'first-run-busy': ['narrow'],

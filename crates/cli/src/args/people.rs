@@ -225,6 +225,48 @@ pub(crate) struct ChatArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
+pub(crate) struct MessageArgs {
+    /// Whom to write to; they need not be online
+    pub(crate) handle: Handle,
+
+    /// What to write
+    pub(crate) text: ChatText,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct MessagesArgs {
+    /// Whose messages to show; everybody one has written with if left out
+    pub(crate) handle: Option<Handle>,
+
+    /// How many messages to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) last: u32,
+
+    /// Do not tell them that their messages were read
+    #[arg(long)]
+    pub(crate) peek: bool,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct CallsArgs {
+    /// How many calls to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) last: u32,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct WatchArgs {
     /// Stop after this time
     #[arg(long, value_name = "N", value_parser = seconds)]

@@ -52,6 +52,7 @@ async fn enter(room: RoomId, signaling: &Signaling, events: &mut SignalingEvents
             | SignalingEvent::Offline { .. }
             | SignalingEvent::Contact(_)
             | SignalingEvent::ContactGone(_)
+            | SignalingEvent::Inbox(_)
             | SignalingEvent::CallIncoming { .. }
             | SignalingEvent::CallAnswered { .. }
             | SignalingEvent::CallEnded { .. } => {}

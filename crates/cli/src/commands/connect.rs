@@ -6,7 +6,8 @@ use std::time::Duration;
 use ahoy_client::account::{
     AccountPlace, Accounts, InviteLink, PlainHttp, ServerChoice, ServerUrl, SignedIn, account_folder,
 };
-use ahoy_client::signaling::{Signaling, SignalingEvents};
+use ahoy_client::history::History;
+use ahoy_client::signaling::{Signaling, SignalingEvent, SignalingEvents};
 use ahoy_signal::account::GuestSignIn;
 use ahoy_signal::{ClientInfo, Name, RoomId};
 use anyhow::{Context as _, Result, bail};
@@ -38,13 +39,34 @@ fn folder() -> Result<std::path::PathBuf> {
         .context("you have no home folder to remember sign-ins in: name a file with --session-file")
 }
 
-/// The sign-ins that are kept where the command line says.
-pub(super) async fn accounts(session: &SessionArgs) -> Result<Accounts> {
-    let place = match &session.session_file {
+/// Where sign-ins are kept.
+fn place(session: &SessionArgs) -> Result<AccountPlace> {
+    Ok(match &session.session_file {
         Some(path) => AccountPlace::File(path.clone()),
         None => AccountPlace::Keyring { folder: folder()? },
-    };
-    Ok(Accounts::open(place, AGENT).await?)
+    })
+}
+
+/// The sign-ins that are kept where the command line says.
+pub(super) async fn accounts(session: &SessionArgs) -> Result<Accounts> {
+    Ok(Accounts::open(place(session)?, AGENT).await?)
+}
+
+/// The history of whoever is signed in; guests have none.
+pub(super) async fn history(session: &SessionArgs, signed_in: &SignedIn) -> Result<Option<History>> {
+    let Some(record) = signed_in.record() else { return Ok(None) };
+    Ok(Some(History::open(place(session)?.history(record)).await?))
+}
+
+/// The same, exchanging what is new with the server.
+pub(super) async fn followed_history(
+    session: &SessionArgs,
+    signed_in: &SignedIn,
+    signaling: &Signaling,
+) -> Result<Option<History>> {
+    let history = history(session, signed_in).await?.map(|history| history.follow(signaling.clone()));
+    history.iter().for_each(History::online);
+    Ok(history)
 }
 
 /// Sign-ins that end with this process.
@@ -74,6 +96,15 @@ pub(super) fn choice(accounts: &Accounts, args: &ServerArgs) -> Result<ServerCho
     };
     let before = accounts.record(Some(&url)).ok().and_then(|record| record.ca_file);
     Ok(ServerChoice { url, ca_file: args.ca_file.clone().or(before), plain: plain(&args.session) })
+}
+
+/// Passes on what a history has to know of.
+pub(super) fn to_history(history: &History, event: &SignalingEvent) {
+    match event {
+        SignalingEvent::Online { resumed: false } => history.online(),
+        SignalingEvent::Inbox(entry) => history.told((**entry).clone()),
+        _ => {}
+    }
 }
 
 /// A session of whoever is signed in, online.

@@ -121,6 +121,7 @@ impl Stay {
             | SignalingEvent::Offline { .. }
             | SignalingEvent::Contact(_)
             | SignalingEvent::ContactGone(_)
+            | SignalingEvent::Inbox(_)
             | SignalingEvent::CallIncoming { .. }
             | SignalingEvent::CallAnswered { .. }
             | SignalingEvent::CallEnded { .. } => None,

@@ -15,7 +15,10 @@ use crate::event_lines::{self, Teller, contact_words};
 pub(crate) async fn run(args: WatchArgs) -> Result<Outcome> {
     let json = args.session.json;
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-    let (signaling, mut events) = connect::session(&args.session, connect::LONG_PATIENCE).await?;
+    let (_, signed_in) = connect::signed_in(&args.session).await?;
+    let (signaling, mut events) = connect::online(&signed_in, connect::LONG_PATIENCE).await?;
+    // What comes is kept, so that whoever wrote it learns that it has arrived.
+    let history = connect::followed_history(&args.session, &signed_in, &signaling).await?;
     let contacts = signaling.contacts().await?;
     let mut teller = Teller::default();
     teller.knows(&contacts);
@@ -34,6 +37,9 @@ pub(crate) async fn run(args: WatchArgs) -> Result<Outcome> {
         tokio::select! {
             event = events.next() => {
                 let Some(event) = event else { break Outcome::Impossible };
+                if let Some(history) = &history {
+                    connect::to_history(history, &event);
+                }
                 if json { json_line(&event_lines::json(&event))? } else { print_line(&teller.words(&event))? }
                 if let SignalingEvent::GaveUp(_) | SignalingEvent::Ended(_) = event {
                     break Outcome::Impossible;

@@ -10,6 +10,7 @@ mod calls;
 mod cameras;
 mod generated;
 mod keyring;
+mod messages;
 #[cfg(target_os = "linux")]
 mod no_network;
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ mod care;
 mod secret_store;
 mod vault;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ahoy_signal::account::{GuestSignIn, Recover, SignIn, SignUp, TokenGrant};
@@ -94,6 +94,17 @@ pub enum AccountPlace {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+impl AccountPlace {
+    /// The file of an account's history.
+    pub fn history(&self, record: &SignInRecord) -> PathBuf {
+        let folder = match self {
+            Self::Keyring { folder } | Self::Memory { folder } => folder.as_path(),
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+        };
+        folder.join("history").join(format!("{}.sqlite3", record.user))
+    }
 }
 
 /// The file of sign-ins in its folder.

@@ -142,18 +142,22 @@ pub struct EndedCall {
     pub rang_s: f64,
     /// For how long both were in it, in seconds; null where it was not answered.
     pub answered_s: Option<f64>,
+    /// All of it, for the history.
+    #[serde(skip)]
+    pub record: CallRecord,
 }
 
 impl From<CallRecord> for EndedCall {
     fn from(record: CallRecord) -> Self {
         Self {
             call: record.call,
-            handle: record.peer.handle,
-            name: record.peer.name,
+            handle: record.peer.handle.clone(),
+            name: record.peer.name.clone(),
             direction: record.direction,
             outcome: record.outcome,
             rang_s: round(record.rang_for.as_secs_f64()),
             answered_s: record.answered_for.map(|time| round(time.as_secs_f64())),
+            record,
         }
     }
 }

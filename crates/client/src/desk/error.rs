@@ -5,6 +5,7 @@ use ahoy_signal::{ErrorCode, Refusal, TextError};
 use super::SpeakerError;
 use crate::account::{AccountError, ReachError};
 use crate::calls::CommandError;
+use crate::history::HistoryError;
 use crate::problem::{Problem, ProblemCode};
 use crate::settings::SettingsError;
 use crate::signaling::{RequestError, SignalingError};
@@ -27,6 +28,18 @@ pub enum DeskError {
     /// Nobody is signed in.
     #[error("you are not signed in: sign in first")]
     NotSignedIn,
+    /// What was written can't be read or kept on this machine.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Nobody is signed in, or the history could not be opened, which was told then.
+    #[error("there is no history of messages and calls here: sign in first")]
+    NoHistory,
+    /// A window names somebody of whom nothing is known.
+    #[error("nothing is known of this person here")]
+    NoSuchPerson,
+    /// A window names a message that there is not.
+    #[error("there is no such message")]
+    NoSuchMessage,
     /// What was typed is no handle, name or password.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -53,7 +66,10 @@ impl From<DeskError> for Problem {
                 ProblemCode::NoCall
             }
             DeskError::Call(CommandError::InCall) => ProblemCode::CallRunning,
-            DeskError::NotSignedIn => ProblemCode::NotSignedIn,
+            DeskError::NotSignedIn | DeskError::NoHistory => ProblemCode::NotSignedIn,
+            DeskError::History(_) => ProblemCode::HistoryUnusable,
+            DeskError::NoSuchPerson => ProblemCode::NobodyFound,
+            DeskError::NoSuchMessage => ProblemCode::HistoryUnusable,
             DeskError::Text(error) => text_code(error),
             DeskError::Account(error) => account_code(error),
             DeskError::Signaling(error) => signaling_code(error),
@@ -66,8 +82,8 @@ fn text_code(error: &TextError) -> ProblemCode {
     match error {
         TextError::Handle => ProblemCode::HandleRefused,
         TextError::Password => ProblemCode::PasswordRefused,
+        TextError::Chat => ProblemCode::MessageRefused,
         TextError::Name
-        | TextError::Chat
         | TextError::Sdp
         | TextError::Candidate
         | TextError::IceGeneration

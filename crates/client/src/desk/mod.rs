@@ -5,6 +5,7 @@
 mod arrivals;
 mod call;
 mod error;
+mod past;
 mod people;
 mod person_call;
 mod preview;
@@ -20,6 +21,7 @@ use tokio::sync::Mutex;
 
 pub use self::call::CallSummary;
 pub use self::error::DeskError;
+pub use self::past::RecentCall;
 pub use self::people::{Connection, Credentials, Me, PeopleOptions, PeopleSnapshot};
 pub use self::person_call::{CallEnding, CallStage, CallsView, Ending, PersonCall, RingingCall};
 pub use self::preview::{MicrophoneLevel, PreviewSnapshot};
@@ -31,6 +33,7 @@ use self::people::People;
 use self::preview::Preview;
 use crate::calls::{CallScreen, MediaOptions};
 use crate::devices::{self, Devices};
+use crate::history::{Conversation, Message};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
 use crate::problem::Problem;
@@ -61,7 +64,11 @@ pub enum DeskEvent {
     Calls(CallsView),
     /// A call that this machine had no part in is over: it rang here and was not taken.
     Over(CallEnding),
-    /// This machine can't take part in a call.
+    /// Messages have come or are further: whoever shows them asks again.
+    MessagesChanged,
+    /// Calls are new in the history: whoever shows them asks again.
+    RecentCallsChanged,
+    /// This machine can't take part in a call, or can't keep what was written.
     Failed(Problem),
 }
 
@@ -371,6 +378,62 @@ impl Desk {
     pub async fn decline(&self, call: &str) -> Result<(), DeskError> {
         let call = people::call_id(call)?;
         Ok(self.people.with_calls(|calls| async move { calls.decline(call).await }).await??)
+    }
+
+    /// Everybody one has written with, the latest first.
+    ///
+    /// # Errors
+    /// [`DeskError::NoHistory`], [`DeskError::History`], as with everything about messages and past calls.
+    pub async fn conversations(&self) -> Result<Vec<Conversation>, DeskError> {
+        self.people.conversations().await
+    }
+
+    /// The newest messages with somebody, oldest first; before one of them, if that is given.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn messages(&self, with: &str, before: Option<&str>) -> Result<Vec<Message>, DeskError> {
+        self.people.messages(with, before).await
+    }
+
+    /// Writes to a contact, who need not be there.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn write_message(&self, with: &str, text: &str) -> Result<(), DeskError> {
+        self.people.write_message(with, text).await
+    }
+
+    /// Tries again to send what the server did not take.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn send_again(&self, message: &str) -> Result<(), DeskError> {
+        self.people.send_again(message).await
+    }
+
+    /// One has seen all that somebody has written.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn messages_seen(&self, with: &str) -> Result<(), DeskError> {
+        self.people.messages_seen(with).await
+    }
+
+    /// The latest calls, the newest first.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn recent_calls(&self) -> Result<Vec<RecentCall>, DeskError> {
+        self.people.recent_calls().await
+    }
+
+    /// One has looked at the missed calls.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn recent_calls_seen(&self) -> Result<(), DeskError> {
+        self.people.recent_calls_seen().await
     }
 
     /// Puts the call on hold, or goes on.

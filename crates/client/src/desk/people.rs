@@ -10,10 +10,12 @@ use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
+use super::past::tell_news;
 use super::person_call::{CallsView, summary};
 use super::{DeskError, DeskEvent, DeskListener};
 use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
 use crate::calls::{Calls, CallsEvent, CallsOptions, MediaOptions, MediaSnapshot};
+use crate::history::History;
 use crate::loopback::{CallPhase, CallSnapshot};
 use crate::signaling::{Signaling, SignalingError, SignalingEvent};
 
@@ -98,6 +100,7 @@ struct Known {
 struct Session {
     signaling: Signaling,
     calls: Calls,
+    history: Option<History>,
     task: JoinHandle<()>,
 }
 
@@ -204,14 +207,42 @@ impl People {
         told.change(|known| {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
-        let task = tokio::spawn(listen(signaling.clone(), events, told));
-        *self.session.lock().await = Some(Session { signaling, calls, task });
+        let history = self.open_history(signed_in, &signaling).await;
+        let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), told));
+        *self.session.lock().await = Some(Session { signaling, calls, history, task });
         Ok(())
+    }
+
+    /// The history of whoever is signed in. One that can't be used is told; everything else goes on without.
+    async fn open_history(&self, signed_in: &SignedIn, signaling: &Signaling) -> Option<History> {
+        let path = self.options.accounts.history(signed_in.record()?);
+        match History::open(path).await {
+            Ok(history) => {
+                tokio::spawn(tell_news(history.news(), Arc::clone(&self.listener)));
+                Some(history.follow(signaling.clone()))
+            }
+            Err(error) => {
+                tracing::error!(%error, "there is no history");
+                (self.listener)(DeskEvent::Failed(DeskError::from(error).into()));
+                None
+            }
+        }
+    }
+
+    pub(super) async fn kept_history(&self) -> Option<History> {
+        self.session.lock().await.as_ref()?.history.clone()
+    }
+
+    /// A contact by its id.
+    pub(super) fn known_peer(&self, user: UserId) -> Option<CallPeer> {
+        self.known().contacts.get(&user).map(peer_of)
     }
 
     /// Ends the session here; one is still signed in.
     pub(super) async fn end(&self) {
-        let Some(Session { signaling, calls, mut task }) = self.session.lock().await.take() else { return };
+        let Some(Session { signaling, calls, mut task, .. }) = self.session.lock().await.take() else {
+            return;
+        };
         // Before the session: who hangs up says so.
         drop(calls);
         signaling.end().await;
@@ -272,8 +303,12 @@ impl People {
         let known = self.known();
         let contact = known.contacts.values().find(|contact| contact.handle == handle);
         let contact = contact.ok_or(SignalingError::NoSuchContact { handle })?;
-        Ok(CallPeer { user: contact.user, handle: contact.handle.clone(), name: contact.name.clone() })
+        Ok(peer_of(contact))
     }
+}
+
+fn peer_of(contact: &Contact) -> CallPeer {
+    CallPeer { user: contact.user, handle: contact.handle.clone(), name: contact.name.clone() }
 }
 
 fn checked(given: Credentials) -> Result<(ServerChoice, Handle, Password), DeskError> {
@@ -312,10 +347,15 @@ impl Teller {
     }
 }
 
-async fn listen(signaling: Signaling, mut events: mpsc::Receiver<CallsEvent>, told: Teller) {
+async fn listen(
+    signaling: Signaling,
+    mut events: mpsc::Receiver<CallsEvent>,
+    history: Option<History>,
+    told: Teller,
+) {
     while let Some(event) = events.recv().await {
         match event {
-            CallsEvent::Signaling(event) => on_signaling(&signaling, &told, event),
+            CallsEvent::Signaling(event) => on_signaling(&signaling, history.as_ref(), &told, event),
             CallsEvent::Changed(snapshot) => told.change(|known| known.calls = CallsView::of(&snapshot)),
             // The snapshot that follows shows it.
             CallsEvent::Rings(_) => {}
@@ -326,6 +366,11 @@ async fn listen(signaling: Signaling, mut events: mpsc::Receiver<CallsEvent>, to
             CallsEvent::Failed(problem) => (told.listener)(DeskEvent::Failed(*problem)),
             CallsEvent::Stats(stats) => (told.listener)(DeskEvent::Stats(*stats)),
             CallsEvent::Ended(ended, report) => {
+                if let Some(history) = &history
+                    && let Err(error) = history.call(ended.record.clone()).await
+                {
+                    tracing::error!(%error, "a call is missing in the history");
+                }
                 let Some(report) = report else {
                     (told.listener)(DeskEvent::Over((*ended).into()));
                     continue;
@@ -339,12 +384,13 @@ async fn listen(signaling: Signaling, mut events: mpsc::Receiver<CallsEvent>, to
     }
 }
 
-fn on_signaling(signaling: &Signaling, told: &Teller, event: SignalingEvent) {
+fn on_signaling(signaling: &Signaling, history: Option<&History>, told: &Teller, event: SignalingEvent) {
     let connection = |connection| told.change(|known| known.snapshot.connection = connection);
     match event {
         SignalingEvent::Online { resumed } => {
             connection(Connection::Online);
             if !resumed {
+                history.iter().for_each(|history| history.online());
                 let (signaling, told) = (
                     signaling.clone(),
                     Teller { known: Arc::clone(&told.known), listener: Arc::clone(&told.listener) },
@@ -365,6 +411,7 @@ fn on_signaling(signaling: &Signaling, told: &Teller, event: SignalingEvent) {
         SignalingEvent::Ended(_) => connection(Connection::SignedOut),
         SignalingEvent::Contact(contact) => told.contact(contact),
         SignalingEvent::ContactGone(user) => told.change(|known| drop(known.contacts.remove(&user))),
+        SignalingEvent::Inbox(entry) => history.iter().for_each(|history| history.told((*entry).clone())),
         SignalingEvent::Room { .. }
         | SignalingEvent::CallIncoming { .. }
         | SignalingEvent::CallAnswered { .. }

@@ -1,6 +1,6 @@
 //! Calls with people, as the window shows them.
 
-use ahoy_signal::CallMedia;
+use ahoy_signal::{CallMedia, UserId};
 use serde::Serialize;
 
 use super::CallSummary;
@@ -27,6 +27,8 @@ pub enum CallStage {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct PersonCall {
+    /// Who.
+    pub user: UserId,
     /// What they are found by.
     pub handle: String,
     /// What they are called.
@@ -142,6 +144,7 @@ impl CallsView {
             let leg = current.legs.first();
             let media = leg.and_then(|leg| leg.media);
             PersonCall {
+                user: current.peer.user,
                 handle: current.peer.handle.to_string(),
                 name: current.peer.name.to_string(),
                 outgoing: current.direction == Direction::Outgoing,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ahoy_signal::{CallEnd, CallId, CallMedia, CallPeer, Contact, RoomId, ServerMessage, UserId};
+use ahoy_signal::{CallEnd, CallId, CallMedia, CallPeer, Contact, InboxEntry, RoomId, ServerMessage, UserId};
 use ahoy_signal_client::ClientEvent;
 use ahoy_signal_client::session::{EndReason, Trouble};
 
@@ -40,6 +40,8 @@ pub enum SignalingEvent {
     Contact(Contact),
     /// Somebody is no contact any more.
     ContactGone(UserId),
+    /// One's inbox has a new entry.
+    Inbox(Box<InboxEntry>),
     /// Somebody calls.
     CallIncoming {
         /// Which call.
@@ -86,6 +88,7 @@ fn news(message: ServerMessage) -> Option<SignalingEvent> {
     match message {
         ServerMessage::Contact { contact } => Some(SignalingEvent::Contact(contact)),
         ServerMessage::ContactGone { user } => Some(SignalingEvent::ContactGone(user)),
+        ServerMessage::InboxEntry { entry } => Some(SignalingEvent::Inbox(Box::new(entry))),
         ServerMessage::CallIncoming { call, from, media, .. } => {
             Some(SignalingEvent::CallIncoming { call, from, media })
         }
@@ -101,6 +104,7 @@ fn news(message: ServerMessage) -> Option<SignalingEvent> {
         | ServerMessage::Pong {}
         | ServerMessage::Reconnect { .. }
         | ServerMessage::Contacts { .. }
+        | ServerMessage::Inbox { .. }
         | ServerMessage::Rooms { .. }
         | ServerMessage::Room { .. }
         | ServerMessage::Joined { .. }

@@ -5,8 +5,9 @@ mod event;
 use std::time::Duration;
 
 use ahoy_signal::{
-    CallSummary, ChatText, ClientInfo, ClientMessage, Contact, Handle, Name, ParticipantId, Refusal, Role,
-    RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage, StateEntry, UserId,
+    CallSummary, ChatText, ClientInfo, ClientMessage, Contact, Handle, InboxEntry, MessageId, MessageMark,
+    Name, ParticipantId, Refusal, Role, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage,
+    StateEntry, UserId,
 };
 pub use ahoy_signal_client::RoomView;
 pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
@@ -145,6 +146,7 @@ impl Signaling {
                 | SignalingEvent::Room { .. }
                 | SignalingEvent::Contact(_)
                 | SignalingEvent::ContactGone(_)
+                | SignalingEvent::Inbox(_)
                 | SignalingEvent::CallIncoming { .. }
                 | SignalingEvent::CallAnswered { .. }
                 | SignalingEvent::CallEnded { .. } => {}
@@ -232,6 +234,41 @@ impl Signaling {
         let contacts = self.contacts().await?;
         let found = contacts.into_iter().find(|contact| contact.handle == *handle);
         found.ok_or_else(|| SignalingError::NoSuchContact { handle: handle.clone() })
+    }
+
+    /// What came into one's inbox after an entry, as much as one answer holds, and the number of the newest.
+    ///
+    /// # Errors
+    /// [`SignalingError`].
+    pub async fn inbox(&self, after: u64) -> Result<(Vec<InboxEntry>, u64), SignalingError> {
+        match self.ask(None, ClientMessage::Inbox { after }).await? {
+            ServerMessage::Inbox { entries, last } => Ok((entries, last)),
+            _ => Err(SignalingError::Garbled),
+        }
+    }
+
+    /// Writes to a contact. Returns the message as it lies in one's own inbox.
+    ///
+    /// # Errors
+    /// [`SignalingError`].
+    pub async fn message(
+        &self,
+        message: MessageId,
+        to: UserId,
+        text: ChatText,
+    ) -> Result<InboxEntry, SignalingError> {
+        match self.ask(None, ClientMessage::Message { message, to, text }).await? {
+            ServerMessage::InboxEntry { entry } => Ok(entry),
+            _ => Err(SignalingError::Garbled),
+        }
+    }
+
+    /// Tells a contact how far their messages have come, up to one.
+    ///
+    /// # Errors
+    /// [`SignalingError`].
+    pub async fn mark_message(&self, message: MessageId, mark: MessageMark) -> Result<(), SignalingError> {
+        self.done(None, ClientMessage::MessageMark { message, mark }).await
     }
 
     /// One's rooms, in the order of their names.

@@ -59,6 +59,8 @@ fn tell(event: &DeskEvent) {
         | DeskEvent::People(_)
         | DeskEvent::Calls(_)
         | DeskEvent::Over(_)
+        | DeskEvent::MessagesChanged
+        | DeskEvent::RecentCallsChanged
         | DeskEvent::Failed(_) => {}
     }
 }

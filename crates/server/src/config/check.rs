@@ -143,6 +143,7 @@ impl Config {
             ("limits.strangers_per_minute", u64::from(limits.strangers_per_minute), 1, 10_000_000),
             ("limits.sockets_per_minute", u64::from(limits.sockets_per_minute), 1, 10_000_000),
             ("retention.audit_days", self.retention.audit_days, 1, 36_500),
+            ("retention.inbox_days", self.retention.inbox_days, 1, 36_500),
             ("retention.unused_room_days", self.retention.unused_room_days, 1, 36_500),
         ];
         for (key, value, least, most) in ranges {

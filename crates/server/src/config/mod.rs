@@ -180,6 +180,8 @@ pub struct LimitsConfig {
 pub struct RetentionConfig {
     /// Security events.
     pub audit_days: u64,
+    /// What lies in inboxes: messages, missed calls.
+    pub inbox_days: u64,
     /// Rooms that nobody uses.
     pub unused_room_days: u64,
 }

@@ -250,6 +250,35 @@ impl ContactBook {
         Ok(())
     }
 
+    /// Whether two are contacts of each other, so that each may be told of the other.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn are_contacts(&self, one: UserId, other: UserId) -> Result<bool, Refusal> {
+        Ok(sees(self.standings(one, other).await?))
+    }
+
+    /// A user as others see them.
+    ///
+    /// # Errors
+    /// `no_such_user`; `unavailable`.
+    pub async fn peer(&self, user: UserId) -> Result<CallPeer, Refusal> {
+        let (handle, name) = self.store.find_user(user).await?.ok_or_else(no_such_user)?;
+        Ok(CallPeer { user, handle, name })
+    }
+
+    /// Whom a message would go to, and whether it would reach them: who blocks the sender is not reached.
+    ///
+    /// # Errors
+    /// `not_a_contact`, `no_such_user`; `unavailable`.
+    pub async fn correspondent(&self, sender: UserId, receiver: UserId) -> Result<(CallPeer, bool), Refusal> {
+        let standings = self.standings(sender, receiver).await?;
+        if standings.0 != Some(Standing::Contact) {
+            return Err(Refusal::new(ErrorCode::NotAContact, "Only contacts can be written to."));
+        }
+        Ok((self.peer(receiver).await?, sees(standings)))
+    }
+
     /// Whom a call would ring.
     ///
     /// # Errors
@@ -266,9 +295,9 @@ impl ContactBook {
         if self.presence.status(callee) == Status::Offline {
             return Err(offline());
         }
-        let (handle, name) = self.store.find_user(callee).await?.ok_or_else(offline)?;
+        let peer = self.peer(callee).await?;
         let sessions = self.presence.sessions(callee);
-        Ok(Callee { peer: CallPeer { user: callee, handle, name }, sessions })
+        Ok(Callee { peer, sessions })
     }
 }
 

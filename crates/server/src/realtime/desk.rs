@@ -1,4 +1,4 @@
-//! Requests that only the store can answer: lists, contacts, new rooms. They are done beside the session, so that a slow
+//! Requests that only the store can answer: lists, contacts, inboxes, new rooms. They are done beside the session, so that a slow
 //! database holds up nothing else.
 
 use std::sync::Arc;
@@ -59,6 +59,9 @@ async fn perform(
         ClientMessage::ContactAdd { handle } => shared.contacts.add(asker, &handle).await,
         ClientMessage::ContactRemove { user } => shared.contacts.remove(asker, user).await,
         ClientMessage::ContactBlock { user } => shared.contacts.block(asker, user).await,
+        ClientMessage::Inbox { after } => shared.inboxes.list(asker.user, after).await,
+        ClientMessage::Message { message, to, text } => shared.inboxes.send(asker, message, to, text).await,
+        ClientMessage::MessageMark { message, mark } => shared.inboxes.mark(asker, message, mark).await,
         ClientMessage::Rooms {} => {
             let store = &shared.room_store;
             let mut stored = store.rooms_of(asker.user).await?;

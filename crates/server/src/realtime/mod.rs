@@ -10,6 +10,7 @@ mod connection;
 pub mod contacts;
 mod desk;
 mod herald;
+pub mod inbox;
 pub mod limits;
 pub mod mailbox;
 pub mod presence;
@@ -27,17 +28,18 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::bus::Bus;
-use self::call::switchboard::Switchboard;
+use self::call::switchboard::{Lines, Switchboard};
 use self::connection::Connection;
 use self::contacts::ContactBook;
 use self::desk::Desk;
 use self::herald::Herald;
+use self::inbox::Inboxes;
 use self::limits::{Budgets, Limits};
 use self::presence::Presence;
 use self::room::directory::RoomDirectory;
 use self::session::directory::SessionDirectory;
 use crate::identity::{Identity, Sessions, TokenCheck};
-use crate::store::{ContactStore, RoomStore};
+use crate::store::{ContactStore, InboxStore, RoomStore};
 
 /// How much later than now clients come back when the server stops, at most: each at another time, so that they don't all come
 /// at once.
@@ -53,6 +55,8 @@ pub struct Parts {
     pub rooms: Arc<dyn RoomStore>,
     /// Remembers contacts.
     pub contacts: Arc<dyn ContactStore>,
+    /// Remembers inboxes.
+    pub inboxes: Arc<dyn InboxStore>,
     /// Carries news to sessions: `bus::LocalBus` on one node.
     pub bus: Arc<dyn Bus>,
     /// Knows who is there: `presence::LocalPresence` on one node.
@@ -66,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: Arc<dyn TokenCheck>,
     pub(crate) room_store: Arc<dyn RoomStore>,
     pub(crate) contacts: Arc<ContactBook>,
+    pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) herald: Herald,
@@ -114,14 +119,23 @@ impl fmt::Debug for Realtime {
 impl Realtime {
     /// Starts it, inside a tokio runtime.
     pub fn new(parts: Parts) -> Self {
-        let Parts { tokens, rooms, contacts, bus, presence, limits } = parts;
+        let Parts { tokens, rooms, contacts, inboxes, bus, presence, limits } = parts;
         let contacts = Arc::new(ContactBook::new(contacts, presence.clone(), bus.clone()));
+        let inboxes = Inboxes::new(inboxes, contacts.clone(), presence.clone(), bus.clone());
+        let inboxes = Arc::new(inboxes);
         let herald = Herald::start(contacts.clone(), presence.clone());
-        let switchboard = Switchboard::start(bus.clone(), presence.clone(), contacts.clone(), herald.clone());
+        let switchboard = Switchboard::start(Lines {
+            bus: bus.clone(),
+            presence: presence.clone(),
+            contacts: contacts.clone(),
+            inboxes: inboxes.clone(),
+            herald: herald.clone(),
+        });
         let shared = Shared {
             tokens,
             room_store: rooms.clone(),
             contacts,
+            inboxes,
             bus,
             presence,
             herald,

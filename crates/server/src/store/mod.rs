@@ -4,7 +4,10 @@ pub mod sql;
 
 use std::collections::BTreeSet;
 
-use ahoy_signal::{ContactStanding, Handle, Name, RoomId, RoomSettings, UserId};
+use ahoy_signal::{
+    ContactStanding, Handle, InboxEntry, InboxItem, MessageId, MessageMark, Name, RoomId, RoomSettings,
+    UserId,
+};
 use async_trait::async_trait;
 
 /// Why something could not be stored or read. Callers refuse what they were asked (`unavailable`) and go on.
@@ -78,4 +81,41 @@ pub trait ContactStore: Send + Sync {
     async fn find_handle(&self, handle: &Handle) -> Result<Option<(UserId, Name)>, StoreError>;
     /// Finds an account.
     async fn find_user(&self, user: UserId) -> Result<Option<(Handle, Name)>, StoreError>;
+}
+
+/// An entry that lies in somebody's inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Whose inbox.
+    pub owner: UserId,
+    /// The entry.
+    pub entry: InboxEntry,
+    /// Whether it is new; otherwise it had been delivered before.
+    pub new: bool,
+}
+
+/// Inboxes. Each has the newest [`INBOX_MOST`](ahoy_signal::limits::INBOX_MOST) entries of its owner, numbered without a gap.
+#[async_trait]
+pub trait InboxStore: Send + Sync {
+    /// What came after an entry, as much as one answer holds, and the number of the newest.
+    async fn inbox(&self, owner: UserId, after: u64) -> Result<(Vec<InboxEntry>, u64), StoreError>;
+    /// Puts messages and missed calls into inboxes, all or none of them. What lies there already stays as it is.
+    async fn deliver(
+        &self,
+        at_ms: u64,
+        copies: Vec<(UserId, InboxItem)>,
+    ) -> Result<Vec<Delivered>, StoreError>;
+    /// The entry of a message in somebody's inbox.
+    async fn received(&self, reader: UserId, message: MessageId) -> Result<Option<InboxEntry>, StoreError>;
+    /// Notes that a reader has the messages of a writer up to an entry of the reader's inbox, and puts `copies` into inboxes
+    /// where that is news; nothing is delivered where it was known.
+    async fn advance_mark(
+        &self,
+        reader: UserId,
+        writer: UserId,
+        mark: MessageMark,
+        number: u64,
+        at_ms: u64,
+        copies: Vec<(UserId, InboxItem)>,
+    ) -> Result<Vec<Delivered>, StoreError>;
 }

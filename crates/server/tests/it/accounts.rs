@@ -1,6 +1,6 @@
 //! Accounts, tokens, devices, invites: what a client can rely on, over SQLite and over PostgreSQL.
 
-use crate::support::{PASSWORD, Place, Running};
+use crate::support::{PASSWORD, Place, Running, on_both_databases};
 use ahoy_server::auth::keys::Keys;
 use ahoy_server::identity::TokenCheck as _;
 use ahoy_server::server::{database, keys_file};
@@ -11,25 +11,6 @@ use ahoy_signal::{ContactStanding, ErrorCode, Name, RoomId, RoomSettings, UserId
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Column as _, Row as _};
-
-/// Makes of each behaviour a test over SQLite and one over PostgreSQL.
-macro_rules! on_both_databases {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        mod sqlite {
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::Place::sqlite()).await;
-            })*
-        }
-
-        mod needs_postgres {
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::Place::postgres()).await;
-            })*
-        }
-    };
-}
 
 on_both_databases! {
     a_person_signs_up_in_out_and_in_again;
@@ -576,7 +557,7 @@ async fn what_is_over_is_forgotten(place: Place) {
     let (ada, _, own, _, _) = lively(&server, &place).await;
     let store = store(&place).await;
     let now_ms = ahoy_server::clock::unix_ms();
-    let nothing = Retention { now_ms, audit_ms: 0, rooms_ms: 0 };
+    let nothing = Retention { now_ms, audit_ms: 0, rooms_ms: 0, inbox_ms: 0 };
     assert_eq!(store.sweep(&nothing).await.unwrap().rows, 0, "nothing is over yet");
     let day = 24 * 3_600_000;
     // Tokens and invites are over after two days, devices after more.
@@ -586,7 +567,12 @@ async fn what_is_over_is_forgotten(place: Place) {
     assert!(!tables.contains(&"used_tokens") && !tables.contains(&"invites"), "{tables:?}");
     server.refresh(&ada.grant).await;
     store
-        .sweep(&Retention { now_ms: now_ms + 61 * day, audit_ms: now_ms + day, rooms_ms: now_ms + day })
+        .sweep(&Retention {
+            now_ms: now_ms + 61 * day,
+            audit_ms: now_ms + day,
+            rooms_ms: now_ms + day,
+            inbox_ms: 0,
+        })
         .await
         .unwrap();
     assert_eq!(server.try_refresh(&ada.grant).await.refused(), ErrorCode::SignedOut);

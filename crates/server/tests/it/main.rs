@@ -8,6 +8,7 @@ mod accounts;
 mod certificates;
 mod full_disk;
 mod http_limits;
+mod inbox;
 mod killed;
 mod operators_page;
 mod program;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::talk::Talk;
+pub(super) use self::words::duration;
 use super::{connect, json_line, print_line};
 use crate::Outcome;
 use crate::args::{AnswerArgs, CallArgs, Choice, HangUpArgs, TalkArgs};
@@ -50,7 +51,8 @@ pub(crate) async fn call(args: CallArgs) -> Result<Outcome> {
         None => Some(signaling.find_contact(&whom.parse::<Handle>()?).await?),
     };
     let (calls, mut events) = Calls::start(&signaling, events, options);
-    let mut talk = Talk::start(&args.talk, args.session.json);
+    let history = connect::followed_history(&args.session, &signed_in, &signaling).await?;
+    let mut talk = Talk::start(&args.talk, args.session.json, history);
     if let Some(room) = room {
         talk.enters(&signaling, room);
         calls.enter(room, media).await?;
@@ -70,9 +72,11 @@ pub(crate) async fn call(args: CallArgs) -> Result<Outcome> {
 
 pub(crate) async fn answer(args: AnswerArgs) -> Result<Outcome> {
     let (options, media) = options(args.talk.clone());
-    let (signaling, events) = connect::session(&args.session, connect::LONG_PATIENCE).await?;
+    let (_, signed_in) = connect::signed_in(&args.session).await?;
+    let (signaling, events) = connect::online(&signed_in, connect::LONG_PATIENCE).await?;
+    let history = connect::followed_history(&args.session, &signed_in, &signaling).await?;
     let (calls, mut events) = Calls::start(&signaling, events, options);
-    let mut talk = Talk::start(&args.talk, args.session.json);
+    let mut talk = Talk::start(&args.talk, args.session.json, history);
     talk.answers(args.auto, args.from.clone(), media);
     talk.waits()?;
     let mut give_up = args.wait.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));

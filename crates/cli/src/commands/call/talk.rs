@@ -7,8 +7,9 @@ use ahoy_client::calls::{
     CallReport, CallSnapshot, Calls, CallsEvent, CommandError, EndedCall, IncomingCall, LegStatus,
     RoomCallSnapshot, RoomEnd, StageName,
 };
+use ahoy_client::history::History;
 use ahoy_client::signaling::{RoomEvent, Signaling, SignalingEvent};
-use ahoy_signal::{CallId, CallMedia, Handle, RoomId};
+use ahoy_signal::{CallId, CallMedia, ChatText, Handle, InboxItem, RoomId};
 use anyhow::Result;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +21,7 @@ use super::words;
 use crate::Outcome;
 use crate::args::TalkArgs;
 use crate::commands::keyboard::{Keyboard, Typed};
-use crate::commands::{cancelled_by_ctrl_c, complain, json_line, print_line};
+use crate::commands::{cancelled_by_ctrl_c, complain, connect, json_line, print_line};
 use crate::event_lines;
 use crate::table;
 
@@ -47,6 +48,8 @@ pub(super) struct Talk {
     camera_on: bool,
     /// The room in which one talks.
     room: Option<InRoom>,
+    /// What is written and who has called; guests have none.
+    history: Option<History>,
     /// How the last call in which this process took part ended.
     ended: Option<Outcome>,
     /// Where `ahoy-cli hang-up` finds the call.
@@ -56,7 +59,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn start(args: &TalkArgs, json: bool) -> Self {
+    pub(super) fn start(args: &TalkArgs, json: bool, history: Option<History>) -> Self {
         Self {
             json,
             stats: args.stats,
@@ -69,6 +72,7 @@ impl Talk {
             muted: false,
             camera_on: args.video.is_some(),
             room: None,
+            history,
             ended: None,
             remote: None,
             asked: None,
@@ -188,12 +192,15 @@ impl Talk {
             CallsEvent::RoomEnded(room, end, report) => {
                 return self.on_room_ended(room, &end, report.as_deref()).await;
             }
-            CallsEvent::Ended(ended, report) => return self.on_ended(&ended, report.as_deref()),
+            CallsEvent::Ended(ended, report) => return self.on_ended(&ended, report.as_deref()).await,
         }
         Ok(None)
     }
 
     fn on_signaling(&mut self, event: &SignalingEvent) -> Result<Option<Outcome>> {
+        if let Some(history) = &self.history {
+            connect::to_history(history, event);
+        }
         let words = match (event, &mut self.room) {
             (SignalingEvent::Room { event, .. }, Some(room)) => room.on_event(event),
             _ => None,
@@ -207,6 +214,13 @@ impl Talk {
             SignalingEvent::Offline { .. } | SignalingEvent::Online { .. } | SignalingEvent::GaveUp(_) => {
                 print_line(&event_lines::Teller::default().words(event))?;
             }
+            SignalingEvent::Inbox(entry) => match &entry.item {
+                InboxItem::Message { sent: false, .. } => {
+                    print_line(&event_lines::Teller::default().inbox_words(&entry.item))?;
+                }
+                // Of a call that rings here the end tells.
+                InboxItem::Message { .. } | InboxItem::Marked { .. } | InboxItem::MissedCall { .. } => {}
+            },
             SignalingEvent::Room { .. } => words.map_or(Ok(()), |words| print_line(&words))?,
             SignalingEvent::Ended(_) | SignalingEvent::Contact(_) | SignalingEvent::ContactGone(_) => {}
         }
@@ -309,7 +323,12 @@ impl Talk {
         }))
     }
 
-    fn on_ended(&mut self, ended: &EndedCall, report: Option<&CallReport>) -> Result<Option<Outcome>> {
+    async fn on_ended(&mut self, ended: &EndedCall, report: Option<&CallReport>) -> Result<Option<Outcome>> {
+        if let Some(history) = &self.history
+            && let Err(error) = history.call(ended.record.clone()).await
+        {
+            complain(&error.to_string());
+        }
         if self.json {
             json_line(&json!({"type": "call_over", "call": ended, "report": report}))?;
         } else {
@@ -336,6 +355,19 @@ impl Talk {
         calls.set_muted(muted).await?;
         self.muted = muted;
         Ok(())
+    }
+
+    /// Writes to the one that the call is with.
+    async fn write(&self, line: &str) -> Result<()> {
+        let (Some(history), Some(current)) = (&self.history, &self.snapshot.current) else { return Ok(()) };
+        let text = match ChatText::new(line) {
+            Ok(text) => text,
+            Err(error) => return self.tell(&format!("* {error}")),
+        };
+        match history.write(current.peer.clone(), text).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.tell(&format!("* {error}")),
+        }
     }
 
     /// Answers what was typed. Standard output is for programs where it is JSON.
@@ -376,7 +408,8 @@ impl Talk {
                 let words = self.room.as_mut().and_then(|room| room.take(line));
                 return words.map_or(Ok(()), |words| self.tell(&words));
             }
-            _ => return self.tell("* m mutes, c turns the camera off or on, h holds the call, q hangs up."),
+            line if self.snapshot.current.is_some() && line.len() > 1 => return self.write(line).await,
+            _ => return self.tell("* m mutes, c turns the camera off or on, h holds the call, q hangs up; longer lines are written to the other side."),
         };
         done.or_else(|error| self.tell(&format!("* {error}")))
     }

@@ -104,7 +104,7 @@ pub(super) fn over(ended: &EndedCall) -> String {
     }
 }
 
-fn duration(seconds: Option<f64>) -> String {
+pub(in crate::commands) fn duration(seconds: Option<f64>) -> String {
     let seconds = seconds.unwrap_or_default().round() as u64;
     match seconds / 60 {
         0 => format!("{seconds} s"),

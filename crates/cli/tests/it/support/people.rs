@@ -97,8 +97,15 @@ impl Person {
 
     /// A command that needs no sign-in.
     fn command_alone(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command_in_words(arguments);
+        command.arg("--json");
+        command
+    }
+
+    /// A command that answers in words, not in JSON.
+    fn command_in_words(&self, arguments: &[&str]) -> Command {
         let mut command = self.with_their_clock(env!("CARGO_BIN_EXE_ahoy-cli"));
-        command.arg("--no-log-file").args(arguments).arg("--json");
+        command.arg("--no-log-file").args(arguments);
         for name in ["AHOY_SERVER", "AHOY_SESSION_FILE", "XDG_DATA_HOME", "DISPLAY"] {
             command.env_remove(name);
         }
@@ -111,6 +118,15 @@ impl Person {
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         self.typing(arguments, "")
+    }
+
+    /// Runs a command to its good end; returns what it says to people.
+    pub(crate) fn words(&self, arguments: &[&str]) -> String {
+        let mut command = self.command_in_words(arguments);
+        command.arg("--session-file").arg(self.session_file());
+        let said = said(command, "");
+        assert_eq!(said.code, Some(0), "{}\n{}", said.stdout, said.stderr);
+        said.stdout
     }
 
     /// Runs a command that needs no sign-in.

@@ -13,6 +13,7 @@ use ahoy_signal::{
 
 use super::early::EarlySignals;
 use super::freshness::Freshness;
+use crate::realtime::inbox::MissedCall;
 
 /// How long it rings at most: voice mail systems take over after 20 to 30 s, people who look for their phone need longer.
 pub const RINGING_MOST: Duration = Duration::from_secs(50);
@@ -100,6 +101,8 @@ pub enum CallOutput {
     },
     /// A user is now in a call, or in none any more.
     InCall(UserId, bool),
+    /// A user was called in vain and may want to call back.
+    Missed(MissedCall),
 }
 
 #[derive(Debug)]
@@ -115,6 +118,14 @@ struct Call {
     caller_session: SessionId,
     callee: CallPeer,
     stage: Stage,
+}
+
+impl Call {
+    /// That whoever was called did not get to it.
+    fn missed(&self, call: CallId) -> CallOutput {
+        let (to, from) = (self.callee.user, self.caller.clone());
+        CallOutput::Missed(MissedCall { to, call, from, media: self.media })
+    }
 }
 
 /// How a user stands to a call.
@@ -215,11 +226,13 @@ impl CallMachine {
             return self.answer(session, re, body);
         }
         if self.is_busy(to.user) {
-            return self.answer(session, re, refusal(ErrorCode::Busy, "They are in another call."));
+            self.answer(session, re, refusal(ErrorCode::Busy, "They are in another call."));
+            return self.out.push(CallOutput::Missed(MissedCall { to: to.user, call: id, from, media }));
         }
         if rings.is_empty() {
             let body = refusal(ErrorCode::Offline, "None of their devices is connected: try again later.");
-            return self.answer(session, re, body);
+            self.answer(session, re, body);
+            return self.out.push(CallOutput::Missed(MissedCall { to: to.user, call: id, from, media }));
         }
         let timeout_s = RINGING_MOST.as_secs() as u32;
         let devices = u32::try_from(rings.len()).unwrap_or(u32::MAX);
@@ -310,6 +323,9 @@ impl CallMachine {
         let Some(call) = self.forget(id) else { return };
         let reason = if busy { CallEnd::Busy } else { CallEnd::Declined };
         self.news(call.caller_session, ServerMessage::CallEnded { call: id, reason });
+        if busy {
+            self.out.push(call.missed(id));
+        }
         if let Stage::Ringing { at, .. } = call.stage {
             for other in at.into_iter().filter(|ringing| *ringing != session) {
                 self.news(other, ServerMessage::CallEnded { call: id, reason: CallEnd::DeclinedElsewhere });
@@ -341,10 +357,11 @@ impl CallMachine {
     fn end(&mut self, id: CallId, session: SessionId, reason: CallEnd) {
         let Some(call) = self.forget(id) else { return };
         match call.stage {
-            Stage::Ringing { at, .. } => {
+            Stage::Ringing { ref at, .. } => {
                 for ringing in at {
-                    self.news(ringing, ServerMessage::CallEnded { call: id, reason: CallEnd::Cancelled });
+                    self.news(*ringing, ServerMessage::CallEnded { call: id, reason: CallEnd::Cancelled });
                 }
+                self.out.push(call.missed(id));
             }
             Stage::Answered { session: callee, .. } => {
                 let other = if callee == session { call.caller_session } else { callee };
@@ -403,6 +420,7 @@ impl CallMachine {
             let Some(call) = self.forget(id) else { break };
             let told = ServerMessage::CallEnded { call: id, reason: CallEnd::TimedOut };
             self.news(call.caller_session, told.clone());
+            self.out.push(call.missed(id));
             if let Stage::Ringing { at, .. } = call.stage {
                 for ringing in at {
                     self.news(ringing, told.clone());

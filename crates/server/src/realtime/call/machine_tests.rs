@@ -30,11 +30,18 @@ struct Board {
     now: Instant,
     told: Vec<(SessionId, ServerMessage)>,
     in_call: Vec<(UserId, bool)>,
+    missed: Vec<(UserId, CallId)>,
 }
 
 impl Board {
     fn new() -> Self {
-        Self { machine: CallMachine::default(), now: Instant::now(), told: Vec::new(), in_call: Vec::new() }
+        Self {
+            machine: CallMachine::default(),
+            now: Instant::now(),
+            told: Vec::new(),
+            in_call: Vec::new(),
+            missed: Vec::new(),
+        }
     }
 
     fn handle(&mut self, input: CallInput) {
@@ -42,6 +49,7 @@ impl Board {
             match output {
                 CallOutput::Tell { session, body, .. } => self.told.push((session, body)),
                 CallOutput::InCall(user, yes) => self.in_call.push((user, yes)),
+                CallOutput::Missed(missed) => self.missed.push((missed.to, missed.call)),
             }
         }
     }
@@ -250,6 +258,39 @@ fn only_those_who_are_in_a_call_may_signal_in_it() {
         assert_eq!(board.told(session), ["NoSuchCall", "NoSuchCall"]);
     }
     assert!(board.told.is_empty());
+}
+
+#[test]
+fn calls_that_whoever_was_called_did_not_get_to_are_missed_and_no_others() {
+    let missed = |act: &dyn Fn(&mut Board)| {
+        let mut board = Board::new();
+        board.call(ADA, ADAS, GRACE, CALL);
+        act(&mut board);
+        board.missed
+    };
+    let hers = vec![(GRACE, CALL)];
+    assert_eq!(missed(&|board| board.handle(CallInput::HangUp { re: RE, session: ADAS, call: CALL })), hers);
+    assert_eq!(missed(&|board| board.handle(CallInput::SessionOver { session: ADAS })), hers);
+    let too_late = |board: &mut Board| {
+        board.now += RINGING_MOST;
+        board.handle(CallInput::Tick);
+    };
+    assert_eq!(missed(&too_late), hers);
+    let decline = |busy| CallInput::Decline { re: RE, session: GRACES, call: CALL, busy };
+    assert_eq!(missed(&|board| board.handle(decline(true))), hers);
+    assert_eq!(missed(&|board| board.handle(decline(false))), []);
+    let talked = |board: &mut Board| {
+        board.accept(GRACES, CALL);
+        board.handle(CallInput::HangUp { re: RE, session: ADAS, call: CALL });
+    };
+    assert_eq!(missed(&talked), []);
+    let busy = |board: &mut Board| {
+        board.accept(GRACES, CALL);
+        board.call(UserId::from_bits(3), SessionId::from_bits(30), GRACE, BACK);
+    };
+    assert_eq!(missed(&busy), [(GRACE, BACK)]);
+    let both = |board: &mut Board| board.call(GRACE, GRACES, ADA, BACK);
+    assert_eq!(missed(&both), [], "they are in one call");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahoy_signal::{
-    CallId, CallMedia, CallPeer, CallSignal, CallSummary, Refusal, RequestId, ServerMessage, SessionId,
-    UserId,
+    CallId, CallMedia, CallPeer, CallSignal, CallSummary, ErrorCode, Refusal, RequestId, ServerMessage,
+    SessionId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,7 @@ use super::machine::{CallInput, CallMachine, CallOutput};
 use crate::realtime::bus::Bus;
 use crate::realtime::contacts::{Callee, ContactBook};
 use crate::realtime::herald::Herald;
+use crate::realtime::inbox::{Inboxes, MissedCall};
 use crate::realtime::mailbox::{Membership, News};
 use crate::realtime::presence::Presence;
 
@@ -42,7 +43,14 @@ struct Wanted {
     from: Party,
     re: RequestId,
     call: CallId,
+    to: UserId,
     media: CallMedia,
+}
+
+impl Wanted {
+    fn missed(&self) -> MissedCall {
+        MissedCall { to: self.to, call: self.call, from: self.from.peer.clone(), media: self.media }
+    }
 }
 
 enum Command {
@@ -65,12 +73,18 @@ pub(crate) struct Switchboard {
 /// What a session has asked about a call.
 type Held = (Party, RequestId, CallId, Box<CallRequest>);
 
+/// Whom calls are told to.
+pub(crate) struct Lines {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) contacts: Arc<ContactBook>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) herald: Herald,
+}
+
 struct Actor {
     machine: CallMachine,
-    bus: Arc<dyn Bus>,
-    presence: Arc<dyn Presence>,
-    contacts: Arc<ContactBook>,
-    herald: Herald,
+    lines: Lines,
     commands: mpsc::WeakSender<Command>,
     /// Sessions whose call is being looked up, with what they have said since. Their budgets bound how much that is.
     held: HashMap<SessionId, Vec<Held>>,
@@ -78,22 +92,10 @@ struct Actor {
 
 impl Switchboard {
     /// Starts the task, which ends with the last handle.
-    pub(crate) fn start(
-        bus: Arc<dyn Bus>,
-        presence: Arc<dyn Presence>,
-        contacts: Arc<ContactBook>,
-        herald: Herald,
-    ) -> Self {
+    pub(crate) fn start(lines: Lines) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS_MOST);
-        let actor = Actor {
-            machine: CallMachine::default(),
-            bus,
-            presence,
-            contacts,
-            herald,
-            commands: commands.downgrade(),
-            held: HashMap::new(),
-        };
+        let (machine, weak) = (CallMachine::default(), commands.downgrade());
+        let actor = Actor { machine, lines, commands: weak, held: HashMap::new() };
         tokio::spawn(actor.run(receiver));
         Self { commands }
     }
@@ -168,7 +170,7 @@ impl Actor {
         let input = match request {
             CallRequest::Call(to, media) => {
                 self.held.insert(session, Vec::new());
-                return self.check(Wanted { from, re, call, media }, to);
+                return self.check(Wanted { from, re, call, to, media });
             }
             CallRequest::Accept => CallInput::Accept { re, session, call },
             CallRequest::Decline { busy } => CallInput::Decline { re, session, call, busy },
@@ -179,10 +181,15 @@ impl Actor {
     }
 
     /// Asks the store whether the call may be, beside everything else; what the session says meanwhile waits for that.
-    fn check(&self, wanted: Wanted, to: UserId) {
-        let (contacts, commands) = (self.contacts.clone(), self.commands.clone());
+    fn check(&self, wanted: Wanted) {
+        let (contacts, inboxes) = (self.lines.contacts.clone(), self.lines.inboxes.clone());
+        let commands = self.commands.clone();
         tokio::spawn(async move {
-            let outcome = contacts.callee(wanted.from.peer.user, to).await;
+            let outcome = contacts.callee(wanted.from.peer.user, wanted.to).await;
+            if outcome.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::Offline) {
+                // Whoever is told that nobody is there can rely on it that they will hear of the call.
+                keep_missed(&inboxes, wanted.missed()).await;
+            }
             if let Some(commands) = commands.upgrade() {
                 // It fails only while the server stops.
                 let _ = commands.send(Command::Checked(Box::new(wanted), outcome)).await;
@@ -191,7 +198,7 @@ impl Actor {
     }
 
     fn on_checked(&mut self, wanted: Wanted, outcome: Result<Callee, Refusal>) {
-        let Wanted { from, re, call, media } = wanted;
+        let Wanted { from, re, call, media, .. } = wanted;
         let session = from.session;
         // A session that is gone meanwhile calls nobody.
         let Some(held) = self.held.remove(&session) else { return };
@@ -213,7 +220,13 @@ impl Actor {
     }
 
     fn tell(&self, session: SessionId, re: Option<RequestId>, body: ServerMessage) {
-        self.bus.tell(session, News { re, room: None, pos: None, body, membership: Membership::Same });
+        self.lines.bus.tell(session, News { re, room: None, pos: None, body, membership: Membership::Same });
+    }
+
+    /// Puts a missed call into the inbox of whoever missed it, beside everything else.
+    fn missed(&self, missed: MissedCall) {
+        let inboxes = self.lines.inboxes.clone();
+        tokio::spawn(async move { keep_missed(&inboxes, missed).await });
     }
 
     fn handle(&mut self, input: CallInput) {
@@ -221,12 +234,19 @@ impl Actor {
             match output {
                 CallOutput::Tell { session, re, body } => self.tell(session, re, body),
                 CallOutput::InCall(user, yes) => {
-                    if self.presence.in_call(user, yes).is_some() {
-                        self.herald.changed(user);
+                    if self.lines.presence.in_call(user, yes).is_some() {
+                        self.lines.herald.changed(user);
                     }
                 }
+                CallOutput::Missed(missed) => self.missed(missed),
             }
         }
+    }
+}
+
+async fn keep_missed(inboxes: &Inboxes, missed: MissedCall) {
+    if let Err(refusal) = inboxes.missed(missed).await {
+        tracing::warn!(%refusal, "a missed call could not be kept");
     }
 }
 

@@ -70,6 +70,9 @@ impl RoomRequest {
             | ClientMessage::ContactAdd { .. }
             | ClientMessage::ContactRemove { .. }
             | ClientMessage::ContactBlock { .. }
+            | ClientMessage::Inbox { .. }
+            | ClientMessage::Message { .. }
+            | ClientMessage::MessageMark { .. }
             | ClientMessage::Rooms {}
             | ClientMessage::RoomCreate { .. }
             | ClientMessage::Call { .. }

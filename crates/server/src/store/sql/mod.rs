@@ -6,6 +6,7 @@
 mod accounts;
 mod contacts;
 mod devices;
+mod inbox;
 mod invites;
 mod personal_data;
 mod retention;
@@ -89,14 +90,13 @@ impl From<sqlx::Error> for StoreError {
 }
 
 fn migrator() -> Migrator {
-    let first = Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        include_str!("../../../migrations/0001_first.sql").into_sql_str(),
-        false,
-    );
-    Migrator::with_migrations(vec![first])
+    let step = |version, name: &'static str, text: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        step(1, "first", include_str!("../../../migrations/0001_first.sql")),
+        step(2, "inbox", include_str!("../../../migrations/0002_inbox.sql")),
+    ])
 }
 
 impl SqlStore {

@@ -1,13 +1,15 @@
 //! Everything that is stored of one account: to hand it out, and to delete it.
 
 use ahoy_signal::account::AuditEntry;
-use ahoy_signal::{ContactStanding, DeviceId, Handle, InviteId, Name, Role, RoomId, RoomSettings, UserId};
+use ahoy_signal::{
+    ContactStanding, DeviceId, Handle, InboxEntry, InviteId, Name, Role, RoomId, RoomSettings, UserId,
+};
 use serde::Serialize;
 
 use super::invites::invite;
 use super::{SqlStore, count, parsed};
 use crate::identity::Class;
-use crate::store::{ContactStore, RoomStore, StoreError};
+use crate::store::{ContactStore, InboxStore, RoomStore, StoreError};
 
 /// Security events that an export holds at most: more than a year of a busy account.
 const AUDIT_MOST: u32 = 100_000;
@@ -37,6 +39,8 @@ pub struct AccountData {
     pub moderates: Vec<RoomId>,
     /// Invites that they made.
     pub invites: Vec<InviteData>,
+    /// What lies in their inbox, in order.
+    pub inbox: Vec<InboxEntry>,
     /// Security events, the newest first.
     pub audit: Vec<AuditEntry>,
 }
@@ -128,6 +132,14 @@ impl SqlStore {
         .fetch_all(&self.read)
         .await?;
         let invites = invites.iter().map(invite).collect::<Result<Vec<_>, _>>()?;
+        let mut inbox: Vec<InboxEntry> = Vec::new();
+        loop {
+            let (more, _) = self.inbox(user, inbox.last().map_or(0, |entry| entry.number)).await?;
+            if more.is_empty() {
+                break;
+            }
+            inbox.extend(more);
+        }
         Ok(Some(AccountData {
             user,
             handle: account.handle,
@@ -176,6 +188,7 @@ impl SqlStore {
                     expires_ms: row.expires_ms,
                 })
                 .collect(),
+            inbox,
             audit: self
                 .audit_of(user, AUDIT_MOST)
                 .await?
@@ -191,7 +204,8 @@ impl SqlStore {
     }
 
     /// Deletes an account and all that belongs to it: devices, codes, both sides of its contacts, its rooms with their
-    /// moderators, invites and guests, its place as a moderator elsewhere, its security events.
+    /// moderators, invites and guests, its place as a moderator elsewhere, its inbox, its
+    /// security events. What it wrote to others is theirs, until it is forgotten with everything else of that age.
     pub async fn delete_account(&self, user: UserId) -> Result<DeletedAccount, StoreError> {
         let id = user.to_string();
         let mut change = self.change().await?;
@@ -216,6 +230,9 @@ impl SqlStore {
             "DELETE FROM room_moderators WHERE room_id IN (SELECT room_id FROM rooms WHERE host = $1)",
             "DELETE FROM rooms WHERE host = $1",
             "DELETE FROM contacts WHERE owner = $1 OR other = $1",
+            "DELETE FROM inbox WHERE owner = $1",
+            "DELETE FROM inbox_heads WHERE owner = $1",
+            "DELETE FROM inbox_marks WHERE reader = $1 OR writer = $1",
             "DELETE FROM recovery_codes WHERE user_id = $1",
             "DELETE FROM audit WHERE user_id = $1",
             "DELETE FROM accounts WHERE user_id = $1",

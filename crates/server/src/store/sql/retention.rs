@@ -12,6 +12,8 @@ pub struct Retention {
     pub audit_ms: u64,
     /// Rooms that were last used before.
     pub rooms_ms: u64,
+    /// Entries of inboxes before.
+    pub inbox_ms: u64,
 }
 
 /// How much was forgotten.
@@ -24,7 +26,7 @@ pub struct Swept {
 impl SqlStore {
     /// Forgets what is over.
     pub async fn sweep(&self, retention: &Retention) -> Result<Swept, StoreError> {
-        let steps: [(&'static str, u64); 7] = [
+        let steps: [(&'static str, u64); 8] = [
             ("DELETE FROM used_tokens WHERE expires_ms < $1", retention.now_ms),
             ("DELETE FROM devices WHERE expires_ms < $1", retention.now_ms),
             ("DELETE FROM invites WHERE expires_ms < $1", retention.now_ms),
@@ -38,6 +40,7 @@ impl SqlStore {
                 retention.rooms_ms,
             ),
             ("DELETE FROM rooms WHERE used_ms < $1", retention.rooms_ms),
+            ("DELETE FROM inbox WHERE at_ms < $1", retention.inbox_ms),
         ];
         let mut change = self.change().await?;
         let mut swept = Swept::default();

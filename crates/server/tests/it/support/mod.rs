@@ -172,3 +172,23 @@ impl Running {
         self.try_refresh(grant).await.read()
     }
 }
+
+/// Makes of each behaviour a test over SQLite and one over PostgreSQL.
+macro_rules! on_both_databases {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        mod sqlite {
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::support::Place::sqlite()).await;
+            })*
+        }
+
+        mod needs_postgres {
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::support::Place::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
