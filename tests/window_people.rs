@@ -70,6 +70,10 @@ mod needs_display {
         ahoy.until_heading("Keep these codes");
         ahoy.press("I have kept them");
         ahoy.until_text("Signed in as");
+        // Listed once the history was asked for.
+        ahoy.until_text("Calls that you make and get are listed here");
+        let said = ahoy.run("return document.body.innerText");
+        assert!(!said.as_str().unwrap().contains("You are not signed in"), "{said}");
     }
 
     #[test]

@@ -203,13 +203,15 @@ impl People {
             name: record.name.to_string(),
             server: record.server.clone(),
         });
-        let told = Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) };
+        let history = self.open_history(signed_in, &signaling).await;
+        // Whoever hears of the sign-in and asks for something waits until all of it is there.
+        let mut session = self.session.lock().await;
+        let told = self.teller();
         told.change(|known| {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
-        let history = self.open_history(signed_in, &signaling).await;
         let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), told));
-        *self.session.lock().await = Some(Session { signaling, calls, history, task });
+        *session = Some(Session { signaling, calls, history, task });
         Ok(())
     }
 

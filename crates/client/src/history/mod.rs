@@ -102,11 +102,11 @@ impl History {
     }
 
     fn wake(&self, wake: Wake) {
-        if let Some(sender) = &self.wake {
-            if let Err(TrySendError::Full(Wake::Entry(_))) = sender.try_send(wake) {
-                // The task has much to do and will look at this before it is done. Anything else it finds in the file.
-                self.behind.store(true, Ordering::Release);
-            }
+        if let Some(sender) = &self.wake
+            && let Err(TrySendError::Full(Wake::Entry(_))) = sender.try_send(wake)
+        {
+            // The task has much to do and will look at this before it is done. Anything else it finds in the file.
+            self.behind.store(true, Ordering::Release);
         }
     }
 

@@ -177,12 +177,10 @@ fn complain(error: &HistoryError) {
 
 /// A refusal that asking again does not change.
 fn for_good(error: &SignalingError) -> Option<&Refusal> {
-    error.refusal().filter(|refusal| match refusal.code {
-        ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::ShuttingDown | ErrorCode::Internal => {
-            false
-        }
-        _ => true,
-    })
+    use ErrorCode::{Internal, RateLimited, ShuttingDown, Unavailable};
+    error
+        .refusal()
+        .filter(|refusal| !matches!(refusal.code, RateLimited | Unavailable | ShuttingDown | Internal))
 }
 
 fn stop(error: SignalingError) -> Stop {

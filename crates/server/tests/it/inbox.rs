@@ -28,8 +28,8 @@ struct Two {
 
 async fn two(server: &Running) -> Two {
     let grants = [server.sign_up("ada").await.grant, server.sign_up("grace").await.grant];
-    let mut ada = Peer::hello(&server, &grants[0]).await;
-    let mut grace = Peer::hello(&server, &grants[1]).await;
+    let mut ada = Peer::hello(server, &grants[0]).await;
+    let mut grace = Peer::hello(server, &grants[1]).await;
     ada.ask(None, json!({"type": "contact_add", "handle": "grace"})).await;
     grace.ask(None, json!({"type": "contact_add", "handle": "ada"})).await;
     Two { ada, grace, grants }
