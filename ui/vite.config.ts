@@ -11,7 +11,14 @@ function cargoVersion(): string {
   return version;
 }
 
-export default defineConfig({
+/** The page for guests is built apart: a server gives it out, and neither carries what only the other needs. */
+const guest = {
+  outDir: 'dist-guest',
+  rollupOptions: { input: 'guest.html' },
+};
+
+export default defineConfig(({ mode }) => ({
+  base: mode === 'guest' ? '/guest/' : '/',
   plugins: [svelte(), svelteTesting()],
   define: { __AHOY_VERSION__: JSON.stringify(cargoVersion()) },
   clearScreen: false,
@@ -22,6 +29,7 @@ export default defineConfig({
     target: ['chrome111', 'safari16.4'],
     // The content security policy forbids `data:` addresses, so every file stays a file.
     assetsInlineLimit: 0,
+    ...(mode === 'guest' ? guest : {}),
   },
   test: {
     environment: 'jsdom',
@@ -32,4 +40,4 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
-});
+}));

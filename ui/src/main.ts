@@ -4,7 +4,7 @@ import './styles/base.css';
 
 import { mount } from 'svelte';
 
-import { connectBackend } from './backend';
+import { connectBackend } from './backend/connect';
 import Start from './Start.svelte';
 import { applyTheme } from './state/theme';
 

@@ -19,8 +19,11 @@ import type {
   RecentCall,
   Settings,
   SettingsChange,
+  ShowListener,
 } from '../src/backend';
 import { Events } from '../src/backend/events';
+import { VideoPlayer } from '../src/video/player';
+import type { Stream } from '../src/video/protocol';
 
 export const settings: Settings = {
   name: 'Marina',
@@ -318,8 +321,12 @@ export class ScriptedBackend implements Backend {
     this.change({ camera: wanted ? on : off });
   }
 
-  mediaAccess() {
-    return this.#script.access?.() ?? Promise.reject(failure('no_call'));
+  readonly numbers = true;
+
+  show(stream: Stream, host: HTMLElement, told: ShowListener) {
+    const access = () => this.#script.access?.() ?? Promise.reject(failure('no_call'));
+    const player = new VideoPlayer(host, { access, stream, ...told });
+    return () => player.close();
   }
 
   people() {

@@ -2,6 +2,8 @@
 //! who one is, the access token stands in `Authorization: Bearer …` (RFC 6750 section 2.1). Every refusal is a
 //! [`Refusal`](crate::Refusal) with the status that goes with its code.
 
+/// Where invite links lead: below it the room, and in the fragment the secret.
+pub const JOIN: &str = "/join";
 /// POST [`SignUp`](crate::account::SignUp): 201 and [`SignedUp`](crate::account::SignedUp).
 pub const ACCOUNTS: &str = "/v1/accounts";
 /// POST [`SignIn`](crate::account::SignIn): 200 and [`TokenGrant`](crate::account::TokenGrant).

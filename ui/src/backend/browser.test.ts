@@ -76,7 +76,7 @@ describe('a browser in place of the program', () => {
 
   it.each([
     ['NotReadableError', 'camera_busy'],
-    ['NotAllowedError', 'camera_denied'],
+    ['NotAllowedError', 'camera_denied_by_browser'],
     ['OverconstrainedError', 'camera_not_connected'],
     ['AbortError', 'camera_unusable'],
   ])('takes the browser’s %s for %s', async (name, code) => {

@@ -1,9 +1,13 @@
-import { problem, type AnyProblem, type Backend } from '.';
+import type { Stream } from '../video/protocol';
+import { problem, type AnyProblem, type Backend, type ShowListener } from '.';
 import type {
   AppInfo,
   CallsView,
+  CallSummary,
+  Conversation,
   DeviceState,
   Devices,
+  Message,
   PeopleSnapshot,
   PreviewSnapshot,
   Problem,
@@ -29,8 +33,9 @@ const initial: Settings = {
   first_run_done: false,
 };
 
-const off: DeviceState = { standing: 'off', trouble: null };
-const opening: DeviceState = { standing: 'opening', trouble: null };
+export const off: DeviceState = { standing: 'off', trouble: null };
+export const on: DeviceState = { standing: 'on', trouble: null };
+export const opening: DeviceState = { standing: 'opening', trouble: null };
 
 /**
  * A plain browser without the shell, as `npm run dev` opens it: the browser's devices, its microphone level, settings in
@@ -44,7 +49,11 @@ export class BrowserBackend implements Backend {
   #sound: AudioContext | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  #picture: MediaStream | null = null;
+  readonly #previews = new Set<HTMLVideoElement>();
+
   on = this.#events.on;
+  protected emit = this.#events.emit.bind(this.#events);
 
   constructor() {
     navigator.mediaDevices?.addEventListener('devicechange', () => void this.#tellDevices());
@@ -64,7 +73,7 @@ export class BrowserBackend implements Backend {
     return Promise.resolve(this.#current);
   }
 
-  async changeSettings(change: SettingsChange) {
+  async changeSettings(change: SettingsChange): Promise<Settings> {
     const before = this.#current;
     const now = (this.#current = { ...before, ...change });
     localStorage.setItem(STORED, JSON.stringify(now));
@@ -106,12 +115,13 @@ export class BrowserBackend implements Backend {
   async stopPreview() {
     clearInterval(this.#timer);
     for (const track of this.#tracks.splice(0)) track.stop();
+    this.#project(null);
     this.#tellPreview({ camera: off, microphone: off });
     await this.#sound?.close();
     this.#sound = undefined;
   }
 
-  async retryDevices() {
+  async retryDevices(): Promise<void> {
     const { camera, microphone } = this.#preview;
     if (camera.trouble || microphone.trouble) await this.startPreview();
   }
@@ -132,20 +142,46 @@ export class BrowserBackend implements Backend {
     return refuse('Test calls need the desktop program: cargo xtask run --window.');
   }
 
-  hangUp() {
+  hangUp(): Promise<CallSummary | null> {
     return Promise.resolve(null);
   }
 
-  setMuted() {
+  setMuted(_muted: boolean): Promise<void> {
     return refuse('There is no call in a browser.');
   }
 
-  setCameraOn() {
+  setCameraOn(_on: boolean): Promise<void> {
     return refuse('There is no call in a browser.');
   }
 
-  mediaAccess() {
-    return refuse('Pictures need the desktop program: cargo xtask run --window.');
+  readonly numbers: boolean = false;
+
+  show(stream: Stream, host: HTMLElement, { onPlaying }: ShowListener): () => void {
+    return this.showIn(host, onPlaying, (video) => {
+      this.#previews.add(video);
+      video.srcObject = stream === 'local' ? this.#picture : null;
+      return () => this.#previews.delete(video);
+    });
+  }
+
+  /** Puts a picture into an element. What it shows is the business of `attach`, which returns how to end that. */
+  protected showIn(
+    host: HTMLElement,
+    onPlaying: ShowListener['onPlaying'],
+    attach: (video: HTMLVideoElement) => () => unknown,
+  ): () => void {
+    const video = document.createElement('video');
+    // Sound is played elsewhere, so that it does not depend on what is in sight.
+    [video.autoplay, video.muted, video.playsInline] = [true, true, true];
+    video.onplaying = () => onPlaying(true);
+    video.onemptied = () => onPlaying(false);
+    host.append(video);
+    const detach = attach(video);
+    return () => {
+      detach();
+      video.srcObject = null;
+      video.remove();
+    };
   }
 
   people(): Promise<PeopleSnapshot> {
@@ -170,26 +206,47 @@ export class BrowserBackend implements Backend {
   call = () => refuse(DESKTOP);
   accept = () => refuse(DESKTOP);
   decline = () => refuse(DESKTOP);
-  setHeld = () => refuse(DESKTOP);
-  conversations = () => Promise.resolve([]);
-  messages = () => Promise.resolve([]);
-  writeMessage = () => refuse(DESKTOP);
+
+  setHeld(_held: boolean): Promise<void> {
+    return refuse(DESKTOP);
+  }
   sendAgain = () => refuse(DESKTOP);
-  messagesSeen = () => refuse(DESKTOP);
   recentCalls = () => Promise.resolve([]);
   recentCallsSeen = () => Promise.resolve();
+
+  conversations(): Promise<Conversation[]> {
+    return Promise.resolve([]);
+  }
+
+  messages(_user: string, _before: string | null): Promise<Message[]> {
+    return Promise.resolve([]);
+  }
+
+  writeMessage(_user: string, _text: string): Promise<void> {
+    return refuse(DESKTOP);
+  }
+
+  messagesSeen(_user: string): Promise<void> {
+    return Promise.resolve();
+  }
 
   async #open(kind: 'camera' | 'microphone', wanted: MediaStreamConstraints) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia(wanted);
       this.#tracks.push(...stream.getTracks());
-      this.#tellPreview({ ...this.#preview, [kind]: { standing: 'on', trouble: null } });
+      if (kind === 'camera') this.#project(stream);
+      this.#tellPreview({ ...this.#preview, [kind]: on });
       return stream;
     } catch (error) {
       const trouble = explain(kind, error);
       this.#tellPreview({ ...this.#preview, [kind]: { standing: 'failed', trouble } });
       return undefined;
     }
+  }
+
+  #project(picture: MediaStream | null) {
+    this.#picture = picture;
+    for (const video of this.#previews) video.srcObject = picture;
   }
 
   #measure(stream: MediaStream) {
@@ -227,13 +284,14 @@ function refuse(message: string): Promise<never> {
   return Promise.reject(Object.assign(new Error(message), refused));
 }
 
-function explain(kind: 'camera' | 'microphone', error: unknown): Problem {
+export function explain(kind: 'camera' | 'microphone', error: unknown): Problem {
   const { name, message } = error as DOMException;
-  const codes: Record<string, Problem['code']> = {
+  const codes: Record<string, AnyProblem['code']> = {
     NotFoundError: `${kind}_missing`,
     OverconstrainedError: `${kind}_not_connected`,
     NotReadableError: `${kind}_busy`,
-    NotAllowedError: `${kind}_denied`,
+    NotAllowedError: `${kind}_denied_by_browser`,
   };
-  return { code: codes[name] ?? `${kind}_unusable`, message, device: null };
+  // The program's devices have no problem that only browsers have, so its states don't know of it.
+  return { code: codes[name] ?? `${kind}_unusable`, message, device: null } as Problem;
 }

@@ -1,5 +1,5 @@
+import type { Stream } from '../video/protocol';
 import type {
-  Access,
   AppInfo,
   CallSummary,
   CallsView,
@@ -15,22 +15,38 @@ import type {
   Settings,
   SettingsChange,
 } from './bindings';
-import { inDesktopShell, tauriBackend } from './tauri';
 
 export type * from './bindings';
 
 /** What the program tells, by name. */
 export type DeskEvents = {
-  [Kind in DeskEvent['type']]: Extract<DeskEvent, { type: Kind }> extends { data: infer Data }
-    ? Data
-    : undefined;
+  [Kind in DeskEvent['type']]: Kind extends 'failed'
+    ? AnyProblem
+    : Extract<DeskEvent, { type: Kind }> extends { data: infer Data }
+      ? Data
+      : undefined;
 };
 
 /** What the window finds out by itself, beside what the program tells. */
-export type WindowProblemCode = 'h264_plugin_missing' | 'no_shell' | 'no_answer';
+export type WindowProblemCode =
+  | 'h264_plugin_missing'
+  | 'no_shell'
+  | 'no_answer'
+  | 'invite_invalid'
+  | 'camera_denied_by_browser'
+  | 'microphone_denied_by_browser'
+  | 'browser_without_h264';
 
 /** A problem of the program or of the window. */
 export type AnyProblem = Omit<Problem, 'code'> & { code: ProblemCode | WindowProblemCode };
+
+/** Who is told about a stream that is shown. */
+export interface ShowListener {
+  /** Whether there is something to see; called when it changes. */
+  onPlaying: (playing: boolean) => void;
+  /** The web view can't decode H.264, so the program does. */
+  onFallback: () => void;
+}
 
 /** Everything the window can ask of the program behind it. Commands reject with `AnyProblem`. */
 export interface Backend {
@@ -52,7 +68,10 @@ export interface Backend {
   hangUp(): Promise<CallSummary | null>;
   setMuted(muted: boolean): Promise<void>;
   setCameraOn(on: boolean): Promise<void>;
-  mediaAccess(): Promise<Access>;
+  /** Shows a stream inside of an element until the returned function is called. */
+  show(stream: Stream, host: HTMLElement, told: ShowListener): () => void;
+  /** Whether `stats` have everything that a panel of live numbers shows. */
+  readonly numbers: boolean;
   /** Who is signed in and whom they know; event `people` when that changes. */
   people(): Promise<PeopleSnapshot>;
   /** Calls with people; event `calls` when they change. */
@@ -88,11 +107,6 @@ export interface Backend {
   recentCallsSeen(): Promise<void>;
   /** Calls `handle` for each event until the returned function is called. */
   on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
-}
-
-/** The Rust shell when there is one, otherwise the browser itself, which the shell's window never loads. */
-export async function connectBackend(): Promise<Backend> {
-  return inDesktopShell() ? tauriBackend() : new (await import('./browser')).BrowserBackend();
 }
 
 /** A problem of the window's own. */

@@ -1,7 +1,9 @@
 import { invoke, isTauri } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 
-import type { Backend } from '.';
+import { VideoPlayer } from '../video/player';
+import type { Stream } from '../video/protocol';
+import type { Backend, ShowListener } from '.';
 import type {
   Access,
   AppInfo,
@@ -41,7 +43,15 @@ class TauriBackend implements Backend {
   hangUp = () => this.#ask<CallSummary | null>('hang_up');
   setMuted = (muted: boolean) => this.#ask<void>('set_muted', { muted });
   setCameraOn = (on: boolean) => this.#ask<void>('set_camera_on', { on });
-  mediaAccess = () => this.#ask<Access>('media_access');
+  show = (stream: Stream, host: HTMLElement, told: ShowListener) => {
+    const player = new VideoPlayer(host, {
+      access: () => this.#ask<Access>('media_access'),
+      stream,
+      ...told,
+    });
+    return () => player.close();
+  };
+  readonly numbers = true;
   people = () => this.#ask<PeopleSnapshot>('people');
   calls = () => this.#ask<CallsView>('calls');
   resumeSignIn = () => this.#ask<void>('resume_sign_in');

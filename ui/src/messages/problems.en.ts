@@ -249,6 +249,22 @@ export const problems: ProblemWords = {
     title: 'A plug-in for video is missing',
     text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',
   },
+  invite_invalid: {
+    title: 'This invitation is not good any more',
+    text: 'It has run out, was used up or was taken back. Ask for a new link.',
+  },
+  camera_denied_by_browser: {
+    title: 'The camera may not be used',
+    text: 'Allow it at the address bar of your browser, then try again.',
+  },
+  microphone_denied_by_browser: {
+    title: 'The microphone may not be used',
+    text: 'Allow it at the address bar of your browser, then try again.',
+  },
+  browser_without_h264: {
+    title: 'No pictures in this browser',
+    text: 'It lacks H.264, so you hear each other only. Another browser shows pictures too.',
+  },
   no_shell: {
     title: 'This needs the desktop program',
     text: 'You are looking at Ahoy’s window in a browser. Start the program with: cargo xtask run --window',

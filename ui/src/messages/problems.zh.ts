@@ -245,6 +245,22 @@ export const problems: ProblemWords = {
     title: '缺少视频插件',
     text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',
   },
+  invite_invalid: {
+    title: '此邀请已失效',
+    text: '它已过期、已用完或已被撤回。请索取新的链接。',
+  },
+  camera_denied_by_browser: {
+    title: '无法使用摄像头',
+    text: '请在浏览器地址栏中允许使用，然后重试。',
+  },
+  microphone_denied_by_browser: {
+    title: '无法使用麦克风',
+    text: '请在浏览器地址栏中允许使用，然后重试。',
+  },
+  browser_without_h264: {
+    title: '此浏览器无法显示画面',
+    text: '它不支持 H.264，因此只有声音。换一个浏览器即可看到画面。',
+  },
   no_shell: {
     title: '此功能需要桌面程序',
     text: '你正在浏览器中查看 Ahoy 的窗口。请用此命令启动程序：cargo xtask run --window',

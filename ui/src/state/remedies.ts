@@ -1,4 +1,4 @@
-import type { AnyProblem, ProblemCode } from '../backend';
+import type { AnyProblem } from '../backend';
 import type { App } from './app.svelte';
 
 export type DeviceKind = 'camera' | 'microphone' | 'speaker';
@@ -15,7 +15,7 @@ export interface RemedyProps {
 
 type Code = AnyProblem['code'];
 /** What cameras, microphones and speakers suffer from alike. */
-type Ailment<Of extends Code = ProblemCode> = Of extends `camera_${infer Name}` ? Name : never;
+type Ailment<Of extends Code = Code> = Of extends `camera_${infer Name}` ? Name : never;
 
 const ofDevices: Record<Ailment, readonly Remedy[]> = {
   // What is plugged in is opened by itself.
@@ -23,6 +23,7 @@ const ofDevices: Record<Ailment, readonly Remedy[]> = {
   not_connected: ['choose'],
   busy: ['retry', 'choose'],
   denied: ['retry'],
+  denied_by_browser: ['retry'],
   lost: ['choose'],
   stalled: ['choose'],
   unusable: ['choose'],

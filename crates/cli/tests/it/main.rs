@@ -9,6 +9,7 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod cameras;
 mod generated;
+mod guests;
 mod keyring;
 mod messages;
 #[cfg(target_os = "linux")]

@@ -42,6 +42,15 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &BTreeSet<IpAddr>) -> IpA
     last
 }
 
+/// Whether a page comes from this server itself, by the name under which it is asked: the guests' page does. What a proxy in
+/// between does with TLS is its own business, so the scheme is left out. A page of another site that has this server's
+/// address put under its own name gains nothing: whoever asks has to show a token, and browsers add none by themselves.
+fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let site = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| site.is_some_and(|site| site.eq_ignore_ascii_case(host)))
+}
+
 /// Notes where a request comes from, and refuses pages of sites that are not on the list.
 pub(super) async fn check(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
@@ -49,7 +58,9 @@ pub(super) async fn check(State(state): State<Arc<HttpState>>, mut request: Requ
     let caller = Caller { address: address(peer, request.headers(), &state.trusted_proxies) };
     request.extensions_mut().insert(caller);
     for origin in request.headers().get_all(header::ORIGIN) {
-        let allowed = origin.to_str().is_ok_and(|origin| state.allowed_origins.contains(origin));
+        let allowed = origin
+            .to_str()
+            .is_ok_and(|origin| state.allowed_origins.contains(origin) || is_own(origin, request.headers()));
         if !allowed {
             metrics::counter!("ahoy_origins_refused_total").increment(1);
             let refusal = Refusal::new(
@@ -141,6 +152,29 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn pages_of_the_server_itself_are_its_own() {
+        let own = |origin: &str, host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, host.parse().unwrap());
+            is_own(origin, &headers)
+        };
+        assert!(own("https://call.example.org", "call.example.org"));
+        assert!(own("http://127.0.0.1:7420", "127.0.0.1:7420"));
+        assert!(own("https://Call.example.org:8443", "call.example.org:8443"));
+        for (origin, host) in [
+            ("https://evil.example", "call.example.org"),
+            ("https://call.example.org:8443", "call.example.org"),
+            ("https://call.example.org.evil.example", "call.example.org"),
+            ("null", "null"),
+            ("file://", ""),
+            ("", ""),
+        ] {
+            assert!(!own(origin, host), "{origin} {host}");
+        }
+        assert!(!is_own("https://call.example.org", &HeaderMap::new()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod caller;
+mod guest_page;
 mod health;
 mod limits;
 mod refusal;
@@ -56,6 +57,7 @@ pub(crate) fn router(state: Arc<HttpState>) -> Router {
     };
     Router::new()
         .merge(accounts::routes())
+        .merge(guest_page::routes())
         .merge(health::routes())
         .merge(socket::routes())
         .fallback(refusal::nothing_there)

@@ -241,7 +241,7 @@ impl Staying {
 
     /// Waits for an event.
     #[track_caller]
-    pub(crate) fn until(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&mut self, what: &str, mut fits: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let Some(line) = self.lines.next() else {
                 panic!("it ended without {what}: {:#?}", self.seen);
@@ -253,6 +253,13 @@ impl Staying {
                 return event;
             }
         }
+    }
+
+    /// The first event of a type among those that were seen.
+    #[track_caller]
+    pub(crate) fn seen_first(&self, kind: &str) -> Value {
+        let found = self.seen.iter().find(|event| event["type"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind}: {:#?}", self.seen)).clone()
     }
 
     /// Waits for an event of this type.

@@ -1,0 +1,294 @@
+//! People without the program: Chromium opens an invite link, and is in a call with somebody who has it.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ahoy_measure::stamp::{self, Stamp};
+use ahoy_media_types::{FrameId, FrameSize, I420Buffer, MediaTime};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::people::{Person, Staying, server};
+use crate::support::{number, small, y4m};
+
+/// Chromium with one page.
+struct Guest {
+    child: Child,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    asked: u64,
+}
+
+impl Guest {
+    fn start(options: &[&str]) -> Self {
+        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/guest.mjs");
+        let mut child = Command::new("node")
+            .arg(driver)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Node.js is installed: cargo xtask setup --for test");
+        let commands = child.stdin.take().expect("standard input is piped");
+        let answers = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
+        let mut guest = Self { child, commands, answers, asked: 0 };
+        guest.answer();
+        guest
+    }
+
+    fn answer(&mut self) -> Value {
+        let line = self.answers.next().expect("Chromium runs").expect("the driver says something");
+        let answer: Value = serde_json::from_str(&line).expect("a line of JSON");
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer["result"].clone()
+    }
+
+    #[track_caller]
+    fn does(&mut self, command: &str, with: Value) -> Value {
+        self.asked += 1;
+        writeln!(self.commands, "{}", json!({"id": self.asked, "do": command, "with": with}))
+            .expect("it listens");
+        self.answer()
+    }
+
+    #[track_caller]
+    fn until(&mut self, pattern: &str) {
+        self.does("until", json!([pattern]));
+    }
+
+    #[track_caller]
+    fn press(&mut self, name: &str) {
+        self.does("press", json!([name]));
+    }
+
+    #[track_caller]
+    fn joins(&mut self, link: &str, name: &str) {
+        self.does("open", json!([link]));
+        self.until("You are invited to a call");
+        self.does("fill", json!(["Your name", name]));
+        self.press("Join");
+    }
+
+    /// What the next different pictures in a tile say about themselves.
+    #[track_caller]
+    fn stamps(&mut self, tile: &str, count: usize) -> Vec<Stamp> {
+        let seen = self.does("stamps", json!([tile, count]));
+        let side = |index: usize| seen["size"][index].as_u64().expect("a side in pixels");
+        let size = FrameSize::new(side(0), side(1)).expect("a good size");
+        let pictures = seen["pictures"].as_array().expect("a list").iter().map(|picture| {
+            let luma = BASE64_STANDARD.decode(picture.as_str().expect("base64")).expect("base64");
+            let mut buffer = I420Buffer::black(size);
+            buffer.packed_mut()[..luma.len()].copy_from_slice(&luma);
+            stamp::read(&buffer)
+        });
+        pictures.flatten().collect()
+    }
+
+    fn hears_something(&mut self) {
+        while self.does("heard", json!([])).as_f64().expect("a number") < 1e-4 {}
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // The driver closes Chromium when its input ends; whatever it says about that is of no interest.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A room of somebody's, who talks in it, and a link to it.
+struct Room {
+    link: String,
+    host: Staying,
+}
+
+const MEDIA: [&str; 8] =
+    ["--video", "pattern", "--size", "320x180", "--audio", "chirps", "--speaker", "null"];
+
+fn room(ada: &Person, settings: &[&str], more: &[&str]) -> Room {
+    let create = [&["rooms", "create", "Bridge"], settings].concat();
+    let room = ada.run(&create).one()["room"]["room"].as_str().expect("a room").to_owned();
+    let link =
+        ada.run(&["rooms", "invite", &room]).one()["invite"]["link"].as_str().expect("a link").to_owned();
+    let mut host = ada.start(&[&["call", &room][..], &MEDIA, more].concat());
+    host.until_type("entered");
+    Room { link, host }
+}
+
+fn connected(event: &Value) -> bool {
+    event["type"] == "room_call" && event["room_call"]["legs"][0]["status"] == "connected"
+}
+
+/// Numbered pictures for Chromium's camera, which knows the plain colour space only.
+fn clip(ada: &Person) -> PathBuf {
+    let path = ada.home().join("clip.y4m");
+    let mut clip =
+        format!("YUV4MPEG2 W{} H{} F30:1 Ip A1:1 C420\n", small().width(), small().height()).into_bytes();
+    for id in 0..90 {
+        let mut picture = I420Buffer::black(small());
+        assert!(stamp::draw(&mut picture, FrameId(id), MediaTime::ZERO));
+        clip.extend_from_slice(b"FRAME\n");
+        clip.extend_from_slice(picture.packed());
+    }
+    std::fs::write(&path, clip).expect("the clip is written");
+    path
+}
+
+#[test]
+fn needs_chromium_a_guest_in_a_browser_sees_hears_and_writes_whichever_side_offers() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let clip = clip(&ada);
+    let mut guest = Guest::start(&["--clip", clip.to_str().expect("a path")]);
+    let mut seen = [false, false];
+    for round in 0.. {
+        assert!(round < 40, "ids are random: one side can't have the lower one for ever");
+        let take = ada.home().join(format!("take-{round}"));
+        let Room { link, mut host } =
+            room(&ada, &["--capacity", "2"], &["--record", take.to_str().expect("a path")]);
+        guest.joins(&link, "Charles");
+        let came = host.until_type("came");
+        let theirs = came["participant"]["id"].as_str().expect("an id").to_owned();
+        let mine = host.seen_first("entered")["participant"].as_str().expect("an id").to_owned();
+        let guest_offers = theirs < mine;
+        host.until("a connection", connected);
+        if std::mem::replace(&mut seen[usize::from(guest_offers)], true) {
+            guest.press("Hang up");
+            guest.until("You have left the call");
+            host.types("q");
+            continue;
+        }
+        let stamps = guest.stamps("Ada", 12);
+        assert!(stamps.len() > 8 && stamps.windows(2).all(|pair| pair[0].id < pair[1].id), "{stamps:?}");
+        guest.hears_something();
+        guest.does("screenshot", json!([ada.home().join("guest-call.png")]));
+
+        guest.press("Messages");
+        guest.does("fill", json!(["Message", "Land ahoy!"]));
+        guest.press("Send");
+        host.until_chat("Land ahoy!");
+        host.types("Where?");
+        guest.until("Where\\?");
+        guest.press("Messages");
+
+        host.types("m");
+        guest.until("Microphone is off");
+        guest.press("Turn camera off");
+        host.until("the camera off", |event| event["room_call"]["legs"][0]["media"]["camera"] == false);
+        guest.press("Turn camera on");
+        host.until("the camera on", |event| event["room_call"]["legs"][0]["media"]["camera"] == true);
+
+        guest.press("Hang up");
+        guest.until("You have left the call");
+        host.until("the guest gone", |event| event["type"] == "went");
+        host.types("q");
+        let over = host.until_type("room_over");
+        let received = &over["report"]["received"];
+        assert!(number(received, "/frames") > 20.0 && number(received, "/audio_packets") > 20.0, "{over:#}");
+        let pictures = y4m(&take.with_added_extension("y4m"), small());
+        let known = pictures.iter().filter_map(stamp::read).count();
+        assert!(known > 10, "{known} of {} pictures are those of the guest's camera", pictures.len());
+        if seen == [true, true] {
+            break;
+        }
+    }
+}
+
+#[test]
+fn needs_chromium_a_guest_waits_to_be_let_in_and_can_be_removed() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let Room { link, mut host } = room(&ada, &["--waiting-room"], &[]);
+    let mut guest = Guest::start(&[]);
+    guest.joins(&link, "Charles");
+    guest.until("Somebody will let you in");
+    host.until("Charles waits", |event| event["type"] == "lobby" && event["waiting"][0]["name"] == "Charles");
+    host.types("/admit Charles");
+    host.until("a connection", connected);
+    host.types("/mute Charles");
+    guest.until("Turn microphone on|Microphone is off");
+    host.types("/remove Charles");
+    guest.until("You were removed from the call");
+}
+
+#[test]
+fn needs_chromium_what_is_wrong_with_an_invitation_is_said_and_nothing_else() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let Room { link, host: _host } = room(&ada, &["--capacity", "2"], &[]);
+    let mut guest = Guest::start(&[]);
+    let (bare, _) = link.split_once('#').expect("a secret");
+    guest.does("open", json!([bare]));
+    guest.until("This link is not complete");
+    // The rest of it is put where the half was.
+    guest.does("follow", json!([format!("{link}x")]));
+    guest.until("You are invited to a call");
+    guest.does("fill", json!(["Your name", "Charles"]));
+    guest.press("Join");
+    guest.until("This invitation is not good any more");
+    let invites = ada.run(&["rooms", "invites", "Bridge"]).good();
+    let invite = invites[0]["invite"]["invite"].as_str();
+    let second = ada.start(&["join", "Bridge"]);
+    guest.joins(&link, "Charles");
+    guest.until("Nobody else fits in right now");
+    drop(second);
+    ada.run(&["rooms", "revoke", invite.unwrap_or_else(|| panic!("{invites:?}"))]).good();
+    guest.joins(&link, "Charles");
+    guest.until("This invitation is not good any more");
+}
+
+#[test]
+fn needs_chromium_a_guest_who_may_not_use_the_camera_is_told_and_sees_and_hears_all_the_same() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let Room { link, mut host } = room(&ada, &["--capacity", "2"], &[]);
+    let mut guest = Guest::start(&["--deny"]);
+    guest.joins(&link, "Charles");
+    host.until("a connection", connected);
+    let stamps = guest.stamps("Ada", 6);
+    assert!(stamps.len() > 3, "{stamps:?}");
+    guest.hears_something();
+    let text = guest.does("text", json!([]));
+    assert!(text.as_str().expect("text").contains("Allow it at the address bar"), "{text}");
+}
+
+#[test]
+fn needs_chromium_a_browser_without_h264_hears_and_says_why_there_is_no_picture() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let Room { link, mut host } = room(&ada, &["--capacity", "2"], &[]);
+    let mut guest = Guest::start(&["--no-h264"]);
+    guest.joins(&link, "Charles");
+    host.until("a connection", connected);
+    guest.until("No pictures in this browser");
+    guest.hears_something();
+}
+
+#[test]
+fn needs_chromium_a_guest_who_closes_the_tab_is_gone_at_once() {
+    let server = server();
+    let ada = Person::signed_up(&server, "ada", "Ada");
+    let Room { link, mut host } = room(&ada, &["--capacity", "2"], &[]);
+    let mut guest = Guest::start(&[]);
+    guest.joins(&link, "Charles");
+    host.until("a connection", connected);
+    guest.does("close", json!([]));
+    let closed = Instant::now();
+    let (mut leg, mut listed) = (true, true);
+    while leg || listed {
+        host.until("the guest gone", |event| {
+            match event["type"].as_str() {
+                Some("went") => listed = false,
+                Some("room_call") => leg = event["room_call"]["legs"] != json!([]),
+                _ => return false,
+            }
+            true
+        });
+    }
+    // The server waits 20 s for those who have not said good-bye.
+    assert!(closed.elapsed() < Duration::from_secs(10), "{:?}", closed.elapsed());
+}

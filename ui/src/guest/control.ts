@@ -1,0 +1,47 @@
+import type { CallSignal } from '../backend/protocol';
+
+/** The label of the data channel over which two participants talk directly. */
+export const CONTROL_CHANNEL = 'ahoy-control';
+/** A longer message is nobody's who means well. */
+const LONGEST = 64 * 1024;
+
+/** What one sends at the moment. */
+export interface MediaState {
+  microphone: boolean;
+  camera: boolean;
+}
+
+/** What is said over it (crates/call/src/control.rs). */
+export type Control =
+  | { type: 'hang_up' }
+  | { type: 'hold'; on: boolean }
+  | { type: 'media'; media: MediaState }
+  | { type: 'signal'; signal: CallSignal };
+
+/** Reads a message; undefined for one that is not understood, which is ignored. */
+export function readControl(data: unknown): Control | undefined {
+  if (typeof data !== 'string' || data.length > LONGEST) return undefined;
+  let read: unknown;
+  try {
+    read = JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+  if (typeof read !== 'object' || read === null) return undefined;
+  const message = read as Record<string, unknown>;
+  const bool = (value: unknown) => typeof value === 'boolean';
+  switch (message.type) {
+    case 'hang_up':
+      return { type: 'hang_up' };
+    case 'hold':
+      return bool(message.on) ? (message as Control) : undefined;
+    case 'media': {
+      const media = message.media as MediaState | undefined;
+      return media && bool(media.microphone) && bool(media.camera) ? (message as Control) : undefined;
+    }
+    case 'signal':
+      return typeof message.signal === 'object' && message.signal ? (message as Control) : undefined;
+    default:
+      return undefined;
+  }
+}
