@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/guest.rs"]
+mod guest;
 mod support;
 
 mod needs_display {
@@ -16,6 +18,7 @@ mod needs_display {
     use ahoy_testkit::lab::AudioDevice;
     use serde_json::json;
 
+    use super::guest::Guest;
     use super::support::{Ahoy, Computer, OWN_TILE};
 
     /// Long enough for two chirps.
@@ -192,5 +195,39 @@ mod needs_display {
         ada.press("Hang up");
         ada.until_text("You gave up calling Grace");
         grace.until_text("You missed a call of Ada");
+    }
+
+    #[test]
+    fn somebody_without_the_program_comes_by_a_link_from_the_window() {
+        let server = server();
+        let at_adas = computer_of("Ada");
+        let ada = open(&at_adas);
+        sign_up(&ada, &server, "ada");
+        ada.press("Invite by link");
+        ada.until_heading("Call by link");
+        let link = ada.run("return document.querySelector('input[readonly]').value");
+        ada.screenshot("people-invite.png");
+        let mut guest = Guest::start(&[]);
+        guest.joins(link.as_str().unwrap(), "Charles");
+        ada.until_heading("Charles");
+        assert_sees(&ada, OWN_TILE);
+        let stamps = guest.stamps("Ada", 12);
+        assert!(stamps.len() > 8, "{stamps:?}");
+        let _voice = at_adas.speak();
+        guest.hears_something();
+        guest.press("Messages");
+        guest.does("fill", json!(["Message", "Land ahoy!"]));
+        guest.press("Send");
+        ada.press("Messages of Charles: 1 new");
+        ada.until_text("Land ahoy");
+        ada.fill("Message", "Where?");
+        ada.press("Send");
+        guest.until("Where\\?");
+        ada.screenshot("people-guest.png");
+        ada.press("Hang up");
+        ada.until_text("Your call with Charles is over");
+        guest.until("Nobody else is there yet|The call is over");
+        guest.joins(link.as_str().unwrap(), "Charles");
+        guest.until("This invitation is not good any more");
     }
 }

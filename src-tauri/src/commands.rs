@@ -239,6 +239,15 @@ pub async fn call(desk: State<'_, Desk>, handle: String, video: bool) -> Command
     Ok(desk.call(&handle, video).await?)
 }
 
+/// Makes a call that others join by a link.
+///
+/// # Errors
+/// `DeskError::Busy`, `DeskError::Call`, `DeskError::Signaling`.
+#[tauri::command]
+pub async fn start_link_call(desk: State<'_, Desk>, video: bool) -> CommandResult<()> {
+    Ok(desk.start_link_call(video).await?)
+}
+
 /// Takes a call that rings.
 ///
 /// # Errors
@@ -338,8 +347,8 @@ mod tests {
     use std::path::Path;
 
     use ahoy_client::desk::{
-        CallEnding, CallStage, Connection, DeskError, DeskEvent, Ending, Me, MicrophoneLevel, PersonCall,
-        PreviewSnapshot, RingingCall,
+        CallEnding, CallLink, CallStage, Connection, DeskError, DeskEvent, Ending, Me, MicrophoneLevel,
+        PersonCall, PreviewSnapshot, QrCode, RingingCall,
     };
     use ahoy_client::devices::{Camera, SoundDevice};
     use ahoy_client::history::MessageState;
@@ -394,6 +403,8 @@ mod tests {
             Credentials::decl(&config),
             CallsView::decl(&config),
             PersonCall::decl(&config),
+            CallLink::decl(&config),
+            QrCode::decl(&config),
             CallStage::decl(&config),
             RingingCall::decl(&config),
             CallEnding::decl(&config),

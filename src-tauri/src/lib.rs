@@ -73,6 +73,7 @@ pub fn run() -> anyhow::Result<()> {
             commands::remove_contact,
             commands::block_contact,
             commands::call,
+            commands::start_link_call,
             commands::accept,
             commands::decline,
             commands::set_held,

@@ -150,7 +150,34 @@ export const personCall: PersonCall = {
   held_there: false,
   muted_there: false,
   camera_there: true,
+  link: null,
 };
+
+/** A call that waits for whoever gets the link. */
+export const linkCall: PersonCall = {
+  ...personCall,
+  user: '',
+  handle: '',
+  name: '',
+  stage: 'calling',
+  camera_there: null,
+  link: {
+    url: 'https://call.example.org/join/r_70sawtt1qqjn1p3fpe3efyhv6z#eyJ0eXAiOiJpbnZpdGUrand0IiwiYWxnIjoiRWREU0EifQ',
+    qr: { size: 37, path: finders() },
+  },
+};
+
+/** The corners of a QR code, and something between them. */
+function finders(): string {
+  const ring = (x: number, y: number) =>
+    `M${x} ${y}h7v7h-7zM${x + 1} ${y + 1}v5h5v-5zM${x + 2} ${y + 2}h3v3h-3z`;
+  let path = ring(4, 4) + ring(26, 4) + ring(4, 26);
+  for (let at = 0; at < 400; at++) {
+    const [x, y] = [13 + ((at * 7) % 20), 13 + ((at * 3) % 20)];
+    if ((x * y + at) % 3 === 0 && x < 33 && y < 33) path += `M${x} ${y}h1v1h-1z`;
+  }
+  return path;
+}
 
 export const ringingCall = { call: 'c_1', handle: 'ada', name: 'Ada Lovelace', video: true };
 
@@ -376,6 +403,11 @@ export class ScriptedBackend implements Backend {
   async call(handle: string, video: boolean) {
     await this.#answer('call', undefined, `${handle} ${video}`);
     this.#begin({ ...personCall, handle, stage: 'calling' });
+  }
+
+  async startLinkCall(video: boolean) {
+    await this.#answer('startLinkCall', undefined, String(video));
+    this.#begin(linkCall);
   }
 
   async accept(call: string, video: boolean) {

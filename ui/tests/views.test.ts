@@ -10,6 +10,7 @@ import {
   devices,
   failed,
   failure,
+  linkCall,
   messages,
   noDevices,
   on,
@@ -758,5 +759,48 @@ describe('messages', () => {
     await screen.findByText(en.people.invitation);
     expect(screen.queryByText(en.people.missed('Captain Nemo'))).toBeNull();
     expect(screen.queryByRole('region', { name: en.talk.recent })).toBeNull();
+  });
+});
+
+describe('a call by link', () => {
+  it('shows the link and its code until somebody comes, and lets it be copied', async () => {
+    const copied = vi.fn().mockResolvedValue(undefined);
+    vi.stubGlobal('navigator', Object.assign(navigator, { clipboard: { writeText: copied } }));
+    const backend = await open({ people });
+    (await screen.findByRole('button', { name: en.invite.start })).click();
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    expect(backend.asked).toContain('startLinkCall true');
+    const { url } = linkCall.link!;
+    expect(screen.getByLabelText<HTMLInputElement>(en.invite.link).value).toBe(url);
+    expect(screen.getByRole('img', { name: en.invite.code })).toBeTruthy();
+    press(en.invite.copy);
+    await screen.findByText(en.copy.done);
+    expect(copied).toHaveBeenCalledWith(url);
+    expect(await violations()).toEqual([]);
+    const came = { ...linkCall, user: 'u_guest', name: 'Charles', stage: 'connected' as const };
+    backend.emit('calls', { current: came, ringing: [] });
+    await screen.findByRole('heading', { level: 1, name: 'Charles' });
+    expect(screen.queryByLabelText(en.invite.link)).toBeNull();
+  });
+
+  it('is made only where there is a server', async () => {
+    await open({ people: { ...people, connection: 'connecting' } });
+    const button = await screen.findByRole<HTMLButtonElement>('button', { name: en.invite.start });
+    expect(button.disabled).toBe(true);
+  });
+
+  it('is offered again afterwards, since who came by it can’t be called', async () => {
+    const ended = {
+      ...summary,
+      with: { handle: '', name: 'Charles', outgoing: true, how: 'hung_up' as const },
+    };
+    const backend = await open({ people, summary: ended });
+    (await screen.findByRole('button', { name: en.invite.start })).click();
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    press(en.call.hangUp);
+    await screen.findByRole('heading', { name: en.people.ending.hung_up('Charles') });
+    backend.asked.length = 0;
+    press(en.summary.again);
+    await waitFor(() => expect(backend.asked).toContain('startLinkCall true'));
   });
 });

@@ -19,7 +19,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-media", &["ahoy-media-types", "ahoy-measure"]),
     ("ahoy-rtc", &["ahoy-media-types", "ahoy-congestion"]),
     ("ahoy-signal-client", &["ahoy-signal"]),
-    ("ahoy-server", &["ahoy-signal"]),
+    ("ahoy-ui-build", &[]),
+    ("ahoy-guest-page", &["ahoy-ui-build"]),
+    ("ahoy-server", &["ahoy-guest-page", "ahoy-signal"]),
     // The product without a face.
     (
         "ahoy-client",
@@ -37,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // Its faces.
     ("ahoy-cli", &["ahoy-client", "ahoy-media-types", "ahoy-signal"]),
-    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server", "ahoy-signal"]),
+    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server", "ahoy-signal", "ahoy-ui-build"]),
     // What tests and measures the product.
     ("ahoy-testkit", &["ahoy-media-types", "ahoy-measure", "ahoy-signal", "ahoy-server"]),
     ("ahoy-load", &["ahoy-signal"]),

@@ -522,9 +522,9 @@ ringing: Array<RingingCall>, };
 
 export type PersonCall = { 
 /**
- * Who.
+ * Who: their id; empty where nobody is there yet.
  */
-user: UserId, 
+user: string, 
 /**
  * What they are found by.
  */
@@ -556,7 +556,31 @@ muted_there: boolean,
 /**
  * Whether they send pictures; null until they have said so.
  */
-camera_there: boolean | null, };
+camera_there: boolean | null, 
+/**
+ * What others join it by; null for a call between two contacts.
+ */
+link: CallLink | null, };
+
+export type CallLink = { 
+/**
+ * The link.
+ */
+url: string, 
+/**
+ * The same for a camera.
+ */
+qr: QrCode, };
+
+export type QrCode = { 
+/**
+ * Modules on each side, with the white around them.
+ */
+size: number, 
+/**
+ * What is dark, as the data of an SVG path.
+ */
+path: string, };
 
 export type CallStage = "calling" | "ringing" | "connecting" | "connected" | "reconnecting";
 

@@ -93,7 +93,7 @@ describe('a browser in place of the program', () => {
     await backend.startPreview();
     await backend.changeSettings({ camera: 'other' });
     expect(stopped).toEqual(['video']);
-    expect(asked.at(-2)).toEqual({ video: { deviceId: { exact: 'other' } } });
+    expect(asked.at(-2)).toMatchObject({ video: { deviceId: { exact: 'other' } } });
   });
 
   it('has no calls', async () => {

@@ -105,7 +105,9 @@ export class BrowserBackend implements Backend {
     await this.stopPreview();
     this.#tellPreview({ camera: opening, microphone: opening });
     const { camera, microphone } = this.#current;
-    await this.#open('camera', { video: chosen(camera) });
+    // As wide as the tile that shows it.
+    const wide = { width: { ideal: 1280 }, height: { ideal: 720 } };
+    await this.#open('camera', { video: { ...wide, ...(camera ? { deviceId: { exact: camera } } : {}) } });
     const sound = await this.#open('microphone', { audio: chosen(microphone) });
     if (sound) this.#measure(sound);
     // They have names now.
@@ -204,6 +206,7 @@ export class BrowserBackend implements Backend {
   removeContact = () => refuse(DESKTOP);
   blockContact = () => refuse(DESKTOP);
   call = () => refuse(DESKTOP);
+  startLinkCall = () => refuse(DESKTOP);
   accept = () => refuse(DESKTOP);
   decline = () => refuse(DESKTOP);
 

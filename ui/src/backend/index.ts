@@ -88,6 +88,8 @@ export interface Backend {
   removeContact(handle: string): Promise<void>;
   blockContact(handle: string): Promise<void>;
   call(handle: string, video: boolean): Promise<void>;
+  /** Makes a call that others join by a link, which `calls` then has. */
+  startLinkCall(video: boolean): Promise<void>;
   accept(call: string, video: boolean): Promise<void>;
   decline(call: string): Promise<void>;
   setHeld(held: boolean): Promise<void>;

@@ -63,6 +63,7 @@ class TauriBackend implements Backend {
   removeContact = (handle: string) => this.#ask<void>('remove_contact', { handle });
   blockContact = (handle: string) => this.#ask<void>('block_contact', { handle });
   call = (handle: string, video: boolean) => this.#ask<void>('call', { handle, video });
+  startLinkCall = (video: boolean) => this.#ask<void>('start_link_call', { video });
   accept = (call: string, video: boolean) => this.#ask<void>('accept', { call, video });
   decline = (call: string) => this.#ask<void>('decline', { call });
   setHeld = (held: boolean) => this.#ask<void>('set_held', { held });

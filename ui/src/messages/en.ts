@@ -149,6 +149,16 @@ export const en = {
       refused: 'not allowed',
     },
   },
+  invite: {
+    start: 'Invite by link',
+    title: 'Call by link',
+    heading: 'Send this link to whoever should come',
+    text: 'It opens in any browser; nothing has to be installed. It is good for this call only, for one guest at a time.',
+    link: 'Invite link',
+    copy: 'Copy link',
+    code: 'The link as a QR code, for the camera of a phone',
+    failed: 'Copying is not allowed here. Select the link and press Ctrl+C.',
+  },
   guest: {
     title: 'Ahoy: join a call',
     heading: 'You are invited to a call',

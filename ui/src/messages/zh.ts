@@ -144,6 +144,16 @@ export const zh: Messages = {
       refused: '不允许',
     },
   },
+  invite: {
+    start: '用链接邀请',
+    title: '链接通话',
+    heading: '把这个链接发给要邀请的人',
+    text: '用任何浏览器都能打开，无需安装。仅对本次通话有效，每次一位客人。',
+    link: '邀请链接',
+    copy: '复制链接',
+    code: '链接的二维码，可用手机摄像头扫描',
+    failed: '此处不允许复制。请选中链接并按 Ctrl+C。',
+  },
   guest: {
     title: 'Ahoy：加入通话',
     heading: '你被邀请加入通话',

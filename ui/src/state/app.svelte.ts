@@ -159,6 +159,13 @@ export class App {
     this.view = 'home';
   }
 
+  /** The view follows when the program says that there is a call. */
+  async startLinkCall(): Promise<void> {
+    this.error = null;
+    this.call.begin();
+    await this.run(() => this.backend.startLinkCall(true));
+  }
+
   openSettings(page: SettingsPage = 'general') {
     this.page = page;
     this.view = 'settings';

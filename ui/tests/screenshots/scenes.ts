@@ -113,6 +113,11 @@ export const scenes = {
     go: (page, text) => page.getByRole('button', { name: text.people.signIn }).click(),
   },
   'call-person': { script: { people, snapshot: call }, tiles: 2, go: callPerson },
+  'call-link': {
+    script: { people, snapshot: call },
+    tiles: 1,
+    go: (page, text) => page.getByRole('button', { name: text.invite.start }).click(),
+  },
   'call-person-ringing': {
     script: { people, snapshot: call },
     tiles: 1,
@@ -230,6 +235,7 @@ export type SceneName =
   | 'chat-failed'
   | 'chat-empty'
   | 'call-person-messages'
+  | 'call-link'
   | 'sign-in'
   | 'call-person'
   | 'call-person-ringing'

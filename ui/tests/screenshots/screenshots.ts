@@ -39,6 +39,7 @@ const also: Partial<Record<SceneName, string[]>> = {
   chat: ['narrow'],
   'chat-empty': ['chinese'],
   'call-person-messages': ['narrow'],
+  'call-link': ['narrow', 'chinese'],
   call: ['narrow', 'smallest'],
   'call-no-devices': ['chinese', 'narrow', 'smallest'],
   'first-run-busy': ['narrow'],

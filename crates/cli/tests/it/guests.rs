@@ -1,104 +1,15 @@
 //! People without the program: Chromium opens an invite link, and is in a call with somebody who has it.
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ahoy_measure::stamp::{self, Stamp};
-use ahoy_media_types::{FrameId, FrameSize, I420Buffer, MediaTime};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use ahoy_measure::stamp;
+use ahoy_media_types::{FrameId, I420Buffer, MediaTime};
 use serde_json::{Value, json};
 
+use crate::guest::Guest;
 use crate::support::people::{Person, Staying, server};
 use crate::support::{number, small, y4m};
-
-/// Chromium with one page.
-struct Guest {
-    child: Child,
-    commands: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-    asked: u64,
-}
-
-impl Guest {
-    fn start(options: &[&str]) -> Self {
-        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/guest.mjs");
-        let mut child = Command::new("node")
-            .arg(driver)
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Node.js is installed: cargo xtask setup --for test");
-        let commands = child.stdin.take().expect("standard input is piped");
-        let answers = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
-        let mut guest = Self { child, commands, answers, asked: 0 };
-        guest.answer();
-        guest
-    }
-
-    fn answer(&mut self) -> Value {
-        let line = self.answers.next().expect("Chromium runs").expect("the driver says something");
-        let answer: Value = serde_json::from_str(&line).expect("a line of JSON");
-        assert!(answer.get("error").is_none(), "{answer}");
-        answer["result"].clone()
-    }
-
-    #[track_caller]
-    fn does(&mut self, command: &str, with: Value) -> Value {
-        self.asked += 1;
-        writeln!(self.commands, "{}", json!({"id": self.asked, "do": command, "with": with}))
-            .expect("it listens");
-        self.answer()
-    }
-
-    #[track_caller]
-    fn until(&mut self, pattern: &str) {
-        self.does("until", json!([pattern]));
-    }
-
-    #[track_caller]
-    fn press(&mut self, name: &str) {
-        self.does("press", json!([name]));
-    }
-
-    #[track_caller]
-    fn joins(&mut self, link: &str, name: &str) {
-        self.does("open", json!([link]));
-        self.until("You are invited to a call");
-        self.does("fill", json!(["Your name", name]));
-        self.press("Join");
-    }
-
-    /// What the next different pictures in a tile say about themselves.
-    #[track_caller]
-    fn stamps(&mut self, tile: &str, count: usize) -> Vec<Stamp> {
-        let seen = self.does("stamps", json!([tile, count]));
-        let side = |index: usize| seen["size"][index].as_u64().expect("a side in pixels");
-        let size = FrameSize::new(side(0), side(1)).expect("a good size");
-        let pictures = seen["pictures"].as_array().expect("a list").iter().map(|picture| {
-            let luma = BASE64_STANDARD.decode(picture.as_str().expect("base64")).expect("base64");
-            let mut buffer = I420Buffer::black(size);
-            buffer.packed_mut()[..luma.len()].copy_from_slice(&luma);
-            stamp::read(&buffer)
-        });
-        pictures.flatten().collect()
-    }
-
-    fn hears_something(&mut self) {
-        while self.does("heard", json!([])).as_f64().expect("a number") < 1e-4 {}
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // The driver closes Chromium when its input ends; whatever it says about that is of no interest.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A room of somebody's, who talks in it, and a link to it.
 struct Room {

@@ -9,6 +9,8 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod cameras;
 mod generated;
+#[path = "../../../../tests/support/guest.rs"]
+mod guest;
 mod guests;
 mod keyring;
 mod messages;

@@ -9,6 +9,7 @@ mod past;
 mod people;
 mod person_call;
 mod preview;
+mod room;
 mod speaker;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use self::past::RecentCall;
 pub use self::people::{Connection, Credentials, Me, PeopleOptions, PeopleSnapshot};
 pub use self::person_call::{CallEnding, CallStage, CallsView, Ending, PersonCall, RingingCall};
 pub use self::preview::{MicrophoneLevel, PreviewSnapshot};
+pub use self::room::{CallLink, QrCode};
 pub use self::speaker::SpeakerError;
 
 use self::arrivals::{Arrivals, retry};
@@ -355,6 +357,18 @@ impl Desk {
         let media = people::media_of(video);
         self.people.with_calls(|calls| async move { calls.call(peer, media).await }).await??;
         Ok(())
+    }
+
+    /// Makes a call that others join by a link, also from a browser. [`PersonCall::link`] has it.
+    ///
+    /// # Errors
+    /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.
+    pub async fn start_link_call(&self, video: bool) -> Result<(), DeskError> {
+        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
+            return Err(DeskError::Busy);
+        }
+        self.stop_preview().await;
+        self.people.start_link_call(people::media_of(video)).await
     }
 
     /// Takes a call that rings. A call that one is in, also a test call, ends.

@@ -69,17 +69,25 @@ impl People {
 
     /// Everybody one has written with, the latest first.
     pub(super) async fn conversations(&self) -> Result<Vec<Conversation>, DeskError> {
-        Ok(self.history().await?.conversations().await?)
+        let mut conversations = self.history().await?.conversations().await?;
+        conversations.extend(self.room_conversation());
+        Ok(conversations)
     }
 
     /// The newest messages with somebody, oldest first; before one of them, if that is given.
     pub(super) async fn messages(&self, with: &str, before: Option<&str>) -> Result<Vec<Message>, DeskError> {
+        if let Some(lines) = self.room_lines(user(with)?) {
+            return Ok(if before.is_none() { lines } else { Vec::new() });
+        }
         let before = before.map(message).transpose()?;
         Ok(self.history().await?.messages(user(with)?, before, MESSAGES_PAGE).await?)
     }
 
     pub(super) async fn write_message(&self, with: &str, text: &str) -> Result<(), DeskError> {
         let (with, text) = (user(with)?, ChatText::new(text)?);
+        if self.say_in_room(with, &text).await? {
+            return Ok(());
+        }
         let history = self.history().await?;
         let to = match self.known_peer(with) {
             Some(peer) => peer,
@@ -102,7 +110,11 @@ impl People {
     }
 
     pub(super) async fn messages_seen(&self, with: &str) -> Result<(), DeskError> {
-        Ok(self.history().await?.seen(user(with)?).await?)
+        let with = user(with)?;
+        if self.room_seen(with) {
+            return Ok(());
+        }
+        Ok(self.history().await?.seen(with).await?)
     }
 
     /// The latest calls, the newest first.

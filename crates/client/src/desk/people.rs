@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::past::tell_news;
 use super::person_call::{CallsView, summary};
+use super::room::{RoomTalk, forget_room};
 use super::{DeskError, DeskEvent, DeskListener};
 use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
 use crate::calls::{Calls, CallsEvent, CallsOptions, MediaOptions, MediaSnapshot};
@@ -88,7 +89,9 @@ pub struct Credentials {
 }
 
 /// Shared with the task that listens.
-struct Known {
+pub(super) struct Known {
+    /// The room that one talks in.
+    pub(super) room: Option<RoomTalk>,
     contacts: BTreeMap<UserId, Contact>,
     snapshot: PeopleSnapshot,
     calls: CallsView,
@@ -96,8 +99,19 @@ struct Known {
     in_call: bool,
 }
 
+impl Known {
+    /// One talks in no room any more.
+    pub(super) fn leave_room(&mut self) -> Option<RoomTalk> {
+        let left = self.room.take()?;
+        self.calls.current = None;
+        self.in_call = false;
+        Some(left)
+    }
+}
+
 /// One sign-in at work.
 struct Session {
+    signed_in: Arc<SignedIn>,
     signaling: Signaling,
     calls: Calls,
     history: Option<History>,
@@ -115,6 +129,7 @@ pub(super) struct People {
 impl People {
     pub(super) fn new(options: PeopleOptions, listener: DeskListener) -> Self {
         let known = Known {
+            room: None,
             contacts: BTreeMap::new(),
             snapshot: PeopleSnapshot::default(),
             calls: CallsView::default(),
@@ -123,7 +138,7 @@ impl People {
         Self { options, listener, known: Arc::new(StdMutex::new(known)), session: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,7 +163,7 @@ impl People {
     /// Takes up the sign-in of the last time, if there is one.
     pub(super) async fn resume(&self, media: MediaOptions) -> Result<(), DeskError> {
         match self.accounts().await?.signed_in(None) {
-            Ok(signed_in) => self.begin(&signed_in, media).await,
+            Ok(signed_in) => self.begin(signed_in, media).await,
             Err(AccountError::NotSignedIn { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -159,7 +174,7 @@ impl People {
         let device_name = device_name(&self.options.client);
         let credentials = SignIn { handle, password, device_name };
         let signed_in = self.accounts().await?.sign_in(&server, &credentials).await?;
-        self.begin(&signed_in, media).await
+        self.begin(signed_in, media).await
     }
 
     /// Returns the recovery codes.
@@ -177,7 +192,7 @@ impl People {
         // Before there is an account that nobody could stay signed in to.
         accounts.check().await?;
         let (signed_in, codes) = accounts.sign_up(&server, &account).await?;
-        self.begin(&signed_in, media).await?;
+        self.begin(signed_in, media).await?;
         Ok(codes.into_iter().map(String::from).collect())
     }
 
@@ -193,9 +208,10 @@ impl People {
         Ok(())
     }
 
-    async fn begin(&self, signed_in: &SignedIn, media: MediaOptions) -> Result<(), DeskError> {
+    async fn begin(&self, signed_in: SignedIn, media: MediaOptions) -> Result<(), DeskError> {
         self.end().await;
-        let (signaling, events) = Signaling::start(signed_in, self.options.client.clone(), PATIENCE)?;
+        let signed_in = Arc::new(signed_in);
+        let (signaling, events) = Signaling::start(&signed_in, self.options.client.clone(), PATIENCE)?;
         let options = CallsOptions { media, ..CallsOptions::default() };
         let (calls, events) = Calls::start(&signaling, events, options);
         let me = signed_in.record().map(|record| Me {
@@ -203,7 +219,7 @@ impl People {
             name: record.name.to_string(),
             server: record.server.clone(),
         });
-        let history = self.open_history(signed_in, &signaling).await;
+        let history = self.open_history(&signed_in, &signaling).await;
         // Whoever hears of the sign-in and asks for something waits until all of it is there.
         let mut session = self.session.lock().await;
         let told = self.teller();
@@ -211,7 +227,7 @@ impl People {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
         let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), told));
-        *session = Some(Session { signaling, calls, history, task });
+        *session = Some(Session { signed_in, signaling, calls, history, task });
         Ok(())
     }
 
@@ -253,6 +269,7 @@ impl People {
         }
         let told = Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) };
         told.change(|known| {
+            known.leave_room();
             known.contacts.clear();
             known.snapshot = PeopleSnapshot::default();
         });
@@ -268,6 +285,13 @@ impl People {
     async fn signaling(&self) -> Result<Signaling, DeskError> {
         let session = self.session.lock().await;
         session.as_ref().map(|session| session.signaling.clone()).ok_or(DeskError::NotSignedIn)
+    }
+
+    /// The session, and whose it is.
+    pub(super) async fn signed_in(&self) -> Result<(Signaling, Arc<SignedIn>), DeskError> {
+        let session = self.session.lock().await;
+        let session = session.as_ref().ok_or(DeskError::NotSignedIn)?;
+        Ok((session.signaling.clone(), Arc::clone(&session.signed_in)))
     }
 
     pub(super) async fn add_contact(&self, handle: &str) -> Result<(), DeskError> {
@@ -286,7 +310,11 @@ impl People {
         Ok(())
     }
 
-    fn teller(&self) -> Teller {
+    pub(super) fn tell(&self, event: DeskEvent) {
+        (self.listener)(event);
+    }
+
+    pub(super) fn teller(&self) -> Teller {
         Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) }
     }
 
@@ -325,16 +353,19 @@ fn device_name(client: &ClientInfo) -> Name {
 }
 
 /// Changes what is known, and tells the window what has changed.
-struct Teller {
+pub(super) struct Teller {
     known: Arc<StdMutex<Known>>,
     listener: DeskListener,
 }
 
 impl Teller {
-    fn change(&self, change: impl FnOnce(&mut Known)) {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, calls) = (known.snapshot.clone(), known.calls.clone());
-        change(&mut known);
+        let outcome = change(&mut known);
+        if let Some(room) = &known.room {
+            known.calls.current = Some(room.call());
+        }
         let mut contacts: Vec<Contact> = known.contacts.values().cloned().collect();
         contacts.sort_by(|a, b| (a.name.as_str(), &a.handle).cmp(&(b.name.as_str(), &b.handle)));
         known.snapshot.contacts = contacts;
@@ -342,6 +373,7 @@ impl Teller {
         let call_news = (known.calls != calls).then(|| DeskEvent::Calls(known.calls.clone()));
         drop(known);
         news.into_iter().chain(call_news).for_each(|event| (self.listener)(event));
+        outcome
     }
 
     fn contact(&self, contact: Contact) {
@@ -380,8 +412,18 @@ async fn listen(
                 told.change(|known| known.in_call = false);
                 (told.listener)(DeskEvent::Ended(summary(*ended, &report)));
             }
-            // The window does not enter rooms yet.
-            CallsEvent::Room(_) | CallsEvent::RoomEnded(..) => {}
+            CallsEvent::Room(calls) => told.change(|known| {
+                if let Some(room) = &mut known.room {
+                    room.on_calls(*calls);
+                }
+            }),
+            CallsEvent::RoomEnded(room, end, report) => {
+                let left = told.change(Known::leave_room);
+                tokio::spawn(forget_room(signaling.clone(), room));
+                if let Some((left, report)) = left.zip(report) {
+                    (told.listener)(DeskEvent::Ended(left.summary(&end, &report)));
+                }
+            }
         }
     }
 }
@@ -414,8 +456,16 @@ fn on_signaling(signaling: &Signaling, history: Option<&History>, told: &Teller,
         SignalingEvent::Contact(contact) => told.contact(contact),
         SignalingEvent::ContactGone(user) => told.change(|known| drop(known.contacts.remove(&user))),
         SignalingEvent::Inbox(entry) => history.iter().for_each(|history| history.told((*entry).clone())),
-        SignalingEvent::Room { .. }
-        | SignalingEvent::CallIncoming { .. }
+        SignalingEvent::Room { room, event } => {
+            let new_line = told.change(|known| {
+                let talk = known.room.as_mut().filter(|talk| talk.room() == room);
+                talk.is_some_and(|talk| talk.on_event(&event))
+            });
+            if new_line {
+                (told.listener)(DeskEvent::MessagesChanged);
+            }
+        }
+        SignalingEvent::CallIncoming { .. }
         | SignalingEvent::CallAnswered { .. }
         | SignalingEvent::CallEnded { .. } => {}
     }

@@ -1,9 +1,10 @@
 //! Calls with people, as the window shows them.
 
-use ahoy_signal::{CallMedia, UserId};
+use ahoy_signal::CallMedia;
 use serde::Serialize;
 
 use super::CallSummary;
+use super::room::CallLink;
 use crate::calls::{CallReport, CallSnapshot, Direction, EndedCall, LegStatus, Outcome, StageName};
 
 /// How far a call is.
@@ -27,8 +28,8 @@ pub enum CallStage {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct PersonCall {
-    /// Who.
-    pub user: UserId,
+    /// Who: their id; empty where nobody is there yet.
+    pub user: String,
     /// What they are found by.
     pub handle: String,
     /// What they are called.
@@ -45,6 +46,8 @@ pub struct PersonCall {
     pub muted_there: bool,
     /// Whether they send pictures; null until they have said so.
     pub camera_there: Option<bool>,
+    /// What others join it by; null for a call between two contacts.
+    pub link: Option<CallLink>,
 }
 
 /// A call that rings here.
@@ -144,7 +147,7 @@ impl CallsView {
             let leg = current.legs.first();
             let media = leg.and_then(|leg| leg.media);
             PersonCall {
-                user: current.peer.user,
+                user: current.peer.user.to_string(),
                 handle: current.peer.handle.to_string(),
                 name: current.peer.name.to_string(),
                 outgoing: current.direction == Direction::Outgoing,
@@ -161,6 +164,7 @@ impl CallsView {
                 held_there: leg.is_some_and(|leg| leg.held),
                 muted_there: media.is_some_and(|media| !media.microphone),
                 camera_there: media.map(|media| media.camera),
+                link: None,
             }
         });
         let ringing = snapshot.incoming.iter().map(|call| RingingCall {
