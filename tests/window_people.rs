@@ -14,11 +14,12 @@ mod needs_display {
     use std::time::Duration;
 
     use ahoy_measure::stamp::Stamp;
+    use ahoy_media_types::FrameSize;
     use ahoy_testkit::SignalingServer;
     use ahoy_testkit::lab::AudioDevice;
     use serde_json::json;
 
-    use super::guest::Guest;
+    use super::guest::{Guest, write_clip};
     use super::support::{Ahoy, Computer, OWN_TILE};
 
     /// Long enough for two chirps.
@@ -207,10 +208,14 @@ mod needs_display {
         ada.until_heading("Call by link");
         let link = ada.run("return document.querySelector('input[readonly]').value");
         ada.screenshot("people-invite.png");
-        let mut guest = Guest::start(&[]);
+        let clip = at_adas.desktop.home().join("clip.y4m");
+        write_clip(&clip, FrameSize::new(320, 180).unwrap());
+        let mut guest = Guest::start(&["--clip", clip.to_str().unwrap()]);
         guest.joins(link.as_str().unwrap(), "Charles");
         ada.until_heading("Charles");
         assert_sees(&ada, OWN_TILE);
+        let theirs = ada.stamps("Charles", 12);
+        assert!(theirs.windows(2).filter(|pair| pair[0].id < pair[1].id).count() > 8, "{theirs:?}");
         let stamps = guest.stamps("Ada", 12);
         assert!(stamps.len() > 8, "{stamps:?}");
         let _voice = at_adas.speak();

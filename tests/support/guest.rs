@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use ahoy_measure::stamp::{self, Stamp};
-use ahoy_media_types::{FrameSize, I420Buffer};
+use ahoy_media_types::{FrameId, FrameSize, I420Buffer, MediaTime};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -100,4 +100,17 @@ impl Drop for Guest {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Three seconds of numbered pictures for Chromium's camera, which knows the plain colour space only.
+pub(crate) fn write_clip(path: &Path, size: FrameSize) {
+    let mut clip =
+        format!("YUV4MPEG2 W{} H{} F30:1 Ip A1:1 C420\n", size.width(), size.height()).into_bytes();
+    for id in 0..90 {
+        let mut picture = I420Buffer::black(size);
+        assert!(stamp::draw(&mut picture, FrameId(id), MediaTime::ZERO));
+        clip.extend_from_slice(b"FRAME\n");
+        clip.extend_from_slice(picture.packed());
+    }
+    std::fs::write(path, clip).expect("the clip is written");
 }

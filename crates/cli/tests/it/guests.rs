@@ -1,13 +1,11 @@
 //! People without the program: Chromium opens an invite link, and is in a call with somebody who has it.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ahoy_measure::stamp;
-use ahoy_media_types::{FrameId, I420Buffer, MediaTime};
 use serde_json::{Value, json};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, write_clip};
 use crate::support::people::{Person, Staying, server};
 use crate::support::{number, small, y4m};
 
@@ -34,26 +32,12 @@ fn connected(event: &Value) -> bool {
     event["type"] == "room_call" && event["room_call"]["legs"][0]["status"] == "connected"
 }
 
-/// Numbered pictures for Chromium's camera, which knows the plain colour space only.
-fn clip(ada: &Person) -> PathBuf {
-    let path = ada.home().join("clip.y4m");
-    let mut clip =
-        format!("YUV4MPEG2 W{} H{} F30:1 Ip A1:1 C420\n", small().width(), small().height()).into_bytes();
-    for id in 0..90 {
-        let mut picture = I420Buffer::black(small());
-        assert!(stamp::draw(&mut picture, FrameId(id), MediaTime::ZERO));
-        clip.extend_from_slice(b"FRAME\n");
-        clip.extend_from_slice(picture.packed());
-    }
-    std::fs::write(&path, clip).expect("the clip is written");
-    path
-}
-
 #[test]
 fn needs_chromium_a_guest_in_a_browser_sees_hears_and_writes_whichever_side_offers() {
     let server = server();
     let ada = Person::signed_up(&server, "ada", "Ada");
-    let clip = clip(&ada);
+    let clip = ada.home().join("clip.y4m");
+    write_clip(&clip, small());
     let mut guest = Guest::start(&["--clip", clip.to_str().expect("a path")]);
     let mut seen = [false, false];
     for round in 0.. {
