@@ -3,6 +3,7 @@
 //! [`History`] reads and writes the file; the task of [`History::follow`] takes in what the server tells, sends what was
 //! written, in order, and tells how far others' messages have come. Whatever is interrupted goes on with the next connection.
 
+mod intake;
 mod post;
 mod store;
 mod view;

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use ahoy_signal::{CallId, Handle, Name};
+use ahoy_signal::{CallId, Handle, InboxItem, Name};
 use tempfile::TempDir;
 
 use super::*;
