@@ -783,6 +783,17 @@ describe('a call by link', () => {
     expect(screen.queryByLabelText(en.invite.link)).toBeNull();
   });
 
+  it('promises nobody that what is said in it is kept', async () => {
+    const backend = await open({ people });
+    (await screen.findByRole('button', { name: en.invite.start })).click();
+    const came = { ...linkCall, user: 'u_guest', name: 'Charles', stage: 'connected' as const };
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    backend.emit('calls', { current: came, ringing: [] });
+    (await screen.findByRole('button', { name: en.call.messages })).click();
+    await screen.findByText(en.talk.empty('Charles'));
+    expect(screen.queryByText(en.talk.keeps)).toBeNull();
+  });
+
   it('is made only where there is a server', async () => {
     await open({ people: { ...people, connection: 'connecting' } });
     const button = await screen.findByRole<HTMLButtonElement>('button', { name: en.invite.start });
