@@ -94,6 +94,8 @@ pub(super) struct Known {
     pub(super) room: Option<RoomTalk>,
     contacts: BTreeMap<UserId, Contact>,
     snapshot: PeopleSnapshot,
+    /// Calls between contacts, and what is shown: those, or the room that one talks in.
+    of_contacts: CallsView,
     calls: CallsView,
     /// Whether a call has the devices.
     in_call: bool,
@@ -102,10 +104,9 @@ pub(super) struct Known {
 impl Known {
     /// One talks in no room any more.
     pub(super) fn leave_room(&mut self) -> Option<RoomTalk> {
-        let left = self.room.take()?;
-        self.calls.current = None;
-        self.in_call = false;
-        Some(left)
+        // The devices are another call's where there is one.
+        self.in_call &= self.of_contacts.current.is_some();
+        self.room.take()
     }
 }
 
@@ -132,6 +133,7 @@ impl People {
             room: None,
             contacts: BTreeMap::new(),
             snapshot: PeopleSnapshot::default(),
+            of_contacts: CallsView::default(),
             calls: CallsView::default(),
             in_call: false,
         };
@@ -363,8 +365,9 @@ impl Teller {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, calls) = (known.snapshot.clone(), known.calls.clone());
         let outcome = change(&mut known);
-        if let Some(room) = &known.room {
-            known.calls.current = Some(room.call());
+        known.calls = known.of_contacts.clone();
+        if known.calls.current.is_none() {
+            known.calls.current = known.room.as_ref().map(RoomTalk::call);
         }
         let mut contacts: Vec<Contact> = known.contacts.values().cloned().collect();
         contacts.sort_by(|a, b| (a.name.as_str(), &a.handle).cmp(&(b.name.as_str(), &b.handle)));
@@ -390,7 +393,9 @@ async fn listen(
     while let Some(event) = events.recv().await {
         match event {
             CallsEvent::Signaling(event) => on_signaling(&signaling, history.as_ref(), &told, event),
-            CallsEvent::Changed(snapshot) => told.change(|known| known.calls = CallsView::of(&snapshot)),
+            CallsEvent::Changed(snapshot) => {
+                told.change(|known| known.of_contacts = CallsView::of(&snapshot))
+            }
             // The snapshot that follows shows it.
             CallsEvent::Rings(_) => {}
             CallsEvent::Media(media) => {

@@ -15,7 +15,7 @@ use super::people::People;
 use super::person_call::{CallEnding, CallStage, Ending, PersonCall};
 use super::{CallSummary, DeskError, DeskEvent};
 use crate::account::AccountError;
-use crate::calls::{CallReport, LegStatus, PeerId, RoomCallSnapshot, RoomEnd};
+use crate::calls::{CallReport, CommandError, LegStatus, PeerId, RoomCallSnapshot, RoomEnd};
 use crate::history::{Conversation, Message, MessageState};
 use crate::signaling::{RoomEvent, Signaling};
 
@@ -236,6 +236,9 @@ impl People {
     /// Makes a call that others join by a link.
     pub(super) async fn start_link_call(&self, media: CallMedia) -> Result<(), DeskError> {
         let (signaling, signed_in) = self.signed_in().await?;
+        if self.calls().current.is_some() {
+            return Err(CommandError::InCall.into());
+        }
         let name =
             Name::new(format!("{} (call)", signed_in.name())).unwrap_or_else(|_| signed_in.name().clone());
         let settings = RoomSettings { capacity: CAPACITY, ..RoomSettings::default() };

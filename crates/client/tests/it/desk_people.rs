@@ -252,3 +252,33 @@ async fn both_calling_at_once_is_one_call() {
 async fn long_both_calling_at_once_is_one_call_a_thousand_times() {
     both_call_at_once(1_000).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_by_link_gives_way_to_somebody_who_calls_and_never_disturbs_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    ada.desk.start_link_call(true).await.unwrap();
+    let waits = ada.calls("the link", |calls| calls.current.is_some()).await.current.unwrap();
+    assert!(waits.user.is_empty() && waits.link.unwrap().url.contains("/join/r_"));
+    grace.desk.call("ada", true).await.unwrap();
+    let rings = ada.calls("it rings", |calls| !calls.ringing.is_empty()).await.ringing.remove(0);
+    ada.desk.accept(&rings.call, true).await.unwrap();
+    let is_with_grace = |calls: &CallsView| {
+        calls
+            .current
+            .as_ref()
+            .is_some_and(|call| call.handle == "grace" && call.stage == CallStage::Connected)
+    };
+    ada.calls("the call with Grace", is_with_grace).await;
+    grace.connected().await;
+    assert!(matches!(
+        ada.desk.start_link_call(true).await.map_err(Problem::from),
+        Err(Problem { code: ProblemCode::CallRunning, .. })
+    ));
+    assert!(is_with_grace(&ada.desk.calls()), "{:?}", ada.desk.calls());
+    ada.desk.set_muted(true).await.unwrap();
+    grace.calls("Ada is muted", |calls| calls.current.as_ref().is_some_and(|call| call.muted_there)).await;
+    ada.desk.hang_up().await;
+    assert_eq!(grace.ending().await, Ending::HungUp);
+}
