@@ -120,8 +120,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
       onChat: () => this.emitMessages(),
       onMuteRequested: () => void this.setMuted(true),
       onSignal: (from, connection, signal) => this.#call.take(from, connection, signal),
-      onLeft: (why, message) =>
-        this.#end(message === undefined ? { at: 'over', why } : { at: 'over', why, message }),
+      onLeft: (why) => this.#end({ at: 'over', why }),
     });
   }
 

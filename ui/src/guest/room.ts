@@ -20,7 +20,7 @@ export interface RoomListener {
   onChat: () => void;
   onMuteRequested: () => void;
   onSignal: (from: string, connection: number, signal: CallSignal) => void;
-  onLeft: (reason: LeaveReason | 'refused', message?: string) => void;
+  onLeft: (reason: LeaveReason) => void;
 }
 
 /** A room as this page knows it: changes are applied in order, and what is missing is asked for. */

@@ -178,9 +178,8 @@ export class Session {
   #renewIn(seconds: number) {
     this.#later(seconds * 700, async () => {
       try {
-        const { access_token, expires_in_s } = await this.#options.tokens.refresh();
+        const { expires_in_s } = await this.#options.tokens.refresh();
         await this.ask({ type: 'reauth', token: await this.#options.tokens.fresh() });
-        void access_token;
         this.#renewIn(expires_in_s);
       } catch (error) {
         if (error instanceof Refused) this.#stop('signed_out');
