@@ -10,15 +10,7 @@ const CAPABILITIES: &str = "src-tauri/capabilities/**/*";
 const PERMISSIONS: &str = "src-tauri/permissions/**/*";
 
 fn main() -> ExitCode {
-    match build() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            for line in error.to_string().lines() {
-                println!("cargo::error={line}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    ahoy_ui_build::conclude(build())
 }
 
 fn build() -> BuildResult<()> {
@@ -27,7 +19,9 @@ fn build() -> BuildResult<()> {
     }
     // Without the feature the window comes from Vite's development server and nothing is embedded.
     if std::env::var_os("CARGO_FEATURE_CUSTOM_PROTOCOL").is_some() {
-        ahoy_ui_build::prepare(Path::new("ui"), Page::Window)?;
+        let ui = Path::new("ui");
+        ahoy_ui_build::come_back_for(ui, Page::Window);
+        ahoy_ui_build::prepare(ui, Page::Window)?;
     }
     let attributes = tauri_build::Attributes::new()
         .capabilities_path_pattern(CAPABILITIES)

@@ -10,24 +10,21 @@ mod guest;
 mod support;
 
 mod needs_display {
-    use std::ffi::OsString;
     use std::time::Duration;
 
     use ahoy_measure::stamp::Stamp;
     use ahoy_media_types::FrameSize;
-    use ahoy_testkit::SignalingServer;
     use ahoy_testkit::lab::AudioDevice;
     use serde_json::json;
 
     use super::guest::{Guest, write_clip};
-    use super::support::{Ahoy, Computer, OWN_TILE};
+    use super::support::{Ahoy, Computer, OWN_TILE, computer_of, open_signed_in as open, server, sign_up};
 
     /// Long enough for two chirps.
     const A_WHILE: Duration = Duration::from_secs(1);
     /// Chirps are far above it, and dither below.
     const SILENCE: f32 = 0.001;
     const SPEECH: f32 = 0.1;
-    const PASSWORD: &str = "correct horse battery";
 
     #[track_caller]
     fn assert_moving(stamps: &[Stamp]) {
@@ -40,44 +37,6 @@ mod needs_display {
     fn assert_sees(ahoy: &Ahoy<'_>, tile: &str) {
         ahoy.until(&format!("document.querySelector('figure[aria-label={tile:?}] canvas') !== null"));
         assert_moving(&ahoy.stamps(tile, 12));
-    }
-
-    fn server() -> SignalingServer {
-        SignalingServer::start_with(|config| {
-            (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
-        })
-        .unwrap()
-    }
-
-    /// A computer of somebody, with camera and sound.
-    fn computer_of(name: &str) -> Computer {
-        let computer = Computer::equipped();
-        computer.settings(&json!({ "name": name, "first_run_done": true }));
-        computer
-    }
-
-    /// Opens Ahoy, which keeps sign-ins in a file: there is no keyring.
-    fn open(computer: &Computer) -> Ahoy<'_> {
-        let file: OsString = computer.desktop.home().join("session.json").into();
-        computer.open_with([("AHOY_SESSION_FILE", file)])
-    }
-
-    fn sign_up(ahoy: &Ahoy<'_>, server: &SignalingServer, handle: &str) {
-        ahoy.press("Sign in");
-        ahoy.until_heading("Sign in");
-        ahoy.press("I have no account");
-        ahoy.until_heading("Make an account");
-        ahoy.fill("Server", server.url());
-        ahoy.fill("Handle", handle);
-        ahoy.fill("Password", PASSWORD);
-        ahoy.press("Make the account");
-        ahoy.until_heading("Keep these codes");
-        ahoy.press("I have kept them");
-        ahoy.until_text("Signed in as");
-        // Listed once the history was asked for.
-        ahoy.until_text("Calls that you make and get are listed here");
-        let said = ahoy.run("return document.body.innerText");
-        assert!(!said.as_str().unwrap().contains("You are not signed in"), "{said}");
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! `ui/src/backend/bindings.ts` is generated from the types that pass here; a test below keeps the two equal.
 
 use ahoy_client::Problem;
-use ahoy_client::desk::{CallSummary, CallsView, Credentials, Desk, PeopleSnapshot, RecentCall};
+use ahoy_client::desk::{CallSummary, CallsView, Credentials, Desk, Invitation, PeopleSnapshot, RecentCall};
 use ahoy_client::devices::Devices;
 use ahoy_client::history::{Conversation, Message};
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
 use serde::Serialize;
 use tauri::{AppHandle, State};
+
+use crate::notices::{self, CallNotice};
 
 /// What the window shows about the running program, and what a bug report needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,13 +96,13 @@ pub async fn stop_preview(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(())
 }
 
-/// Plays a sound; returns when it has been heard.
+/// Plays a sound at the speaker, or at the one that rings; returns when it has been heard.
 ///
 /// # Errors
 /// `DeskError::Speaker`.
 #[tauri::command]
-pub async fn test_speaker(desk: State<'_, Desk>) -> CommandResult<()> {
-    Ok(desk.test_speaker().await?)
+pub async fn test_speaker(desk: State<'_, Desk>, ringer: bool) -> CommandResult<()> {
+    Ok(desk.test_speaker(ringer).await?)
 }
 
 /// Starts a test call.
@@ -248,6 +250,73 @@ pub async fn start_link_call(desk: State<'_, Desk>, video: bool) -> CommandResul
     Ok(desk.start_link_call(video).await?)
 }
 
+/// Opens an invite link that somebody has given to the window. The event `invited` follows.
+///
+/// # Errors
+/// `DeskError::Account`.
+#[tauri::command]
+pub fn open_link(desk: State<'_, Desk>, link: String) -> CommandResult<()> {
+    Ok(desk.open_link(&link)?)
+}
+
+/// The link that was opened last, once.
+#[tauri::command]
+pub fn take_invitation(desk: State<'_, Desk>) -> Option<Invitation> {
+    desk.take_invitation()
+}
+
+/// Joins somebody else's call by its link.
+///
+/// # Errors
+/// `DeskError::Busy`, `DeskError::Call`, `DeskError::Account`.
+#[tauri::command]
+pub async fn join_link(desk: State<'_, Desk>, link: String, name: String, video: bool) -> CommandResult<()> {
+    Ok(desk.join_link(&link, &name, video).await?)
+}
+
+/// Lets the system show that somebody calls, to who does not look at the window.
+#[tauri::command]
+pub fn announce_call(app: AppHandle, notice: CallNotice) {
+    tauri::async_runtime::spawn(notices::show(app, notice));
+}
+
+/// Makes a call with this computer as the server.
+///
+/// # Errors
+/// `DeskError::Busy`, `DeskError::Call`, `DeskError::Host`.
+#[tauri::command]
+pub async fn start_hosted_call(desk: State<'_, Desk>, name: String, video: bool) -> CommandResult<()> {
+    Ok(desk.start_hosted_call(&name, video).await?)
+}
+
+/// Lets somebody in who waits, or turns them away.
+///
+/// # Errors
+/// `DeskError::Signaling`.
+#[tauri::command]
+pub async fn answer_lobby(desk: State<'_, Desk>, participant: String, admit: bool) -> CommandResult<()> {
+    Ok(desk.answer_lobby(&participant, admit).await?)
+}
+
+/// Looks for calls on the network.
+///
+/// # Errors
+/// `DeskError::Host`.
+#[tauri::command]
+pub async fn look_nearby(desk: State<'_, Desk>) -> CommandResult<()> {
+    Ok(desk.look_nearby().await?)
+}
+
+/// Looks for no calls any more.
+///
+/// # Errors
+/// None; async commands have to return a result.
+#[tauri::command]
+pub async fn stop_looking_nearby(desk: State<'_, Desk>) -> CommandResult<()> {
+    desk.stop_looking_nearby().await;
+    Ok(())
+}
+
 /// Takes a call that rings.
 ///
 /// # Errors
@@ -347,11 +416,12 @@ mod tests {
     use std::path::Path;
 
     use ahoy_client::desk::{
-        CallEnding, CallLink, CallStage, Connection, DeskError, DeskEvent, Ending, Me, MicrophoneLevel,
-        PersonCall, PreviewSnapshot, QrCode, RingingCall,
+        CallEnding, CallLink, CallStage, Connection, DeskError, DeskEvent, Ending, LobbyGuest, Me,
+        MicrophoneLevel, PersonCall, PreviewSnapshot, QrCode, RingingCall,
     };
     use ahoy_client::devices::{Camera, SoundDevice};
     use ahoy_client::history::MessageState;
+    use ahoy_client::host::NearbyCall;
     use ahoy_client::loopback::{
         AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
         ProblemCode, StageStats, VideoStats,
@@ -405,6 +475,10 @@ mod tests {
             PersonCall::decl(&config),
             CallLink::decl(&config),
             QrCode::decl(&config),
+            Invitation::decl(&config),
+            LobbyGuest::decl(&config),
+            NearbyCall::decl(&config),
+            CallNotice::decl(&config),
             CallStage::decl(&config),
             RingingCall::decl(&config),
             CallEnding::decl(&config),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use ahoy_client::desk::DeskListener;
-use tauri::{AppHandle, Emitter as _};
+use ahoy_client::desk::{DeskEvent, DeskListener};
+use tauri::{AppHandle, Emitter as _, Manager as _};
+
+use crate::notices::Notices;
 
 /// Name of the event; its payload is a `DeskEvent`.
 pub const EVENT: &str = "desk";
@@ -11,8 +13,16 @@ pub const EVENT: &str = "desk";
 /// Passes on to the window what the desk tells.
 pub fn to_window(app: AppHandle) -> DeskListener {
     Arc::new(move |event| {
-        if let Err(error) = app.emit(EVENT, event) {
-            tracing::warn!(%error, "the window was not told");
+        if let DeskEvent::Calls(calls) = &event {
+            app.state::<Notices>().follow(calls);
         }
+        tell(&app, event);
     })
+}
+
+/// Tells the window something.
+pub(crate) fn tell(app: &AppHandle, event: DeskEvent) {
+    if let Err(error) = app.emit(EVENT, event) {
+        tracing::warn!(%error, "the window was not told");
+    }
 }

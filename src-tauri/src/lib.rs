@@ -10,15 +10,20 @@ use std::time::Duration;
 
 use ahoy_client::Stamping;
 use ahoy_client::account::AccountPlace;
-use ahoy_client::desk::{Desk, DeskOptions, PeopleOptions};
+use ahoy_client::desk::{Desk, DeskOptions, HostOptions, PeopleOptions};
 use ahoy_client::diagnostics::{self, LogGuard, LogOptions};
+use ahoy_client::host::Network;
 use ahoy_signal::ClientInfo;
 use anyhow::Context as _;
-use tauri::{App, AppHandle, Manager as _, RunEvent};
+use tauri::{App, AppHandle, Manager as _, RunEvent, Url};
+use tauri_plugin_deep_link::DeepLinkExt as _;
+
+use crate::notices::Notices;
 
 pub mod commands;
 pub mod events;
 mod graphics;
+pub mod notices;
 mod page;
 
 /// The window's label in tauri.conf.json.
@@ -27,6 +32,8 @@ const WINDOW: &str = "main";
 const STAMPED: &str = "AHOY_STAMP_PICTURES";
 /// Names a file to keep sign-ins in, instead of the keyring, as for `ahoy-cli`.
 const SESSION_FILE: &str = "AHOY_SESSION_FILE";
+/// The networks in which calls that others host are looked for, and one's own announced: `all`, which is usual, or `off`.
+const NEARBY: &str = "AHOY_NEARBY";
 /// How long letting the devices go may take when the window closes. A driver that hangs must not keep it open.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -39,14 +46,19 @@ pub fn run() -> anyhow::Result<()> {
     // Without a log there is still a program.
     let log = start_log();
     let app = tauri::Builder::default()
+        // The first, so that a second start ends before it opens anything; it hands its link over to the next one.
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show_window(app)))
+        .plugin(tauri_plugin_deep_link::init())
         .plugin(page::stay())
         .plugin(tauri_plugin_window_state::Builder::default().build())
         .setup(|app| {
             if let Some(window) = app.get_webview_window(WINDOW) {
                 graphics::suit_machine(&window);
             }
-            open_desk(app).map_err(Into::into)
+            app.manage(Notices::default());
+            open_desk(app)?;
+            follow_links(app);
+            Ok(())
         })
         .invoke_handler(tauri::generate_handler![
             commands::app_info,
@@ -74,6 +86,14 @@ pub fn run() -> anyhow::Result<()> {
             commands::block_contact,
             commands::call,
             commands::start_link_call,
+            commands::open_link,
+            commands::take_invitation,
+            commands::join_link,
+            commands::announce_call,
+            commands::start_hosted_call,
+            commands::answer_lobby,
+            commands::look_nearby,
+            commands::stop_looking_nearby,
             commands::accept,
             commands::decline,
             commands::set_held,
@@ -113,11 +133,41 @@ fn open_desk(app: &App) -> anyhow::Result<()> {
         None => Stamping::Off,
     };
     let people = PeopleOptions { accounts: accounts(&folder), client: client_info(app) };
-    let options =
-        DeskOptions { settings: folder.join("settings.json"), origins: page::origins(), stamping, people };
+    let options = DeskOptions {
+        settings: folder.join("settings.json"),
+        origins: page::origins(),
+        stamping,
+        people,
+        host: HostOptions { folder, network: network() },
+    };
     let desk = tauri::async_runtime::block_on(Desk::open(options, events::to_window(app.handle().clone())))?;
     app.manage(desk);
     Ok(())
+}
+
+/// Opens links that the system gives to this program: the one that it was started with, and those of later starts.
+fn follow_links(app: &App) {
+    let handle = app.handle().clone();
+    let open = move |urls: Vec<Url>| {
+        let desk = handle.state::<Desk>();
+        urls.iter().for_each(|url| desk.opened_with(url.as_str()));
+        show_window(&handle);
+    };
+    let given = app.deep_link().get_current();
+    match given {
+        Ok(urls) => urls.into_iter().for_each(&open),
+        Err(error) => tracing::warn!(%error, "the link that Ahoy was opened with can't be read"),
+    }
+    app.deep_link().on_open_url(move |event| open(event.urls()));
+}
+
+/// The networks in which calls are looked for.
+fn network() -> Network {
+    let Some(text) = std::env::var_os(NEARBY) else { return Network::default() };
+    text.to_string_lossy().parse().unwrap_or_else(|error| {
+        tracing::warn!(%error, "{NEARBY} names no network: calls are looked for in none");
+        Network::Off
+    })
 }
 
 /// Where sign-ins are kept: in the keyring, or in a file where the person has asked for that.

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ahoy_measure::stamp::{self, Stamp};
 use ahoy_media_types::{FrameSize, I420Buffer};
+use ahoy_testkit::SignalingServer;
 use ahoy_testkit::lab::{
     CameraPixels, CameraScene, Desktop, FakeCamera, FakeCameraSpec, LabError, Preferences, PulseLab, Window,
     write_chirps,
@@ -106,7 +108,8 @@ impl Computer {
         &self,
         more: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Ahoy<'_> {
-        let env = self.devices().into_iter().chain(more);
+        let nearby = ("AHOY_NEARBY", format!("loopback:{}", nearby_port()).into());
+        let env = self.devices().into_iter().chain([nearby]).chain(more);
         let ahoy = Ahoy { window: Window::open(&self.desktop, Path::new(AHOY), env).expect("Ahoy opens") };
         ahoy.run(
             "window.failures = [];
@@ -127,6 +130,15 @@ impl Computer {
         write_chirps(&wav, Duration::from_secs(120)).expect("a sound file");
         self.sound().play_into_mic(&wav).expect("sound is played")
     }
+}
+
+/// A port for finding calls on this machine that no other test uses at this time: each test is a process of its own.
+fn nearby_port() -> u16 {
+    static PORT: LazyLock<u16> = LazyLock::new(|| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.local_addr().expect("it is bound").port()
+    });
+    *PORT
 }
 
 /// The open application.
@@ -318,4 +330,47 @@ impl Ahoy<'_> {
         std::fs::write(&path, self.window.screenshot().expect("a screenshot")).expect("it can be stored");
         path
     }
+}
+
+/// What everybody signs in with.
+const PASSWORD: &str = "correct horse battery";
+
+/// A server for people at windows.
+pub(crate) fn server() -> SignalingServer {
+    SignalingServer::start_with(|config| {
+        (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
+    })
+    .unwrap()
+}
+
+/// A computer of somebody, with camera and sound.
+pub(crate) fn computer_of(name: &str) -> Computer {
+    let computer = Computer::equipped();
+    computer.settings(&json!({ "name": name, "first_run_done": true }));
+    computer
+}
+
+/// Opens Ahoy, which keeps sign-ins in a file: there is no keyring.
+pub(crate) fn open_signed_in(computer: &Computer) -> Ahoy<'_> {
+    let file: OsString = computer.desktop.home().join("session.json").into();
+    computer.open_with([("AHOY_SESSION_FILE", file)])
+}
+
+#[track_caller]
+pub(crate) fn sign_up(ahoy: &Ahoy<'_>, server: &SignalingServer, handle: &str) {
+    ahoy.press("Sign in");
+    ahoy.until_heading("Sign in");
+    ahoy.press("I have no account");
+    ahoy.until_heading("Make an account");
+    ahoy.fill("Server", server.url());
+    ahoy.fill("Handle", handle);
+    ahoy.fill("Password", PASSWORD);
+    ahoy.press("Make the account");
+    ahoy.until_heading("Keep these codes");
+    ahoy.press("I have kept them");
+    ahoy.until_text("Signed in as");
+    // Listed once the history was asked for.
+    ahoy.until_text("Calls that you make and get are listed here");
+    let said = ahoy.run("return document.body.innerText");
+    assert!(!said.as_str().unwrap().contains("You are not signed in"), "{said}");
 }

@@ -1,7 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { chromium, type Browser } from 'playwright-core';
-import { createServer, type ViteDevServer } from 'vite';
+import { createServer, defaultClientConditions, type ViteDevServer } from 'vite';
 
 const PROGRAM = process.env.AHOY_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -14,10 +15,15 @@ export interface Stage {
 }
 
 export async function openStage(): Promise<Stage> {
+  // Files of tests run side by side, and two servers can't write to one cache.
+  const cacheDir = mkdtempSync(fileURLToPath(new URL('../node_modules/.vite-stage-', import.meta.url)));
   const server: ViteDevServer = await createServer({
     root: fileURLToPath(new URL('..', import.meta.url)),
     configFile: fileURLToPath(new URL('../vite.config.ts', import.meta.url)),
+    cacheDir,
     logLevel: 'error',
+    // Within Vitest a server would give pages what Svelte has for servers.
+    resolve: { conditions: [...defaultClientConditions] },
     // A page must not reload itself under a test.
     optimizeDeps: { noDiscovery: true },
     server: { port: 0, strictPort: false, hmr: false, watch: null },
@@ -44,6 +50,7 @@ export async function openStage(): Promise<Stage> {
     async stop() {
       await browser.close();
       await server.close();
+      rmSync(cacheDir, { recursive: true, force: true });
     },
   };
 }

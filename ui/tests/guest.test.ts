@@ -17,6 +17,8 @@ describe('an invite link', () => {
   it('has the room in its path and the secret in its fragment', () => {
     const link = { pathname: `/join/${ROOM}`, hash: '#eyJhbGciOi.J' };
     expect(readInvite(link)).toEqual({ room: ROOM, token: 'eyJhbGciOi.J' });
+    const pinned = { ...link, hash: `${link.hash}&pin=kW9QFwVQ9tAyXrEdO2YtQ3Hk4GxGJXbqYpQjmZbVw9c` };
+    expect(readInvite(pinned)).toEqual({ room: ROOM, token: 'eyJhbGciOi.J' });
   });
 
   it.each([

@@ -2,6 +2,7 @@ import type {
   Access,
   AnyProblem,
   Backend,
+  CallNotice,
   CallSnapshot,
   CallStats,
   CallSummary,
@@ -11,7 +12,9 @@ import type {
   Credentials,
   DeviceState,
   Devices,
+  Invitation,
   Message,
+  NearbyCall,
   PeopleSnapshot,
   PersonCall,
   PreviewSnapshot,
@@ -32,6 +35,7 @@ export const settings: Settings = {
   camera: null,
   microphone: null,
   speaker: null,
+  ringer: null,
   picture: '720p',
   mirror_self: true,
   first_run_done: true,
@@ -151,6 +155,8 @@ export const personCall: PersonCall = {
   muted_there: false,
   camera_there: true,
   link: null,
+  hosted: false,
+  lobby: [],
 };
 
 /** A call that waits for whoever gets the link. */
@@ -261,6 +267,10 @@ export interface Script {
   conversations?: Conversation[];
   messages?: Message[];
   recentCalls?: RecentCall[];
+  /** Calls that are hosted on the network. */
+  nearby?: NearbyCall[];
+  /** A link that the program was started with. */
+  invitation?: Invitation;
   access?: () => Promise<Access>;
   /** Commands that fail, by name. */
   failing?: Partial<Record<keyof Backend, AnyProblem>>;
@@ -273,11 +283,13 @@ export class ScriptedBackend implements Backend {
   readonly #events = new Events();
   #settings: Settings;
   #snapshot: CallSnapshot;
+  #invitation: Invitation | null;
 
   constructor(script: Script = {}) {
     this.#script = script;
     this.#settings = { ...settings, ...script.settings };
     this.#snapshot = script.snapshot ?? running;
+    this.#invitation = script.invitation ?? null;
   }
 
   on = this.#events.on;
@@ -323,8 +335,8 @@ export class ScriptedBackend implements Backend {
     return this.#answer('retryDevices', undefined);
   }
 
-  testSpeaker() {
-    return this.#answer('testSpeaker', undefined);
+  testSpeaker(ringer: boolean) {
+    return this.#answer('testSpeaker', undefined, ringer ? 'ringer' : '');
   }
 
   async startTestCall() {
@@ -408,6 +420,45 @@ export class ScriptedBackend implements Backend {
   async startLinkCall(video: boolean) {
     await this.#answer('startLinkCall', undefined, String(video));
     this.#begin(linkCall);
+  }
+
+  async openLink(link: string) {
+    await this.#answer('openLink', undefined, link);
+    this.#invitation = { link, server: new URL(link).origin };
+    this.emit('invited', undefined);
+  }
+
+  takeInvitation() {
+    const invitation = this.#invitation;
+    this.#invitation = null;
+    return this.#answer('takeInvitation', invitation);
+  }
+
+  async joinLink(link: string, name: string, video: boolean) {
+    await this.#answer('joinLink', undefined, `${link} ${name} ${video}`);
+    this.#begin({ ...personCall, user: '', handle: '', name: '', outgoing: false, stage: 'waiting' });
+  }
+
+  async startHostedCall(name: string, video: boolean) {
+    await this.#answer('startHostedCall', undefined, `${name} ${video}`);
+    this.#begin({ ...linkCall, hosted: true });
+  }
+
+  answerLobby(participant: string, admit: boolean) {
+    return this.#answer('answerLobby', undefined, `${participant} ${admit}`);
+  }
+
+  async lookNearby() {
+    await this.#answer('lookNearby', undefined);
+    this.emit('nearby', this.#script.nearby ?? []);
+  }
+
+  stopLookingNearby() {
+    return this.#answer('stopLookingNearby', undefined);
+  }
+
+  announceCall(notice: CallNotice) {
+    return this.#answer('announceCall', undefined, `${notice.call} ${notice.title} ${notice.text}`);
   }
 
   async accept(call: string, video: boolean) {

@@ -596,6 +596,23 @@ describe('other people', () => {
     expect(backend.asked).toContain('accept c_1 false');
   });
 
+  it('has the system announce a call to who looks at something else, once', async () => {
+    const focus = vi.spyOn(document, 'hasFocus').mockReturnValue(true);
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('calls', { current: null, ringing: [ringingCall] });
+    await screen.findByRole('alertdialog');
+    const announced = () => backend.asked.filter((asked) => asked.startsWith('announceCall'));
+    expect(announced()).toEqual([]);
+    focus.mockReturnValue(false);
+    window.dispatchEvent(new Event('blur'));
+    const once = [`announceCall c_1 Ada Lovelace ${en.people.callsWithVideo}`];
+    await waitFor(() => expect(announced()).toEqual(once));
+    backend.emit('calls', { current: null, ringing: [ringingCall] });
+    expect(announced()).toEqual(once);
+    focus.mockRestore();
+  });
+
   it('tells of a call that was missed, until it is put away', async () => {
     const backend = await open({ people, recentCalls });
     expect(await screen.findByText(en.people.missed('Captain Nemo'))).toBeTruthy();
@@ -640,6 +657,97 @@ describe('other people', () => {
     press(en.people.signIn);
     await screen.findByRole('heading', { level: 1, name: en.signIn.heading });
     expect(await violations()).toEqual([]);
+  });
+});
+
+describe('an invite link', () => {
+  const link = 'https://call.example.org/join/r_70sawtt1qqjn1p3fpe3efyhv6z#eyJ0eXAiOiJpbnZpdGUrand0';
+  const invitation = { link, server: 'https://call.example.org' };
+
+  function paste(words: string) {
+    const field = screen.getByLabelText<HTMLInputElement>(en.join.link);
+    field.value = words;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+
+  async function submit(name: string) {
+    const button = screen.getByRole<HTMLButtonElement>('button', { name });
+    await waitFor(() => expect(button.disabled).toBe(false));
+    button.click();
+  }
+
+  it('that is pasted says where it leads before anybody goes there, and joins under a name', async () => {
+    const backend = await open();
+    paste(` ${link} `);
+    await submit(en.join.open);
+    const dialog = within(await screen.findByRole('dialog', { name: en.join.title }));
+    expect(dialog.getByText(en.join.where('https://call.example.org'))).toBeTruthy();
+    expect(backend.asked.some((asked) => asked.startsWith('joinLink'))).toBe(false);
+    expect(await violations()).toEqual([]);
+    dialog.getByRole('button', { name: en.join.withVideo }).click();
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    expect(backend.asked).toContain(`joinLink ${link} Marina true`);
+    expect(screen.getAllByText(en.people.stage.waiting).length).toBeGreaterThan(0);
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
+  it('that the program was started with is asked about, and can be put away', async () => {
+    const backend = await open({ invitation });
+    const dialog = await screen.findByRole('dialog', { name: en.join.title });
+    within(dialog).getByRole('button', { name: en.common.close }).click();
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(backend.asked.some((asked) => asked.startsWith('joinLink'))).toBe(false);
+  });
+
+  it('that is no good any more is said to be so, and the dialog stays', async () => {
+    await open({ invitation, failing: { joinLink: failure('invite_invalid') } });
+    const dialog = within(await screen.findByRole('dialog', { name: en.join.title }));
+    dialog.getByRole('button', { name: en.join.withVoice }).click();
+    expect(await dialog.findByText(en.problems.invite_invalid.title)).toBeTruthy();
+  });
+
+  it('that is none is refused where it was pasted', async () => {
+    await open({ failing: { openLink: failure('link_refused') } });
+    paste('https://example.org');
+    await submit(en.join.open);
+    expect(await screen.findByText(en.problems.link_refused.title)).toBeTruthy();
+    expect(screen.getByLabelText<HTMLInputElement>(en.join.link).value).toBe('https://example.org');
+  });
+});
+
+describe('calls on the network', () => {
+  const nearby = [{ name: 'Ada Lovelace', link: 'https://192.0.2.7:7447/join/r_1#eyJhbGciOi&pin=x' }];
+
+  it('are looked for while they are shown, and joined by their link', async () => {
+    const backend = await open({ nearby });
+    (await screen.findByRole('button', { name: en.nearby.join('Ada Lovelace') })).click();
+    const dialog = within(await screen.findByRole('dialog', { name: en.join.title }));
+    expect(dialog.getByText(en.join.where('https://192.0.2.7:7447'))).toBeTruthy();
+    dialog.getByRole('button', { name: en.common.close }).click();
+    press(en.home.settings);
+    await waitFor(() => expect(backend.asked).toContain('stopLookingNearby'));
+  });
+
+  it('are hosted here under one’s name, with the browser’s warning explained beforehand', async () => {
+    const backend = await open();
+    press(en.nearby.host);
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    expect(backend.asked).toContain('startHostedCall Marina true');
+    expect(screen.getByText(en.invite.browserWarns)).toBeTruthy();
+  });
+
+  it('let in who waits, or turn them away', async () => {
+    const backend = await open();
+    press(en.nearby.host);
+    await screen.findByRole('heading', { level: 1, name: en.invite.title });
+    const lobby = [{ participant: 'p_1', name: 'Grace' }];
+    backend.emit('calls', { current: { ...linkCall, hosted: true, lobby }, ringing: [] });
+    expect(await screen.findByText(en.lobby.waits('Grace'))).toBeTruthy();
+    expect(await violations()).toEqual([]);
+    press(en.lobby.refuse('Grace'));
+    press(en.lobby.admit('Grace'));
+    await waitFor(() => expect(backend.asked).toContain('answerLobby p_1 true'));
+    expect(backend.asked).toContain('answerLobby p_1 false');
   });
 });
 

@@ -96,6 +96,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
     package(Test, "dbus-daemon", Program(&["dbus-daemon"]), "a session bus for window tests"),
     package(Test, "dbus-bin", Program(&["dbus-send"]), "locks a keyring on it"),
+    package(Test, "dunst", Program(&["dunst"]), "notifications, and a person who presses their buttons"),
     package(
         Test,
         "gnome-keyring",

@@ -146,6 +146,18 @@ pub enum ProblemCode {
     HistoryUnusable,
     /// Nothing, or too much, was written.
     MessageRefused,
+    /// Not an invite link, or not the whole of one.
+    LinkRefused,
+    /// An invite that has expired, was used up or was revoked.
+    InviteInvalid,
+    /// The call holds no more people.
+    RoomFull,
+    /// The call lets nobody in any more.
+    RoomLocked,
+    /// This computer can't be the server of a call.
+    HostUnusable,
+    /// Calls on the network can't be found or announced.
+    NetworkUnasked,
 }
 
 impl ProblemCode {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub microphone: Option<String>,
     /// Id of the speaker; null takes the system's default.
     pub speaker: Option<String>,
+    /// Id of the speaker at which calls ring; null takes the system's default, also where another is used in calls.
+    pub ringer: Option<String>,
     /// Size of the pictures that are sent.
     pub picture: PictureSize,
     /// Whether one's own picture is shown as in a mirror. Others see it as it is.
@@ -46,6 +48,7 @@ impl Default for Settings {
             camera: None,
             microphone: None,
             speaker: None,
+            ringer: None,
             picture: PictureSize::P720,
             mirror_self: true,
             first_run_done: false,
@@ -118,6 +121,10 @@ pub struct SettingsChange {
     #[serde(deserialize_with = "given")]
     #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
     pub speaker: Option<Option<String>>,
+    /// See [`Settings::ringer`]; null goes back to the default.
+    #[serde(deserialize_with = "given")]
+    #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
+    pub ringer: Option<Option<String>>,
     /// See [`Settings::picture`].
     pub picture: Option<PictureSize>,
     /// See [`Settings::mirror_self`].
@@ -140,6 +147,7 @@ impl Settings {
             camera,
             microphone,
             speaker,
+            ringer,
             picture,
             mirror_self,
             first_run_done,
@@ -152,6 +160,7 @@ impl Settings {
         self.camera = camera.unwrap_or_else(|| self.camera.take());
         self.microphone = microphone.unwrap_or_else(|| self.microphone.take());
         self.speaker = speaker.unwrap_or_else(|| self.speaker.take());
+        self.ringer = ringer.unwrap_or_else(|| self.ringer.take());
         self.picture = picture.unwrap_or(self.picture);
         self.mirror_self = mirror_self.unwrap_or(self.mirror_self);
         self.first_run_done = first_run_done.unwrap_or(self.first_run_done);

@@ -1,4 +1,7 @@
 //! The page with which people without the program join a call: files for a server to give out. Its sources are in `ui/`.
+//!
+//! Release builds carry the files in them. Development builds read them from `ui/dist-guest` when they are first asked for, and
+//! build them before when a source is newer.
 
 #![forbid(unsafe_code)]
 
@@ -36,11 +39,73 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 pub const PERMISSIONS_POLICY: &str =
     "camera=(self), microphone=(self), speaker-selection=(self), geolocation=()";
 
-include!(concat!(env!("OUT_DIR"), "/files.rs"));
+/// The page itself.
+pub fn html() -> &'static str {
+    files::html()
+}
 
-/// A file of the page.
+/// All files that it loads.
+pub fn assets() -> &'static [Asset] {
+    files::assets()
+}
+
+/// A file that it loads.
 pub fn asset(name: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|asset| asset.name == name)
+    assets().iter().find(|asset| asset.name == name)
+}
+
+#[cfg(embedded)]
+mod files {
+    use super::Asset;
+
+    include!(concat!(env!("OUT_DIR"), "/files.rs"));
+
+    pub(super) const fn html() -> &'static str {
+        HTML
+    }
+
+    pub(super) const fn assets() -> &'static [Asset] {
+        ASSETS
+    }
+}
+
+#[cfg(not(embedded))]
+mod files {
+    use std::path::Path;
+    use std::sync::LazyLock;
+
+    use ahoy_ui_build::{BuildResult, Page, prepare};
+
+    use super::Asset;
+
+    /// The page and what it loads, for as long as the program runs.
+    type Files = (&'static str, Vec<Asset>);
+
+    /// What is wrong stands in the place of the page: whoever develops it sees it in the browser.
+    static FILES: LazyLock<Files> =
+        LazyLock::new(|| read().unwrap_or_else(|error| (error.to_string().leak(), Vec::new())));
+
+    pub(super) fn html() -> &'static str {
+        FILES.0
+    }
+
+    pub(super) fn assets() -> &'static [Asset] {
+        &FILES.1
+    }
+
+    fn read() -> BuildResult<Files> {
+        let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui");
+        prepare(&ui, Page::Guest)?;
+        let folder = ui.join(Page::Guest.folder());
+        let mut assets = Vec::new();
+        for entry in folder.join("assets").read_dir()? {
+            let entry = entry?;
+            let name =
+                entry.file_name().into_string().map_err(|_| "a file of the page has a strange name")?;
+            assets.push(Asset { name: name.leak(), bytes: std::fs::read(entry.path())?.leak() });
+        }
+        Ok((std::fs::read_to_string(folder.join("guest.html"))?.leak(), assets))
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +116,7 @@ mod tests {
     fn everything_that_the_page_loads_is_there_and_comes_from_the_server() {
         let mut loaded = 0;
         for attribute in ["src=\"", "href=\""] {
-            for rest in HTML.split(attribute).skip(1) {
+            for rest in html().split(attribute).skip(1) {
                 let address = rest.split('"').next().expect("an attribute ends");
                 let name = address.strip_prefix(ASSETS_PATH).and_then(|name| name.strip_prefix('/'));
                 let name = name.unwrap_or_else(|| panic!("{address} is somewhere else"));
@@ -59,21 +124,22 @@ mod tests {
                 loaded += 1;
             }
         }
-        assert!(loaded >= 2, "a script and a style sheet: {HTML}");
+        assert!(loaded >= 2, "a script and a style sheet: {}", html());
     }
 
     #[test]
     fn every_file_has_a_type_that_browsers_believe() {
-        for asset in ASSETS {
+        for asset in assets() {
             assert_ne!(asset.media_type(), "application/octet-stream", "{}", asset.name);
         }
     }
 
     #[test]
     fn the_page_has_no_script_that_its_policy_forbids() {
+        let html = html();
         assert!(
-            !HTML.contains("<script>") && !HTML.contains("style=") && !HTML.contains("onload="),
-            "{HTML}"
+            !html.contains("<script>") && !html.contains("style=") && !html.contains("onload="),
+            "{html}"
         );
     }
 }

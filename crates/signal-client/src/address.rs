@@ -6,6 +6,8 @@ use std::str::FromStr;
 use ahoy_signal::{InviteToken, RoomId};
 use reqwest::Url;
 
+use crate::trust::Fingerprint;
+
 /// Whether passwords and tokens may cross the network in the open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
@@ -99,7 +101,14 @@ impl ServerUrl {
     }
 }
 
-/// An invite link: `https://server/join/ROOM#TOKEN`. What follows `#` is for whoever opens it, and in no log.
+/// Begins links that the system opens with Ahoy (RFC 3986 section 3.1).
+const SCHEME: &str = "ahoy:";
+
+/// Stands before the fingerprint in a link's fragment.
+const PIN: &str = "&pin=";
+
+/// An invite link: `https://server/join/ROOM#TOKEN`. What follows `#` is for whoever opens it, and in no log. Links to a server
+/// that somebody has made themselves go on with `&pin=FINGERPRINT`, of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InviteLink {
     /// The server.
@@ -108,19 +117,37 @@ pub struct InviteLink {
     pub room: RoomId,
     /// Lets a guest in.
     pub token: InviteToken,
+    /// The only certificate that the server is believed to have.
+    pub pin: Option<Fingerprint>,
 }
 
 impl InviteLink {
-    /// Reads a link.
+    /// Reads a link, as it is or as a deep link: `ahoy:https://server/join/ROOM#TOKEN`, or `ahoy://server/join/ROOM#TOKEN`.
     ///
     /// # Errors
     /// [`AddressError`].
     pub fn parse(text: &str, plain: PlainHttp) -> Result<Self, AddressError> {
-        let link = Url::parse(text.trim()).map_err(|_| AddressError::Link)?;
+        let text = text.trim();
+        let web = match text.strip_prefix(SCHEME) {
+            Some(rest) if rest.starts_with("//") => format!("https:{rest}"),
+            Some(rest) => rest.to_owned(),
+            None => text.to_owned(),
+        };
+        let link = Url::parse(&web).map_err(|_| AddressError::Link)?;
         let room = link.path().strip_prefix("/join/").and_then(|room| room.parse().ok());
-        let token = link.fragment().and_then(|token| InviteToken::new(token).ok());
-        let (Some(room), Some(token)) = (room, token) else { return Err(AddressError::Link) };
-        Ok(Self { server: ServerUrl::parse(&link.origin().ascii_serialization(), plain)?, room, token })
+        let secret = link.fragment().unwrap_or_default();
+        let (token, pin) = match secret.split_once(PIN) {
+            Some((token, pin)) => (token, Some(pin.parse().map_err(|_| AddressError::Link)?)),
+            None => (secret, None),
+        };
+        let (Some(room), Ok(token)) = (room, InviteToken::new(token)) else { return Err(AddressError::Link) };
+        let server = ServerUrl::parse(&link.origin().ascii_serialization(), plain)?;
+        Ok(Self { server, room, token, pin })
+    }
+
+    /// A link that leads to a server with this certificate only.
+    pub fn pinned(link: &str, pin: Fingerprint) -> String {
+        format!("{link}{PIN}{pin}")
     }
 }
 
@@ -184,7 +211,11 @@ mod tests {
         let link = InviteLink::parse(&text, PlainHttp::LoopbackOnly).unwrap();
         assert_eq!((link.server.to_string().as_str(), link.room), ("https://call.example.org:8443", room));
         assert_eq!(link.token.as_str(), "eyJhbGciOi.J");
+        let pin = Fingerprint::of(b"a certificate");
+        let pinned = InviteLink::parse(&InviteLink::pinned(&text, pin), PlainHttp::LoopbackOnly).unwrap();
+        assert_eq!((pinned.token.as_str(), pinned.pin), ("eyJhbGciOi.J", Some(pin)));
         for bad in [
+            format!("{text}&pin=abc"),
             "https://call.example.org/join/room#eyJhbGciOi.J".to_owned(),
             format!("https://call.example.org/join/{room}"),
             format!("https://call.example.org/{room}#eyJhbGciOi.J"),

@@ -22,4 +22,4 @@ pub use client::{Client, ClientEvent, ClientOptions, PostId, RoomView};
 pub use http::Http;
 pub use reach::ReachError;
 pub use tokens::{MemoryVault, OpenVault, RefreshVault, TokenError, TokenKeeper, VaultError};
-pub use trust::{Trust, TrustError};
+pub use trust::{Fingerprint, NoFingerprint, Trust, TrustError};

@@ -2,13 +2,12 @@
 //! the packages that carry one of them call this.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "this is how build scripts talk to cargo")]
 
 use std::error::Error;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::SystemTime;
 
 /// What a build script returns.
@@ -67,15 +66,30 @@ impl Page {
     }
 }
 
-/// Builds a page in the folder `ui`, unless it is there and no source is newer. Tells cargo when to come back.
-///
-/// # Errors
-/// What is missing on this machine or wrong in the sources, in words for people.
-pub fn prepare(ui: &Path, page: Page) -> BuildResult<()> {
+/// Tells cargo to run a build script again when a page or what it is made from has changed.
+#[allow(clippy::print_stdout, reason = "this is how build scripts talk to cargo")]
+pub fn come_back_for(ui: &Path, page: Page) {
     for path in SOURCES.iter().chain([&page.html()]) {
         println!("cargo::rerun-if-changed={}", ui.join(path).display());
     }
     println!("cargo::rerun-if-env-changed=AHOY_SKIP_UI_BUILD");
+}
+
+/// Ends a build script: what went wrong is told to cargo, line by line.
+#[allow(clippy::print_stdout, reason = "this is how build scripts talk to cargo")]
+pub fn conclude(result: BuildResult<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    for line in error.to_string().lines() {
+        println!("cargo::error={line}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Builds a page in the folder `ui`, unless it is there and no source is newer.
+///
+/// # Errors
+/// What is missing on this machine or wrong in the sources, in words for people.
+pub fn prepare(ui: &Path, page: Page) -> BuildResult<()> {
     let sources = newest(SOURCES.iter().map(|path| ui.join(path)).collect())?;
     let html = ui.join(page.html());
     if std::env::var_os("AHOY_SKIP_UI_BUILD").is_some() {

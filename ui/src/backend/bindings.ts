@@ -36,7 +36,7 @@ message: string,
  */
 device: string | null, };
 
-export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused";
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused" | "link_refused" | "invite_invalid" | "room_full" | "room_locked" | "host_unusable" | "network_unasked";
 
 export type Settings = { 
 /**
@@ -63,6 +63,10 @@ microphone: string | null,
  * Id of the speaker; null takes the system's default.
  */
 speaker: string | null, 
+/**
+ * Id of the speaker at which calls ring; null takes the system's default, also where another is used in calls.
+ */
+ringer: string | null, 
 /**
  * Size of the pictures that are sent.
  */
@@ -101,6 +105,10 @@ microphone?: string | null,
  * See [`Settings::speaker`]; null goes back to the default.
  */
 speaker?: string | null, 
+/**
+ * See [`Settings::ringer`]; null goes back to the default.
+ */
+ringer?: string | null, 
 /**
  * See [`Settings::picture`].
  */
@@ -180,7 +188,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -560,7 +568,15 @@ camera_there: boolean | null,
 /**
  * What others join it by; null for a call between two contacts.
  */
-link: CallLink | null, };
+link: CallLink | null, 
+/**
+ * Whether this computer is the server, and people on the same network find the call.
+ */
+hosted: boolean, 
+/**
+ * Those who wait to be let in.
+ */
+lobby: Array<LobbyGuest>, };
 
 export type CallLink = { 
 /**
@@ -582,7 +598,63 @@ size: number,
  */
 path: string, };
 
-export type CallStage = "calling" | "ringing" | "connecting" | "connected" | "reconnecting";
+export type Invitation = { 
+/**
+ * The link, as it was given.
+ */
+link: string, 
+/**
+ * The server that it leads to.
+ */
+server: string, };
+
+export type LobbyGuest = { 
+/**
+ * Names them in commands.
+ */
+participant: string, 
+/**
+ * What they call themselves.
+ */
+name: string, };
+
+export type NearbyCall = { 
+/**
+ * Who says to host it.
+ */
+name: string, 
+/**
+ * Leads there.
+ */
+link: string, };
+
+export type CallNotice = { 
+/**
+ * Which call.
+ */
+call: string, 
+/**
+ * Whether it is taken with pictures.
+ */
+video: boolean, 
+/**
+ * Who calls.
+ */
+title: string, 
+/**
+ * That they do.
+ */
+text: string, 
+/**
+ * The button that takes it.
+ */
+accept: string, 
+/**
+ * The button that declines it.
+ */
+decline: string, };
+
+export type CallStage = "calling" | "ringing" | "waiting" | "connecting" | "connected" | "reconnecting";
 
 export type RingingCall = { 
 /**
@@ -620,7 +692,7 @@ outgoing: boolean,
  */
 how: Ending, };
 
-export type Ending = "hung_up" | "cancelled" | "declined_here" | "declined" | "busy" | "no_answer" | "offline" | "missed" | "elsewhere" | "no_connection" | "connection_lost" | "no_server" | "refused";
+export type Ending = "hung_up" | "cancelled" | "declined_here" | "declined" | "busy" | "no_answer" | "offline" | "missed" | "elsewhere" | "no_connection" | "connection_lost" | "no_server" | "refused" | "not_admitted" | "removed";
 
 export type CallPeer = { 
 /**

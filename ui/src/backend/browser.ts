@@ -28,6 +28,7 @@ const initial: Settings = {
   camera: null,
   microphone: null,
   speaker: null,
+  ringer: null,
   picture: '720p',
   mirror_self: true,
   first_run_done: false,
@@ -207,6 +208,14 @@ export class BrowserBackend implements Backend {
   blockContact = () => refuse(DESKTOP);
   call = () => refuse(DESKTOP);
   startLinkCall = () => refuse(DESKTOP);
+  openLink = () => refuse(DESKTOP);
+  takeInvitation = () => Promise.resolve(null);
+  joinLink = () => refuse(DESKTOP);
+  startHostedCall = () => refuse(DESKTOP);
+  answerLobby = () => refuse(DESKTOP);
+  lookNearby = () => Promise.resolve();
+  stopLookingNearby = () => Promise.resolve();
+  announceCall = () => Promise.resolve();
   accept = () => refuse(DESKTOP);
   decline = () => refuse(DESKTOP);
 

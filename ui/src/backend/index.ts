@@ -1,12 +1,14 @@
 import type { Stream } from '../video/protocol';
 import type {
   AppInfo,
+  CallNotice,
   CallSummary,
   CallsView,
   Conversation,
   Credentials,
   DeskEvent,
   Devices,
+  Invitation,
   Message,
   PeopleSnapshot,
   Problem,
@@ -32,7 +34,6 @@ export type WindowProblemCode =
   | 'h264_plugin_missing'
   | 'no_shell'
   | 'no_answer'
-  | 'invite_invalid'
   | 'camera_denied_by_browser'
   | 'microphone_denied_by_browser'
   | 'browser_without_h264';
@@ -60,8 +61,8 @@ export interface Backend {
   stopPreview(): Promise<void>;
   /** Tries again to open what could not be opened. */
   retryDevices(): Promise<void>;
-  /** Plays a sound of two seconds and resolves when it has ended. */
-  testSpeaker(): Promise<void>;
+  /** Plays a sound of two seconds, at the speaker or where calls ring, and resolves when it has ended. */
+  testSpeaker(ringer: boolean): Promise<void>;
   /** Events `call` and `stats` tell of it, and `ended` once it is over. */
   startTestCall(): Promise<void>;
   /** Ends the call and tells what it was worth, or `null` when there was none. */
@@ -90,6 +91,21 @@ export interface Backend {
   call(handle: string, video: boolean): Promise<void>;
   /** Makes a call that others join by a link, which `calls` then has. */
   startLinkCall(video: boolean): Promise<void>;
+  /** Looks at an invite link; event `invited` follows where it is one. */
+  openLink(link: string): Promise<void>;
+  /** The link that was opened last, once; null where none was. */
+  takeInvitation(): Promise<Invitation | null>;
+  /** Joins somebody else's call by its link, under this name. */
+  joinLink(link: string, name: string, video: boolean): Promise<void>;
+  /** Makes a call with this computer as the server, under this name; `calls` has its link. */
+  startHostedCall(name: string, video: boolean): Promise<void>;
+  /** Lets somebody in who waits, or turns them away. */
+  answerLobby(participant: string, admit: boolean): Promise<void>;
+  /** Looks for calls on the network; event `nearby` tells which are there. */
+  lookNearby(): Promise<void>;
+  stopLookingNearby(): Promise<void>;
+  /** Has the system show that somebody calls, until it does not ring any more. */
+  announceCall(notice: CallNotice): Promise<void>;
   accept(call: string, video: boolean): Promise<void>;
   decline(call: string): Promise<void>;
   setHeld(held: boolean): Promise<void>;

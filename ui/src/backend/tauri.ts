@@ -7,12 +7,14 @@ import type { Backend, ShowListener } from '.';
 import type {
   Access,
   AppInfo,
+  CallNotice,
   CallSummary,
   CallsView,
   Conversation,
   Credentials,
   DeskEvent,
   Devices,
+  Invitation,
   Message,
   PeopleSnapshot,
   RecentCall,
@@ -38,7 +40,7 @@ class TauriBackend implements Backend {
   startPreview = () => this.#ask<void>('start_preview');
   stopPreview = () => this.#ask<void>('stop_preview');
   retryDevices = () => this.#ask<void>('retry_devices');
-  testSpeaker = () => this.#ask<void>('test_speaker');
+  testSpeaker = (ringer: boolean) => this.#ask<void>('test_speaker', { ringer });
   startTestCall = () => this.#ask<void>('start_test_call');
   hangUp = () => this.#ask<CallSummary | null>('hang_up');
   setMuted = (muted: boolean) => this.#ask<void>('set_muted', { muted });
@@ -64,6 +66,16 @@ class TauriBackend implements Backend {
   blockContact = (handle: string) => this.#ask<void>('block_contact', { handle });
   call = (handle: string, video: boolean) => this.#ask<void>('call', { handle, video });
   startLinkCall = (video: boolean) => this.#ask<void>('start_link_call', { video });
+  openLink = (link: string) => this.#ask<void>('open_link', { link });
+  takeInvitation = () => this.#ask<Invitation | null>('take_invitation');
+  joinLink = (link: string, name: string, video: boolean) =>
+    this.#ask<void>('join_link', { link, name, video });
+  startHostedCall = (name: string, video: boolean) => this.#ask<void>('start_hosted_call', { name, video });
+  answerLobby = (participant: string, admit: boolean) =>
+    this.#ask<void>('answer_lobby', { participant, admit });
+  lookNearby = () => this.#ask<void>('look_nearby');
+  stopLookingNearby = () => this.#ask<void>('stop_looking_nearby');
+  announceCall = (notice: CallNotice) => this.#ask<void>('announce_call', { notice });
   accept = (call: string, video: boolean) => this.#ask<void>('accept', { call, video });
   decline = (call: string) => this.#ask<void>('decline', { call });
   setHeld = (held: boolean) => this.#ask<void>('set_held', { held });

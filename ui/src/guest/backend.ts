@@ -42,8 +42,14 @@ export type Over =
 /** Reads an invite link: the room is in the path, the secret in the fragment, which never reaches a server. */
 export function readInvite({ pathname, hash }: Pick<Location, 'pathname' | 'hash'>): Invite | null {
   const room = /^\/join\/(r_[0-9a-hjkmnp-tv-z]{26})$/.exec(pathname)?.[1];
-  const token = hash.slice(1);
+  // The fingerprint of a certificate is for programs: the browser has made up its mind by now.
+  const token = hash.slice(1).split('&pin=')[0]!;
   return room && /^[\x21-\x7e]{8,2048}$/.test(token) ? { room, token } : null;
+}
+
+/** The same link for the desktop program, where one is installed: the system opens it. */
+export function deepLink(invite: string): string {
+  return `ahoy:${invite}`;
 }
 
 /** A call in a room, from a browser: its own WebRTC and devices behind the same commands as the program's. */
@@ -362,6 +368,8 @@ export class GuestBackend extends BrowserBackend implements Backend {
       muted_there: other?.media ? !other.media.microphone : false,
       camera_there: other?.media?.camera ?? null,
       link: null,
+      hosted: false,
+      lobby: [],
     };
   }
 

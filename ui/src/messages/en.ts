@@ -29,6 +29,8 @@ export const en = {
     tooLoud: 'Too loud: move away from the microphone or turn it down.',
     testSpeaker: 'Play a sound',
     testingSpeaker: 'Playing…',
+    ringer: 'Calls ring at',
+    ringerHint: 'Also while headphones are used in calls.',
     change: 'Change devices',
     unnamed: { camera: 'the camera', microphone: 'the microphone', speaker: 'the speaker' },
   },
@@ -40,6 +42,13 @@ export const en = {
     waiting: 'Waiting for the picture…',
     noCamera: 'No camera',
     muted: 'Microphone is off',
+    movable: (corner: string) => `Your picture, ${corner}. The arrow keys move it to another corner.`,
+    corners: {
+      'top-left': 'top left',
+      'top-right': 'top right',
+      'bottom-left': 'bottom left',
+      'bottom-right': 'bottom right',
+    },
   },
   home: {
     greeting: (name: string) => (name ? `Ahoy, ${name}!` : 'Ahoy!'),
@@ -87,6 +96,7 @@ export const en = {
     stage: {
       calling: 'Calling…',
       ringing: 'Ringing…',
+      waiting: 'Waiting to be let in…',
       connecting: 'Connecting…',
       connected: 'Connected',
       reconnecting: 'Connection lost, looking for another way…',
@@ -108,7 +118,10 @@ export const en = {
       no_connection: (name: string) => `There is no way to ${name}’s device`,
       connection_lost: (name: string) => `The connection to ${name} was lost`,
       no_server: () => 'The server could not be reached',
-      refused: (name: string) => `You may not call ${name}`,
+      refused: (name: string) => (name ? `You may not call ${name}` : 'You can’t come in right now'),
+      not_admitted: () => 'You were not let in',
+      removed: (name: string) =>
+        name ? `You were removed from the call with ${name}` : `You were removed from the call`,
     },
   },
   talk: {
@@ -147,6 +160,8 @@ export const en = {
       connection_lost: 'connection lost',
       no_server: 'no server',
       refused: 'not allowed',
+      not_admitted: 'not let in',
+      removed: 'removed',
     },
   },
   invite: {
@@ -154,16 +169,45 @@ export const en = {
     title: 'Call by link',
     heading: 'Send this link to whoever should come',
     text: 'It opens in any browser; nothing has to be installed. It is good for this call only, for one guest at a time.',
+    hosted:
+      'People on your network find this call in Ahoy, and wait until you let them in. Whoever has the link comes in at once, in Ahoy or in a browser.',
+    browserWarns:
+      'A browser warns once that nobody vouches for your computer. That is so: choose “Advanced”, then go on. Ahoy itself checks that it is your computer.',
     link: 'Invite link',
     copy: 'Copy link',
     code: 'The link as a QR code, for the camera of a phone',
     failed: 'Copying is not allowed here. Select the link and press Ctrl+C.',
+  },
+  nearby: {
+    heading: 'On this network',
+    host: 'Host on this computer',
+    nobody:
+      'Nobody on your network hosts a call right now. If you host one, others find it here: no server, no account.',
+    join: (name: string) => `Join ${name}`,
+    nameless: 'Somebody',
+  },
+  lobby: {
+    waits: (name: string) => `${name} wants to come in`,
+    hint: 'They found the call on your network. Nobody has checked who they are.',
+    admit: (name: string) => `Let ${name} in`,
+    refuse: (name: string) => `Turn ${name} away`,
+  },
+  join: {
+    heading: 'Join a call',
+    link: 'Invite link',
+    linkHint: 'Somebody has sent it to you. It leads to their call, with or without an account.',
+    open: 'Join…',
+    title: 'You are invited to a call',
+    where: (server: string) => `The link leads to ${server}.`,
+    withVideo: 'Join with video',
+    withVoice: 'Join with sound only',
   },
   guest: {
     title: 'Ahoy: join a call',
     heading: 'You are invited to a call',
     introduction:
       'Look whether you can be seen and heard, say who you are, and come aboard. Nothing has to be installed.',
+    openInProgram: 'I have Ahoy on this computer: open the call there',
     nameHint: 'What the others see.',
     enter: 'Join',
     waiting: 'Somebody will let you in',

@@ -245,6 +245,26 @@ export const problems: ProblemWords = {
     title: 'This message can’t be sent',
     text: 'Write something, and not more than a few pages at once.',
   },
+  link_refused: {
+    title: 'This is not an invite link',
+    text: 'Copy the whole link, from https:// to its very end, and try again.',
+  },
+  room_full: {
+    title: 'The call is full',
+    text: 'Wait until somebody leaves, then try again.',
+  },
+  room_locked: {
+    title: 'The call lets nobody in any more',
+    text: 'Ask whoever invited you to let people in again.',
+  },
+  host_unusable: {
+    title: 'This computer can’t host a call',
+    text: 'Check that the disk has room, and that no other program uses the ports 7447 to 7456.',
+  },
+  network_unasked: {
+    title: 'Others can’t find this call by themselves',
+    text: 'Your network can’t be told of it. Give them the link, or let them scan the code.',
+  },
   h264_plugin_missing: {
     title: 'A plug-in for video is missing',
     text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',

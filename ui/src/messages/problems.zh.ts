@@ -241,6 +241,26 @@ export const problems: ProblemWords = {
     title: '无法发送此消息',
     text: '请输入内容，且一次不要超过几页。',
   },
+  link_refused: {
+    title: '这不是邀请链接',
+    text: '请复制完整链接（从 https:// 到末尾），然后重试。',
+  },
+  room_full: {
+    title: '通话人数已满',
+    text: '等有人离开后再试。',
+  },
+  room_locked: {
+    title: '通话已不再允许加入',
+    text: '请让邀请你的人重新开放加入。',
+  },
+  host_unusable: {
+    title: '这台电脑无法主持通话',
+    text: '请检查磁盘空间，并确认没有其他程序占用端口 7447 到 7456。',
+  },
+  network_unasked: {
+    title: '别人无法自动找到此通话',
+    text: '无法在网络中公布。请把链接发给他们，或让他们扫码。',
+  },
   h264_plugin_missing: {
     title: '缺少视频插件',
     text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',

@@ -1,4 +1,12 @@
-import { problem, toProblem, type AnyProblem, type AppInfo, type Backend, type Settings } from '../backend';
+import {
+  problem,
+  toProblem,
+  type AnyProblem,
+  type AppInfo,
+  type Backend,
+  type Invitation,
+  type Settings,
+} from '../backend';
 import { chooseMessages } from '../messages';
 import { Numbers } from '../messages/numbers';
 import { CallStore } from './call.svelte';
@@ -6,6 +14,7 @@ import { DevicesStore } from './devices.svelte';
 import { PeopleStore } from './people.svelte';
 import { PreviewStore } from './preview.svelte';
 import type { DeviceKind } from './remedies';
+import { SelfViewStore } from './selfview.svelte';
 import { SettingsStore } from './settings.svelte';
 import { TalkStore } from './talk.svelte';
 
@@ -22,6 +31,9 @@ export class App {
   /** The command that failed last, until the person puts it away. */
   error = $state.raw<AnyProblem | null>(null);
   info = $state.raw<AppInfo | null>(null);
+  /** A link that was opened, until the person has said whether they want to go there. */
+  invitation = $state.raw<Invitation | null>(null);
+  readonly #announced = new Set<string>();
   /** The web view can't decode H.264: Ahoy decodes for it. */
   #undecoded = $state(false);
 
@@ -32,6 +44,7 @@ export class App {
   readonly preview: PreviewStore;
   readonly people: PeopleStore;
   readonly talk: TalkStore;
+  readonly selfView = new SelfViewStore();
 
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
@@ -98,16 +111,22 @@ export class App {
     const stops = [
       ...stores.map((store) => store.listen()),
       this.backend.on('failed', (problem) => (this.error = problem)),
+      this.backend.on('invited', () => void this.#takeInvitation()),
+      this.backend.on('calls', () => this.#announceCalls()),
     ];
     void this.run(() => this.devices.load());
     void this.run(() => this.people.load());
     const focused = () => this.refreshDevices();
+    const blurred = () => this.#announceCalls();
     window.addEventListener('focus', focused);
+    window.addEventListener('blur', blurred);
+    void this.#takeInvitation();
     void this.run(async () => {
       this.info = await this.backend.appInfo();
     });
     return () => {
       window.removeEventListener('focus', focused);
+      window.removeEventListener('blur', blurred);
       stops.forEach((stop) => stop());
     };
   }
@@ -164,6 +183,33 @@ export class App {
     this.error = null;
     this.call.begin();
     await this.run(() => this.backend.startLinkCall(true));
+  }
+
+  async #takeInvitation(): Promise<void> {
+    await this.run(async () => {
+      const invitation = await this.backend.takeInvitation();
+      if (invitation) this.invitation = invitation;
+    });
+  }
+
+  /** Calls that ring are shown by the system too while somebody looks at something else, once each. */
+  #announceCalls() {
+    const { ringing } = this.people.calls;
+    const waiting = document.hasFocus() ? [] : ringing.filter(({ call }) => !this.#announced.has(call));
+    const { accept, decline, calls, callsWithVideo } = this.text.people;
+    for (const { call, name, video } of waiting) {
+      this.#announced.add(call);
+      const text = video ? callsWithVideo : calls;
+      void this.run(() => this.backend.announceCall({ call, video, title: name, text, accept, decline }));
+    }
+  }
+
+  /** The view follows when the program says that there is a call. */
+  async hostCall(): Promise<void> {
+    this.error = null;
+    const name = this.settings.current.name || (this.people.snapshot.me?.name ?? this.text.nearby.nameless);
+    this.call.begin();
+    await this.run(() => this.backend.startHostedCall(name, true));
   }
 
   openSettings(page: SettingsPage = 'general') {

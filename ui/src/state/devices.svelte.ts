@@ -1,4 +1,6 @@
 import type { Backend, Devices } from '../backend';
+import type { Choice } from '../components/Select.svelte';
+import type { Messages } from '../messages';
 import type { DeviceKind } from './remedies';
 
 const none: Devices = { cameras: [], microphones: [], speakers: [], problems: [] };
@@ -22,6 +24,19 @@ export class DevicesStore {
   of(kind: DeviceKind) {
     const { cameras, microphones, speakers } = this.current;
     return { camera: cameras, microphone: microphones, speaker: speakers }[kind];
+  }
+
+  /** What a list of devices offers beside the system's own choice. */
+  choices(kind: DeviceKind, chosen: string | null, text: Messages['devices']): Choice[] {
+    const found = this.of(kind);
+    const usual = found.find((device) => 'is_default' in device && device.is_default)?.name ?? '';
+    const none = this.known && found.length === 0 && chosen === null;
+    const gone = this.known && chosen !== null && !found.some(({ id }) => id === chosen);
+    return [
+      { value: '', label: none ? text.none : text.system(usual) },
+      ...found.map(({ id, name }) => ({ value: id, label: name })),
+      ...(gone ? [{ value: chosen, label: text.gone }] : []),
+    ];
   }
 
   async load(): Promise<void> {

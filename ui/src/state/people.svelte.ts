@@ -1,9 +1,11 @@
-import type { Backend, CallsView, Contact, Credentials, PeopleSnapshot } from '../backend';
+import type { Backend, CallsView, Contact, Credentials, NearbyCall, PeopleSnapshot } from '../backend';
 
 /** Who is signed in, whom they know, and their calls. */
 export class PeopleStore {
   snapshot = $state.raw<PeopleSnapshot>({ me: null, connection: 'none', contacts: [] });
   calls = $state.raw<CallsView>({ current: null, ringing: [] });
+  /** Calls that are hosted on the network, while somebody looks. */
+  nearby = $state.raw<readonly NearbyCall[]>([]);
   /** Told once, when an account was made: until the person has put them away. */
   recoveryCodes = $state.raw<readonly string[]>([]);
 
@@ -24,6 +26,7 @@ export class PeopleStore {
     const stops = [
       this.#backend.on('people', (snapshot) => (this.snapshot = snapshot)),
       this.#backend.on('calls', (calls) => (this.calls = calls)),
+      this.#backend.on('nearby', (nearby) => (this.nearby = nearby)),
     ];
     return () => stops.forEach((stop) => stop());
   }
@@ -32,6 +35,12 @@ export class PeopleStore {
     this.snapshot = await this.#backend.people();
     this.calls = await this.#backend.calls();
     if (!this.snapshot.me) await this.#backend.resumeSignIn();
+  }
+
+  /** Looks for calls on the network until the returned function is called. Without a network there are none. */
+  lookNearby(): () => void {
+    void this.#backend.lookNearby().catch(() => undefined);
+    return () => void this.#backend.stopLookingNearby().catch(() => undefined);
   }
 
   async signIn(given: Credentials): Promise<void> {

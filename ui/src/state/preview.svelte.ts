@@ -20,6 +20,8 @@ export class PreviewStore {
   error = $state.raw<AnyProblem | null>(null);
   /** Why the sound that was asked for last could not be played. */
   speakerTrouble = $state.raw<AnyProblem | null>(null);
+  /** The same for where calls ring. */
+  ringerTrouble = $state.raw<AnyProblem | null>(null);
 
   readonly #backend: Backend;
   /** Commands run one after the other: a view that opens must not be overtaken by the one that closes. */
@@ -46,7 +48,7 @@ export class PreviewStore {
   hold(): () => void {
     void this.#enqueue(() => this.#backend.startPreview());
     return () => {
-      this.speakerTrouble = null;
+      this.speakerTrouble = this.ringerTrouble = null;
       void this.#enqueue(() => this.#backend.stopPreview());
     };
   }
@@ -55,9 +57,19 @@ export class PreviewStore {
   async testSpeaker(): Promise<void> {
     this.speakerTrouble = null;
     try {
-      await this.#backend.testSpeaker();
+      await this.#backend.testSpeaker(false);
     } catch (error) {
       this.speakerTrouble = toProblem(error);
+    }
+  }
+
+  /** The same at the speaker where calls ring. */
+  async testRinger(): Promise<void> {
+    this.ringerTrouble = null;
+    try {
+      await this.#backend.testSpeaker(true);
+    } catch (error) {
+      this.ringerTrouble = toProblem(error);
     }
   }
 

@@ -95,7 +95,11 @@ pub(super) fn choice(accounts: &Accounts, args: &ServerArgs) -> Result<ServerCho
         (None, Err(_)) => bail!("name the server with --server, such as --server https://call.example.org"),
     };
     let before = accounts.record(Some(&url)).ok().and_then(|record| record.ca_file);
-    Ok(ServerChoice { url, ca_file: args.ca_file.clone().or(before), plain: plain(&args.session) })
+    Ok(ServerChoice {
+        ca_file: args.ca_file.clone().or(before),
+        plain: plain(&args.session),
+        ..ServerChoice::at(url)
+    })
 }
 
 /// Passes on what a history has to know of.
@@ -179,7 +183,7 @@ pub(super) async fn comes_to(
     Ok(match (room, guest) {
         (RoomName::Link(link), Some(name)) => {
             let accounts = passing_accounts().await?;
-            let server = ServerChoice { url: link.server, ca_file, plain: plain(session) };
+            let server = ServerChoice { url: link.server, ca_file, pin: link.pin, plain: plain(session) };
             (accounts.guest(&server, &GuestSignIn { invite: link.token, name }).await?, Some(link.room))
         }
         (RoomName::Link(link), None) => {

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use ahoy_signal::account::{GuestSignIn, Recover, SignIn, SignUp, TokenGrant};
 use ahoy_signal::{Name, RecoveryCode, Refusal, RoomId};
-pub use ahoy_signal_client::{AddressError, InviteLink, PlainHttp, ReachError, ServerUrl, TrustError};
+pub use ahoy_signal_client::{
+    AddressError, Fingerprint, InviteLink, PlainHttp, ReachError, ServerUrl, TrustError,
+};
 use ahoy_signal_client::{Http, MemoryVault, TokenError, TokenKeeper, Trust};
 
 pub use self::book::{BookError, SignInRecord};
@@ -123,19 +125,30 @@ pub struct ServerChoice {
     pub url: ServerUrl,
     /// The certificates of its own authority.
     pub ca_file: Option<PathBuf>,
+    /// The only certificate that it is believed to have.
+    pub pin: Option<Fingerprint>,
     /// Whether plain HTTP was chosen for it.
     pub plain: PlainHttp,
 }
 
 impl ServerChoice {
+    /// A server whose certificate the system believes, with no plain HTTP but on this machine.
+    pub const fn at(url: ServerUrl) -> Self {
+        Self { url, ca_file: None, pin: None, plain: PlainHttp::LoopbackOnly }
+    }
+
     fn trust(&self) -> Result<Trust, TrustError> {
-        self.ca_file.as_deref().map_or_else(|| Ok(Trust::system()), Trust::with_ca_file)
+        match (self.pin, &self.ca_file) {
+            (Some(pin), _) => Ok(Trust::pinned(pin)),
+            (None, Some(file)) => Trust::with_ca_file(file),
+            (None, None) => Ok(Trust::system()),
+        }
     }
 
     fn of(record: &SignInRecord) -> Result<Self, AddressError> {
         let plain = if record.insecure_http { PlainHttp::Allowed } else { PlainHttp::LoopbackOnly };
         let url = ServerUrl::parse(&record.server, plain)?;
-        Ok(Self { url, ca_file: record.ca_file.clone(), plain })
+        Ok(Self { url, ca_file: record.ca_file.clone(), pin: None, plain })
     }
 }
 
@@ -236,6 +249,24 @@ impl Accounts {
         Ok((signed_in, answer.recovery_codes))
     }
 
+    /// Makes an account for as long as this process lasts. `agent` names the program to servers.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    #[cfg(feature = "host")]
+    pub(crate) async fn sign_up_for_now(
+        server: &ServerChoice,
+        account: &SignUp,
+        agent: &str,
+    ) -> Result<SignedIn, AccountError> {
+        let (trust, http) = reach(server, agent)?;
+        let grant = http.sign_up(account).await?.grant;
+        let vault = Arc::new(MemoryVault::new(grant.refresh_token.clone()));
+        let name = grant.name.clone();
+        let tokens = Arc::new(TokenKeeper::signed_in(http, vault, grant));
+        Ok(SignedIn { record: None, name, room: None, trust, tokens })
+    }
+
     /// Signs in and stays so. An earlier sign-in at the same server ends.
     ///
     /// # Errors
@@ -265,7 +296,19 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`].
     pub async fn guest(&self, server: &ServerChoice, guest: &GuestSignIn) -> Result<SignedIn, AccountError> {
-        let (trust, http) = self.http(server)?;
+        Self::guest_at(server, guest, &self.agent).await
+    }
+
+    /// The same for whoever keeps no sign-ins. `agent` names the program to servers.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn guest_at(
+        server: &ServerChoice,
+        guest: &GuestSignIn,
+        agent: &str,
+    ) -> Result<SignedIn, AccountError> {
+        let (trust, http) = reach(server, agent)?;
         let grant = http.guest(guest).await?;
         let (name, room) = (grant.name.clone(), grant.room);
         let vault = Arc::new(MemoryVault::new(grant.refresh_token.clone()));
@@ -304,9 +347,7 @@ impl Accounts {
     }
 
     fn http(&self, server: &ServerChoice) -> Result<(Trust, Http), AccountError> {
-        let trust = server.trust()?;
-        let http = Http::new(server.url.clone(), &trust, &self.agent)?;
-        Ok((trust, http))
+        reach(server, &self.agent)
     }
 
     fn vault(&self, record: &SignInRecord) -> StoredVault {
@@ -361,6 +402,12 @@ impl Accounts {
         }
         Ok(signed_in)
     }
+}
+
+fn reach(server: &ServerChoice, agent: &str) -> Result<(Trust, Http), AccountError> {
+    let trust = server.trust()?;
+    let http = Http::new(server.url.clone(), &trust, agent)?;
+    Ok((trust, http))
 }
 
 impl SignedIn {

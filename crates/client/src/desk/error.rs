@@ -3,7 +3,7 @@
 use ahoy_signal::{ErrorCode, Refusal, TextError};
 
 use super::SpeakerError;
-use crate::account::{AccountError, ReachError};
+use crate::account::{AccountError, AddressError, ReachError};
 use crate::calls::CommandError;
 use crate::history::HistoryError;
 use crate::problem::{Problem, ProblemCode};
@@ -49,6 +49,10 @@ pub enum DeskError {
     /// The server did not do something.
     #[error(transparent)]
     Signaling(#[from] SignalingError),
+    /// This computer can't host a call.
+    #[cfg(feature = "host")]
+    #[error(transparent)]
+    Host(#[from] crate::host::HostError),
     /// A call has it that way.
     #[error(transparent)]
     Call(#[from] CommandError),
@@ -72,6 +76,10 @@ impl From<DeskError> for Problem {
             DeskError::NoSuchMessage => ProblemCode::HistoryUnusable,
             DeskError::Text(error) => text_code(error),
             DeskError::Account(error) => account_code(error),
+            #[cfg(feature = "host")]
+            DeskError::Host(crate::host::HostError::Nearby(_)) => ProblemCode::NetworkUnasked,
+            #[cfg(feature = "host")]
+            DeskError::Host(_) => ProblemCode::HostUnusable,
             DeskError::Signaling(error) => signaling_code(error),
         };
         Self::new(code, error.to_string())
@@ -98,6 +106,9 @@ fn refusal_code(refusal: &Refusal) -> ProblemCode {
         ErrorCode::SignUpClosed => ProblemCode::SignUpClosed,
         ErrorCode::RateLimited | ErrorCode::TooMany => ProblemCode::TooOften,
         ErrorCode::NoSuchUser => ProblemCode::NobodyFound,
+        ErrorCode::InviteInvalid => ProblemCode::InviteInvalid,
+        ErrorCode::RoomFull => ProblemCode::RoomFull,
+        ErrorCode::RoomLocked => ProblemCode::RoomLocked,
         _ => ProblemCode::ServerRefused,
     }
 }
@@ -105,6 +116,7 @@ fn refusal_code(refusal: &Refusal) -> ProblemCode {
 fn account_code(error: &AccountError) -> ProblemCode {
     match error {
         AccountError::NotSignedIn { .. } | AccountError::SignedOut { .. } => ProblemCode::NotSignedIn,
+        AccountError::Address(AddressError::Link) => ProblemCode::LinkRefused,
         AccountError::Address(_) => ProblemCode::AddressRefused,
         AccountError::Reach(ReachError::Refused(refusal)) => refusal_code(refusal),
         AccountError::Reach(_) | AccountError::Trust(_) | AccountError::Garbled => {

@@ -5,14 +5,20 @@
 mod arrivals;
 mod call;
 mod error;
+#[cfg(feature = "host")]
+mod hosted;
+mod known;
+mod of_people;
 mod past;
 mod people;
 mod person_call;
 mod preview;
 mod room;
+mod sound;
 mod speaker;
+mod visit;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use ahoy_media::capture::Stamping;
@@ -22,20 +28,24 @@ use tokio::sync::Mutex;
 
 pub use self::call::CallSummary;
 pub use self::error::DeskError;
+pub use self::known::{Connection, Me, PeopleSnapshot};
 pub use self::past::RecentCall;
-pub use self::people::{Connection, Credentials, Me, PeopleOptions, PeopleSnapshot};
-pub use self::person_call::{CallEnding, CallStage, CallsView, Ending, PersonCall, RingingCall};
+pub use self::people::{Credentials, PeopleOptions};
+pub use self::person_call::{CallEnding, CallStage, CallsView, Ending, LobbyGuest, PersonCall, RingingCall};
 pub use self::preview::{MicrophoneLevel, PreviewSnapshot};
 pub use self::room::{CallLink, QrCode};
 pub use self::speaker::SpeakerError;
+pub use self::visit::Invitation;
 
 use self::arrivals::{Arrivals, retry};
 use self::call::TestCall;
 use self::people::People;
 use self::preview::Preview;
+use self::speaker::Ringer;
 use crate::calls::{CallScreen, MediaOptions};
 use crate::devices::{self, Devices};
-use crate::history::{Conversation, Message};
+#[cfg(feature = "host")]
+use crate::host::{Nearby, NearbyCall, Network};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
 use crate::problem::Problem;
@@ -64,8 +74,13 @@ pub enum DeskEvent {
     People(PeopleSnapshot),
     /// Calls with people are like this now.
     Calls(CallsView),
-    /// A call that this machine had no part in is over: it rang here and was not taken.
+    /// A call that this machine had no part in is over: it rang here and was not taken, or one was not let in.
     Over(CallEnding),
+    /// These calls are there on the network now.
+    #[cfg(feature = "host")]
+    Nearby(Vec<NearbyCall>),
+    /// A link was opened: [`Desk::take_invitation`] has it.
+    Invited,
     /// Messages have come or are further: whoever shows them asks again.
     MessagesChanged,
     /// Calls are new in the history: whoever shows them asks again.
@@ -88,6 +103,33 @@ pub struct DeskOptions {
     pub stamping: Stamping,
     /// Where sign-ins are kept, and how the program names itself.
     pub people: PeopleOptions,
+    /// How calls are hosted here.
+    #[cfg(feature = "host")]
+    pub host: HostOptions,
+}
+
+impl DeskOptions {
+    /// Everything in one folder, for a program whose window nobody looks at.
+    pub fn in_folder(folder: &Path, people: PeopleOptions) -> Self {
+        Self {
+            settings: folder.join("settings.json"),
+            origins: Vec::new(),
+            stamping: Stamping::Off,
+            people,
+            #[cfg(feature = "host")]
+            host: HostOptions { folder: folder.to_owned(), network: Network::default() },
+        }
+    }
+}
+
+/// How calls are hosted here, and found.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Where the certificate is kept.
+    pub folder: PathBuf,
+    /// Which networks are asked and told.
+    pub network: Network,
 }
 
 /// The desk. Dropping it lets go of everything; [`close`](Self::close) does so in good order.
@@ -101,6 +143,10 @@ pub struct Desk {
     preview: Arc<Mutex<Option<Preview>>>,
     arrivals: Arrivals,
     people: People,
+    ringer: Arc<Ringer>,
+    invitation: StdMutex<Option<Invitation>>,
+    #[cfg(feature = "host")]
+    nearby: Mutex<Option<Nearby>>,
 }
 
 impl Desk {
@@ -114,8 +160,24 @@ impl Desk {
         let settings = StdMutex::new(SettingsStore::open(options.settings.clone()));
         let (call, preview) = (Arc::default(), Arc::default());
         let arrivals = Arrivals::watch(Arc::clone(&call), Arc::clone(&preview), Arc::clone(&listener));
-        let people = People::new(options.people.clone(), Arc::clone(&listener));
-        Ok(Self { options, clock, listener, socket, settings, call, preview, arrivals, people })
+        let store = settings.lock().unwrap_or_else(PoisonError::into_inner).get().clone();
+        let ringer = Arc::new(Ringer::start(&store, clock));
+        let people = People::new(options.people.clone(), heard(Arc::clone(&ringer), Arc::clone(&listener)));
+        Ok(Self {
+            options,
+            clock,
+            listener,
+            socket,
+            settings,
+            call,
+            preview,
+            arrivals,
+            people,
+            ringer,
+            invitation: StdMutex::default(),
+            #[cfg(feature = "host")]
+            nearby: Mutex::default(),
+        })
     }
 
     /// The settings as they are.
@@ -137,8 +199,9 @@ impl Desk {
             call.follow(&before, &now).await;
         }
         let media = media_options(&now, &self.socket, self.options.stamping);
-        // Nobody who is not signed in has calls.
-        let _ = self.people.with_calls(|calls| async move { calls.follow(media).await }).await;
+        for calls in self.people.all_calls().await {
+            calls.follow(media.clone()).await;
+        }
         let same = (&before.camera, &before.microphone, before.picture)
             == (&now.camera, &now.microphone, now.picture);
         let mut preview = self.preview.lock().await;
@@ -146,6 +209,7 @@ impl Desk {
             running.stop().await;
             *preview = Some(self.new_preview());
         }
+        self.ringer.use_devices_of(&now);
         (self.listener)(DeskEvent::Settings(now.clone()));
         Ok(now)
     }
@@ -178,8 +242,9 @@ impl Desk {
     /// itself.
     pub async fn retry_devices(&self) {
         retry(&self.call, &self.preview).await;
-        // Nobody who is not signed in has calls.
-        let _ = self.people.with_calls(|calls| async move { calls.retry_devices().await }).await;
+        for calls in self.people.all_calls().await {
+            calls.retry_devices().await;
+        }
     }
 
     /// Whether [`DeskEvent::Devices`] is told when devices come or go. Where it is not, whoever shows devices has to ask
@@ -195,12 +260,14 @@ impl Desk {
         }
     }
 
-    /// Plays a sound at the speaker; returns when it has been heard.
+    /// Plays a sound at the speaker, or at the one that rings; returns when it has been heard.
     ///
     /// # Errors
     /// [`DeskError::Speaker`].
-    pub async fn test_speaker(&self) -> Result<(), DeskError> {
-        Ok(speaker::play(&self.settings(), self.clock).await?)
+    pub async fn test_speaker(&self, ringer: bool) -> Result<(), DeskError> {
+        let settings = self.settings();
+        let id = if ringer { &settings.ringer } else { &settings.speaker };
+        Ok(speaker::test(speaker::device(id), self.clock).await?)
     }
 
     /// Starts a test call with the devices of the settings.
@@ -229,7 +296,7 @@ impl Desk {
     pub async fn hang_up(&self) -> Option<CallSummary> {
         if self.people.calls().current.is_some() {
             // It may have ended at this very moment.
-            let _ = self.people.with_calls(|calls| async move { calls.hang_up().await }).await;
+            let _ = self.people.with_current(|calls| async move { calls.hang_up().await }).await;
         }
         let call = self.call.lock().await.take()?;
         call.hang_up().await
@@ -241,7 +308,10 @@ impl Desk {
     /// [`DeskError::NoCall`].
     pub async fn set_muted(&self, muted: bool) -> Result<(), DeskError> {
         if self.people.in_call() {
-            return Ok(self.people.with_calls(|calls| async move { calls.set_muted(muted).await }).await??);
+            return Ok(self
+                .people
+                .with_current(|calls| async move { calls.set_muted(muted).await })
+                .await??);
         }
         self.tell_call(CallCommand::Mute(muted)).await
     }
@@ -254,11 +324,20 @@ impl Desk {
         if self.people.in_call() {
             return Ok(self
                 .people
-                .with_calls(|calls| async move { calls.set_camera_on(on).await })
+                .with_current(|calls| async move { calls.set_camera_on(on).await })
                 .await??);
         }
         let camera = on.then(|| call::camera(&self.settings()));
         self.tell_call(CallCommand::Video(camera)).await
+    }
+
+    /// Whether a call can begin, which has the devices then.
+    async fn ready_for_call(&self) -> Result<(), DeskError> {
+        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
+            return Err(DeskError::Busy);
+        }
+        self.stop_preview().await;
+        Ok(())
     }
 
     async fn tell_call(&self, command: CallCommand) -> Result<(), DeskError> {
@@ -269,193 +348,6 @@ impl Desk {
             }
             None => Err(DeskError::NoCall),
         }
-    }
-
-    /// Takes up the sign-in of the last time, if there is one.
-    ///
-    /// # Errors
-    /// [`DeskError::Account`].
-    pub async fn resume_sign_in(&self) -> Result<(), DeskError> {
-        self.people.resume(self.media()).await
-    }
-
-    /// Signs in, and stays so.
-    ///
-    /// # Errors
-    /// [`DeskError`]; then one is signed in as before.
-    pub async fn sign_in(&self, given: Credentials) -> Result<(), DeskError> {
-        self.people.sign_in(given, self.media()).await
-    }
-
-    /// Makes an account with one's name, and signs in. Returns the recovery codes, which are told once.
-    ///
-    /// # Errors
-    /// [`DeskError`]; then one is signed in as before.
-    pub async fn sign_up(&self, given: Credentials) -> Result<Vec<String>, DeskError> {
-        let name = Some(self.settings().name).filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| given.handle.clone());
-        self.people.sign_up(given, &name, self.media()).await
-    }
-
-    /// Signs out, here and at the server.
-    ///
-    /// # Errors
-    /// [`DeskError::Account`].
-    pub async fn sign_out(&self) -> Result<(), DeskError> {
-        self.people.sign_out().await
-    }
-
-    /// Tries to reach the server now.
-    pub async fn reconnect(&self) {
-        self.people.retry().await;
-    }
-
-    /// Who is signed in, and whom they know.
-    pub fn people(&self) -> PeopleSnapshot {
-        self.people.snapshot()
-    }
-
-    /// Calls with people.
-    pub fn calls(&self) -> CallsView {
-        self.people.calls()
-    }
-
-    /// Asks someone to become a contact, or agrees where they have asked.
-    ///
-    /// # Errors
-    /// [`DeskError`], as with everything here.
-    pub async fn add_contact(&self, handle: &str) -> Result<(), DeskError> {
-        self.people.add_contact(handle).await
-    }
-
-    /// Ends a contact, declines, or lifts a block.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn remove_contact(&self, handle: &str) -> Result<(), DeskError> {
-        self.people.remove_contact(handle).await
-    }
-
-    /// Wants to hear no more of someone.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn block_contact(&self, handle: &str) -> Result<(), DeskError> {
-        self.people.block_contact(handle).await
-    }
-
-    /// Calls a contact.
-    ///
-    /// # Errors
-    /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.
-    pub async fn call(&self, handle: &str, video: bool) -> Result<(), DeskError> {
-        let peer = self.people.peer(handle)?;
-        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
-            return Err(DeskError::Busy);
-        }
-        self.stop_preview().await;
-        let media = people::media_of(video);
-        self.people.with_calls(|calls| async move { calls.call(peer, media).await }).await??;
-        Ok(())
-    }
-
-    /// Makes a call that others join by a link, also from a browser. [`PersonCall::link`] has it.
-    ///
-    /// # Errors
-    /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.
-    pub async fn start_link_call(&self, video: bool) -> Result<(), DeskError> {
-        if self.call.lock().await.as_ref().is_some_and(TestCall::is_running) {
-            return Err(DeskError::Busy);
-        }
-        self.stop_preview().await;
-        self.people.start_link_call(people::media_of(video)).await
-    }
-
-    /// Takes a call that rings. A call that one is in, also a test call, ends.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn accept(&self, call: &str, video: bool) -> Result<(), DeskError> {
-        let (call, media) = (people::call_id(call)?, people::media_of(video));
-        // A person is more urgent than a test.
-        if let Some(test) = self.call.lock().await.take() {
-            test.hang_up().await;
-        }
-        self.stop_preview().await;
-        Ok(self.people.with_calls(|calls| async move { calls.accept(call, media).await }).await??)
-    }
-
-    /// Declines a call that rings, at all of one's devices.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn decline(&self, call: &str) -> Result<(), DeskError> {
-        let call = people::call_id(call)?;
-        Ok(self.people.with_calls(|calls| async move { calls.decline(call).await }).await??)
-    }
-
-    /// Everybody one has written with, the latest first.
-    ///
-    /// # Errors
-    /// [`DeskError::NoHistory`], [`DeskError::History`], as with everything about messages and past calls.
-    pub async fn conversations(&self) -> Result<Vec<Conversation>, DeskError> {
-        self.people.conversations().await
-    }
-
-    /// The newest messages with somebody, oldest first; before one of them, if that is given.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn messages(&self, with: &str, before: Option<&str>) -> Result<Vec<Message>, DeskError> {
-        self.people.messages(with, before).await
-    }
-
-    /// Writes to a contact, who need not be there.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn write_message(&self, with: &str, text: &str) -> Result<(), DeskError> {
-        self.people.write_message(with, text).await
-    }
-
-    /// Tries again to send what the server did not take.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn send_again(&self, message: &str) -> Result<(), DeskError> {
-        self.people.send_again(message).await
-    }
-
-    /// One has seen all that somebody has written.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn messages_seen(&self, with: &str) -> Result<(), DeskError> {
-        self.people.messages_seen(with).await
-    }
-
-    /// The latest calls, the newest first.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn recent_calls(&self) -> Result<Vec<RecentCall>, DeskError> {
-        self.people.recent_calls().await
-    }
-
-    /// One has looked at the missed calls.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn recent_calls_seen(&self) -> Result<(), DeskError> {
-        self.people.recent_calls_seen().await
-    }
-
-    /// Puts the call on hold, or goes on.
-    ///
-    /// # Errors
-    /// [`DeskError`].
-    pub async fn set_held(&self, held: bool) -> Result<(), DeskError> {
-        Ok(self.people.with_calls(|calls| async move { calls.hold(held).await }).await??)
     }
 
     /// What is sent in calls with people, as the settings have it.
@@ -471,9 +363,20 @@ impl Desk {
     /// Hangs up and lets all devices go.
     pub async fn close(&self) {
         self.hang_up().await;
+        self.people.leave_visit().await;
         self.people.end().await;
         self.stop_preview().await;
     }
+}
+
+/// Calls that ring are heard, beside being told.
+fn heard(ringer: Arc<Ringer>, listener: DeskListener) -> DeskListener {
+    Arc::new(move |event| {
+        if let DeskEvent::Calls(calls) = &event {
+            ringer.follow(calls);
+        }
+        listener(event);
+    })
 }
 
 fn media_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Stamping) -> MediaOptions {

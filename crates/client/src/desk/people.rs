@@ -1,24 +1,24 @@
 //! Who is signed in, whom they know, and their calls: what the window shows of other people.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use ahoy_signal::account::{SignIn, SignUp};
-use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name, Password, UserId};
-use serde::Serialize;
+use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name, Password, RoomId, UserId};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
+use super::known::{Connection, Known, Me, PeopleSnapshot, Teller};
 use super::past::tell_news;
 use super::person_call::{CallsView, summary};
 use super::room::{RoomTalk, forget_room};
+use super::visit::Visit;
 use super::{DeskError, DeskEvent, DeskListener};
 use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
-use crate::calls::{Calls, CallsEvent, CallsOptions, MediaOptions, MediaSnapshot};
+use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaOptions, MediaSnapshot};
 use crate::history::History;
 use crate::loopback::{CallPhase, CallSnapshot};
-use crate::signaling::{Signaling, SignalingError, SignalingEvent};
+use crate::signaling::{RoomEvent, Signaling, SignalingError, SignalingEvent};
 
 /// How long a server is looked for before the window says that it has stopped trying.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -34,48 +34,6 @@ pub struct PeopleOptions {
     pub client: ClientInfo,
 }
 
-/// Whoever is signed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct Me {
-    /// What one is found by.
-    pub handle: String,
-    /// What one is called.
-    pub name: String,
-    /// The server's address.
-    pub server: String,
-}
-
-/// How the connection to the server is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum Connection {
-    /// Nobody is signed in.
-    #[default]
-    None,
-    /// It is being made, or made again.
-    Connecting,
-    /// It stands.
-    Online,
-    /// It was tried for long; somebody has to ask for it.
-    GaveUp,
-    /// The server has signed this device out.
-    SignedOut,
-}
-
-/// What is known of people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct PeopleSnapshot {
-    /// Whoever is signed in.
-    pub me: Option<Me>,
-    /// The connection to the server.
-    pub connection: Connection,
-    /// Everybody one knows, by name.
-    pub contacts: Vec<Contact>,
-}
-
 /// What is typed to sign in, or to make an account.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
@@ -86,28 +44,6 @@ pub struct Credentials {
     pub handle: String,
     /// The password.
     pub password: String,
-}
-
-/// Shared with the task that listens.
-pub(super) struct Known {
-    /// The room that one talks in.
-    pub(super) room: Option<RoomTalk>,
-    contacts: BTreeMap<UserId, Contact>,
-    snapshot: PeopleSnapshot,
-    /// Calls between contacts, and what is shown: those, or the room that one talks in.
-    of_contacts: CallsView,
-    calls: CallsView,
-    /// Whether a call has the devices.
-    in_call: bool,
-}
-
-impl Known {
-    /// One talks in no room any more.
-    pub(super) fn leave_room(&mut self) -> Option<RoomTalk> {
-        // The devices are another call's where there is one.
-        self.in_call &= self.of_contacts.current.is_some();
-        self.room.take()
-    }
 }
 
 /// One sign-in at work.
@@ -123,25 +59,20 @@ struct Session {
 pub(super) struct People {
     options: PeopleOptions,
     listener: DeskListener,
-    known: Arc<StdMutex<Known>>,
+    told: Teller,
     session: Mutex<Option<Session>>,
+    /// Somebody else's call that one is in.
+    visit: Mutex<Option<Visit>>,
 }
 
 impl People {
     pub(super) fn new(options: PeopleOptions, listener: DeskListener) -> Self {
-        let known = Known {
-            room: None,
-            contacts: BTreeMap::new(),
-            snapshot: PeopleSnapshot::default(),
-            of_contacts: CallsView::default(),
-            calls: CallsView::default(),
-            in_call: false,
-        };
-        Self { options, listener, known: Arc::new(StdMutex::new(known)), session: Mutex::default() }
+        let told = Teller::new(Arc::clone(&listener));
+        Self { options, listener, told, session: Mutex::default(), visit: Mutex::default() }
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.known()
     }
 
     pub(super) fn snapshot(&self) -> PeopleSnapshot {
@@ -158,8 +89,7 @@ impl People {
     }
 
     async fn accounts(&self) -> Result<Accounts, DeskError> {
-        let ClientInfo { name, version } = &self.options.client;
-        Ok(Accounts::open(self.options.accounts.clone(), format!("{name}/{version}")).await?)
+        Ok(Accounts::open(self.options.accounts.clone(), agent(&self.options.client)).await?)
     }
 
     /// Takes up the sign-in of the last time, if there is one.
@@ -224,11 +154,10 @@ impl People {
         let history = self.open_history(&signed_in, &signaling).await;
         // Whoever hears of the sign-in and asks for something waits until all of it is there.
         let mut session = self.session.lock().await;
-        let told = self.teller();
-        told.change(|known| {
+        self.told.change(|known| {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
-        let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), told));
+        let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), self.told.clone()));
         *session = Some(Session { signed_in, signaling, calls, history, task });
         Ok(())
     }
@@ -269,9 +198,10 @@ impl People {
         if tokio::time::timeout(END_WITHIN, &mut task).await.is_err() {
             task.abort();
         }
-        let told = Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) };
-        told.change(|known| {
-            known.leave_room();
+        self.told.change(|known| {
+            if known.room.as_ref().is_some_and(RoomTalk::is_own) {
+                known.leave_room();
+            }
             known.contacts.clear();
             known.snapshot = PeopleSnapshot::default();
         });
@@ -298,7 +228,7 @@ impl People {
 
     pub(super) async fn add_contact(&self, handle: &str) -> Result<(), DeskError> {
         let contact = self.signaling().await?.add_contact(Handle::new(handle)?).await?;
-        self.teller().contact(contact);
+        self.told.contact(contact);
         Ok(())
     }
 
@@ -308,19 +238,67 @@ impl People {
 
     pub(super) async fn block_contact(&self, handle: &str) -> Result<(), DeskError> {
         let contact = self.signaling().await?.block_contact(&Handle::new(handle)?).await?;
-        self.teller().contact(contact);
+        self.told.contact(contact);
         Ok(())
     }
 
     pub(super) fn tell(&self, event: DeskEvent) {
-        (self.listener)(event);
+        self.told.tell(event);
     }
 
-    pub(super) fn teller(&self) -> Teller {
-        Teller { known: Arc::clone(&self.known), listener: Arc::clone(&self.listener) }
+    pub(super) fn told(&self) -> &Teller {
+        &self.told
     }
 
-    /// Does something with the calls.
+    pub(super) fn visiting(&self) -> &Mutex<Option<Visit>> {
+        &self.visit
+    }
+
+    pub(super) fn client(&self) -> &ClientInfo {
+        &self.options.client
+    }
+
+    /// The session of the room that one talks in.
+    pub(super) async fn room_session(&self) -> Result<Signaling, DeskError> {
+        let visit = self.visit.lock().await.as_ref().and_then(Visit::signaling);
+        match visit {
+            Some(signaling) => Ok(signaling),
+            None => self.signaling().await,
+        }
+    }
+
+    /// Does something with the call that one is in.
+    pub(super) async fn with_current<T, F: Future<Output = T>>(
+        &self,
+        act: impl FnOnce(Calls) -> F,
+    ) -> Result<T, DeskError> {
+        let visit = self.visit.lock().await.as_ref().and_then(Visit::calls);
+        match visit {
+            Some(calls) => Ok(act(calls).await),
+            None => self.with_calls(act).await,
+        }
+    }
+
+    /// The calls of all sessions.
+    pub(super) async fn all_calls(&self) -> Vec<Calls> {
+        let own = self.session.lock().await.as_ref().map(|session| session.calls.clone());
+        let visit = self.visit.lock().await.as_ref().and_then(Visit::calls);
+        own.into_iter().chain(visit).collect()
+    }
+
+    /// Begins a call, unless one is in somebody else's.
+    pub(super) async fn begin_call<T, F: Future<Output = T>>(
+        &self,
+        act: impl FnOnce(Calls) -> F,
+    ) -> Result<T, DeskError> {
+        let visit = self.visit.lock().await;
+        if visit.as_ref().is_some_and(|visit| !visit.is_over()) {
+            return Err(CommandError::InCall.into());
+        }
+        self.with_calls(act).await
+    }
+
+    /// Does something with the calls of whoever is signed in.
     pub(super) async fn with_calls<T, F: Future<Output = T>>(
         &self,
         act: impl FnOnce(Calls) -> F,
@@ -345,43 +323,17 @@ fn peer_of(contact: &Contact) -> CallPeer {
 
 fn checked(given: Credentials) -> Result<(ServerChoice, Handle, Password), DeskError> {
     let url = ServerUrl::parse(&given.server, PlainHttp::LoopbackOnly).map_err(AccountError::from)?;
-    let server = ServerChoice { url, ca_file: None, plain: PlainHttp::LoopbackOnly };
-    Ok((server, Handle::new(given.handle)?, Password::new(given.password)?))
+    Ok((ServerChoice::at(url), Handle::new(given.handle)?, Password::new(given.password)?))
+}
+
+/// What the program calls itself to servers.
+pub(super) fn agent(ClientInfo { name, version }: &ClientInfo) -> String {
+    format!("{name}/{version}")
 }
 
 fn device_name(client: &ClientInfo) -> Name {
     let text = format!("{} on {}", client.name, std::env::consts::OS);
     Name::new(text).unwrap_or_else(|_| Name::new("Ahoy").expect("a good name"))
-}
-
-/// Changes what is known, and tells the window what has changed.
-pub(super) struct Teller {
-    known: Arc<StdMutex<Known>>,
-    listener: DeskListener,
-}
-
-impl Teller {
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, calls) = (known.snapshot.clone(), known.calls.clone());
-        let outcome = change(&mut known);
-        known.calls = known.of_contacts.clone();
-        if known.calls.current.is_none() {
-            known.calls.current = known.room.as_ref().map(RoomTalk::call);
-        }
-        let mut contacts: Vec<Contact> = known.contacts.values().cloned().collect();
-        contacts.sort_by(|a, b| (a.name.as_str(), &a.handle).cmp(&(b.name.as_str(), &b.handle)));
-        known.snapshot.contacts = contacts;
-        let news = (known.snapshot != before).then(|| DeskEvent::People(known.snapshot.clone()));
-        let call_news = (known.calls != calls).then(|| DeskEvent::Calls(known.calls.clone()));
-        drop(known);
-        news.into_iter().chain(call_news).for_each(|event| (self.listener)(event));
-        outcome
-    }
-
-    fn contact(&self, contact: Contact) {
-        self.change(|known| drop(known.contacts.insert(contact.user, contact)));
-    }
 }
 
 async fn listen(
@@ -396,14 +348,6 @@ async fn listen(
             CallsEvent::Changed(snapshot) => {
                 told.change(|known| known.of_contacts = CallsView::of(&snapshot))
             }
-            // The snapshot that follows shows it.
-            CallsEvent::Rings(_) => {}
-            CallsEvent::Media(media) => {
-                told.change(|known| known.in_call = true);
-                (told.listener)(DeskEvent::Call(devices_of(*media)));
-            }
-            CallsEvent::Failed(problem) => (told.listener)(DeskEvent::Failed(*problem)),
-            CallsEvent::Stats(stats) => (told.listener)(DeskEvent::Stats(*stats)),
             CallsEvent::Ended(ended, report) => {
                 if let Some(history) = &history
                     && let Err(error) = history.call(ended.record.clone()).await
@@ -411,25 +355,55 @@ async fn listen(
                     tracing::error!(%error, "a call is missing in the history");
                 }
                 let Some(report) = report else {
-                    (told.listener)(DeskEvent::Over((*ended).into()));
+                    told.tell(DeskEvent::Over((*ended).into()));
                     continue;
                 };
                 told.change(|known| known.in_call = false);
-                (told.listener)(DeskEvent::Ended(summary(*ended, &report)));
+                told.tell(DeskEvent::Ended(summary(*ended, &report)));
             }
-            CallsEvent::Room(calls) => told.change(|known| {
-                if let Some(room) = &mut known.room {
-                    room.on_calls(*calls);
-                }
-            }),
             CallsEvent::RoomEnded(room, end, report) => {
                 let left = told.change(Known::leave_room);
                 tokio::spawn(forget_room(signaling.clone(), room));
                 if let Some((left, report)) = left.zip(report) {
-                    (told.listener)(DeskEvent::Ended(left.summary(&end, &report)));
+                    told.tell(DeskEvent::Ended(left.summary(&end, &report)));
                 }
             }
+            other => on_call(&told, other),
         }
+    }
+}
+
+/// What is the same in every call.
+pub(super) fn on_call(told: &Teller, event: CallsEvent) {
+    match event {
+        CallsEvent::Media(media) => {
+            told.change(|known| known.in_call = true);
+            told.tell(DeskEvent::Call(devices_of(*media)));
+        }
+        CallsEvent::Failed(problem) => told.tell(DeskEvent::Failed(*problem)),
+        CallsEvent::Stats(stats) => told.tell(DeskEvent::Stats(*stats)),
+        CallsEvent::Room(calls) => told.change(|known| {
+            if let Some(room) = &mut known.room {
+                room.on_calls(*calls);
+            }
+        }),
+        // The snapshot that follows shows what rings.
+        CallsEvent::Rings(_)
+        | CallsEvent::Changed(_)
+        | CallsEvent::Ended(..)
+        | CallsEvent::RoomEnded(..)
+        | CallsEvent::Signaling(_) => {}
+    }
+}
+
+/// What happens in a room.
+pub(super) fn on_room(told: &Teller, room: RoomId, event: &RoomEvent) {
+    let new_line = told.change(|known| {
+        let talk = known.room.as_mut().filter(|talk| talk.room() == room);
+        talk.is_some_and(|talk| talk.on_event(event))
+    });
+    if new_line {
+        told.tell(DeskEvent::MessagesChanged);
     }
 }
 
@@ -440,10 +414,7 @@ fn on_signaling(signaling: &Signaling, history: Option<&History>, told: &Teller,
             connection(Connection::Online);
             if !resumed {
                 history.iter().for_each(|history| history.online());
-                let (signaling, told) = (
-                    signaling.clone(),
-                    Teller { known: Arc::clone(&told.known), listener: Arc::clone(&told.listener) },
-                );
+                let (signaling, told) = (signaling.clone(), told.clone());
                 tokio::spawn(async move {
                     // Where it fails the connection is lost, and the next one brings them.
                     if let Ok(contacts) = signaling.contacts().await {
@@ -461,15 +432,7 @@ fn on_signaling(signaling: &Signaling, history: Option<&History>, told: &Teller,
         SignalingEvent::Contact(contact) => told.contact(contact),
         SignalingEvent::ContactGone(user) => told.change(|known| drop(known.contacts.remove(&user))),
         SignalingEvent::Inbox(entry) => history.iter().for_each(|history| history.told((*entry).clone())),
-        SignalingEvent::Room { room, event } => {
-            let new_line = told.change(|known| {
-                let talk = known.room.as_mut().filter(|talk| talk.room() == room);
-                talk.is_some_and(|talk| talk.on_event(&event))
-            });
-            if new_line {
-                (told.listener)(DeskEvent::MessagesChanged);
-            }
-        }
+        SignalingEvent::Room { room, event } => on_room(told, room, &event),
         SignalingEvent::CallIncoming { .. }
         | SignalingEvent::CallAnswered { .. }
         | SignalingEvent::CallEnded { .. } => {}

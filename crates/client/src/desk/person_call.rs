@@ -16,6 +16,8 @@ pub enum CallStage {
     Calling,
     /// It rings there.
     Ringing,
+    /// One waits to be let in.
+    Waiting,
     /// It is taken, and a way between the two is looked for.
     Connecting,
     /// The two see and hear each other.
@@ -48,6 +50,20 @@ pub struct PersonCall {
     pub camera_there: Option<bool>,
     /// What others join it by; null for a call between two contacts.
     pub link: Option<CallLink>,
+    /// Whether this computer is the server, and people on the same network find the call.
+    pub hosted: bool,
+    /// Those who wait to be let in.
+    pub lobby: Vec<LobbyGuest>,
+}
+
+/// Somebody who waits to be let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct LobbyGuest {
+    /// Names them in commands.
+    pub participant: String,
+    /// What they call themselves.
+    pub name: String,
 }
 
 /// A call that rings here.
@@ -119,6 +135,10 @@ pub enum Ending {
     NoServer,
     /// The server does not allow it.
     Refused,
+    /// One was not let in.
+    NotAdmitted,
+    /// One was made to leave.
+    Removed,
 }
 
 impl From<Outcome> for Ending {
@@ -165,6 +185,8 @@ impl CallsView {
                 muted_there: media.is_some_and(|media| !media.microphone),
                 camera_there: media.map(|media| media.camera),
                 link: None,
+                hosted: false,
+                lobby: Vec::new(),
             }
         });
         let ringing = snapshot.incoming.iter().map(|call| RingingCall {
@@ -174,6 +196,13 @@ impl CallsView {
             video: call.media == CallMedia::Video,
         });
         Self { current, ringing: ringing.collect() }
+    }
+}
+
+impl CallEnding {
+    /// Of a call by link with nobody yet.
+    pub(super) fn of_room(how: Ending) -> Self {
+        Self { handle: String::new(), name: String::new(), outgoing: true, how }
     }
 }
 

@@ -5,26 +5,26 @@ use std::time::Instant;
 
 use ahoy_signal::account::NewInvite;
 use ahoy_signal::{
-    CallMedia, CallPeer, ChatMessage, ChatText, Handle, MessageId, Name, ParticipantId, Role, RoomId,
-    RoomSettings, UserId,
+    CallMedia, CallPeer, ChatMessage, ChatText, Handle, LeaveReason, MessageId, Name, ParticipantId, Role,
+    RoomId, RoomSettings, UserId, WaitingGuest,
 };
 use qrcode::{Color, EcLevel, QrCode as Encoder};
 use serde::Serialize;
 
 use super::people::People;
-use super::person_call::{CallEnding, CallStage, Ending, PersonCall};
+use super::person_call::{CallEnding, CallStage, Ending, LobbyGuest, PersonCall};
 use super::{CallSummary, DeskError, DeskEvent};
 use crate::account::AccountError;
-use crate::calls::{CallReport, CommandError, LegStatus, PeerId, RoomCallSnapshot, RoomEnd};
+use crate::calls::{CallReport, LegStatus, PeerId, RoomCallSnapshot, RoomEnd};
 use crate::history::{Conversation, Message, MessageState};
 use crate::signaling::{RoomEvent, Signaling};
 
 /// Oneself and whoever comes by the link.
-const CAPACITY: u16 = 2;
+pub(super) const CAPACITY: u16 = 2;
 /// For how long a link is good, in seconds. The room, and the link with it, goes when the call ends.
-const LIFETIME_S: u32 = 24 * 60 * 60;
+pub(super) const LIFETIME_S: u32 = 24 * 60 * 60;
 /// How often it can be used: whoever closes the tab by mistake comes back.
-const USES: u32 = 20;
+pub(super) const USES: u32 = 20;
 /// White around a QR code, in modules: readers need it (ISO/IEC 18004 section 5.3.8).
 const QUIET: u32 = 4;
 
@@ -67,7 +67,14 @@ impl QrCode {
 /// The room that one talks in.
 pub(super) struct RoomTalk {
     room: RoomId,
-    link: CallLink,
+    /// What others join it by; one's own calls have it.
+    link: Option<CallLink>,
+    /// Whether this computer is the server.
+    hosted: bool,
+    /// Whether one waits to be let in.
+    waiting: bool,
+    /// Those who wait, where it is for oneself to let them in.
+    lobby: Vec<WaitingGuest>,
     me: Option<ParticipantId>,
     people: BTreeMap<ParticipantId, (UserId, Name)>,
     calls: Option<RoomCallSnapshot>,
@@ -80,11 +87,26 @@ pub(super) struct RoomTalk {
 }
 
 impl RoomTalk {
-    fn new(room: RoomId, url: String) -> Self {
+    /// One's own, which others join by a link.
+    fn inviting(room: RoomId, url: String) -> Self {
         let qr = QrCode::of(&url);
+        Self { link: Some(CallLink { url, qr }), ..Self::visiting(room) }
+    }
+
+    /// The same where this computer is the server.
+    #[cfg(feature = "host")]
+    pub(super) fn hosting(room: RoomId, url: String) -> Self {
+        Self { hosted: true, ..Self::inviting(room, url) }
+    }
+
+    /// Somebody else's.
+    pub(super) fn visiting(room: RoomId) -> Self {
         Self {
             room,
-            link: CallLink { url, qr },
+            link: None,
+            hosted: false,
+            waiting: false,
+            lobby: Vec::new(),
             me: None,
             people: BTreeMap::new(),
             calls: None,
@@ -95,6 +117,11 @@ impl RoomTalk {
         }
     }
 
+    /// Whether one has made it oneself.
+    pub(super) fn is_own(&self) -> bool {
+        self.link.is_some()
+    }
+
     pub(super) fn room(&self) -> RoomId {
         self.room
     }
@@ -103,7 +130,7 @@ impl RoomTalk {
     pub(super) fn on_event(&mut self, event: &RoomEvent) -> bool {
         match event {
             RoomEvent::Entered { participant, room, .. } => {
-                self.me = Some(*participant);
+                (self.me, self.waiting) = (Some(*participant), false);
                 let people =
                     room.participants.iter().map(|known| (known.id, (known.user, known.name.clone())));
                 self.people = people.collect();
@@ -115,12 +142,12 @@ impl RoomTalk {
                 self.chat.push(line.clone());
                 return true;
             }
+            RoomEvent::Waiting => self.waiting = true,
+            RoomEvent::Lobby(waiting) => self.lobby.clone_from(waiting),
             // Their leg may go on without the server, and is to have a name.
             RoomEvent::Went(_)
-            | RoomEvent::Waiting
             | RoomEvent::State { .. }
             | RoomEvent::Settings { .. }
-            | RoomEvent::Lobby(_)
             | RoomEvent::MuteRequested { .. }
             | RoomEvent::Signal { .. }
             | RoomEvent::Left(_)
@@ -156,19 +183,24 @@ impl RoomTalk {
         let media = leg.and_then(|leg| leg.media);
         let (user, name, stage) = match self.other() {
             Some((user, name, stage)) => (user.to_string(), name.to_string(), stage),
-            None => (String::new(), String::new(), CallStage::Calling),
+            None => {
+                let stage = if self.waiting { CallStage::Waiting } else { CallStage::Calling };
+                (String::new(), String::new(), stage)
+            }
         };
         PersonCall {
             user,
             handle: String::new(),
             name,
-            outgoing: true,
+            outgoing: self.link.is_some(),
             stage,
             held: self.calls.as_ref().is_some_and(|calls| calls.held),
             held_there: leg.is_some_and(|leg| leg.held),
             muted_there: media.is_some_and(|media| !media.microphone),
             camera_there: media.map(|media| media.camera),
-            link: Some(self.link.clone()),
+            link: self.link.clone(),
+            hosted: self.hosted,
+            lobby: self.lobby.iter().map(lobby_guest).collect(),
         }
     }
 
@@ -204,11 +236,6 @@ impl RoomTalk {
 
     /// What the call was worth.
     pub(super) fn summary(self, end: &RoomEnd, report: &CallReport) -> CallSummary {
-        let how = match end {
-            RoomEnd::Left => Ending::HungUp,
-            RoomEnd::Out(_) => Ending::ConnectionLost,
-            RoomEnd::Refused(_) => Ending::Refused,
-        };
         let name = self.with.map_or_else(String::new, |name| name.to_string());
         let received = Some(&report.received).filter(|received| received.frames_shown > 0);
         CallSummary {
@@ -218,9 +245,24 @@ impl RoomTalk {
             fps: received.map(|received| received.fps),
             freezes: received.map(|received| received.freezes),
             bitrate_kbps: Some(report.sent.video_kbps).filter(|kbps| *kbps > 0.0),
-            with: Some(CallEnding { handle: String::new(), name, outgoing: true, how }),
+            with: Some(CallEnding { name, ..CallEnding::of_room(ending_of(end)) }),
             ..CallSummary::default()
         }
+    }
+}
+
+fn lobby_guest(guest: &WaitingGuest) -> LobbyGuest {
+    LobbyGuest { participant: guest.id.to_string(), name: guest.name.to_string() }
+}
+
+/// How a call in a room ended.
+pub(super) fn ending_of(end: &RoomEnd) -> Ending {
+    match end {
+        RoomEnd::Left | RoomEnd::Out(LeaveReason::Left | LeaveReason::RoomDeleted) => Ending::HungUp,
+        RoomEnd::Out(LeaveReason::Removed) => Ending::Removed,
+        RoomEnd::Out(LeaveReason::NotAdmitted) => Ending::NotAdmitted,
+        RoomEnd::Out(LeaveReason::ConnectionLost) => Ending::ConnectionLost,
+        RoomEnd::Refused(_) => Ending::Refused,
     }
 }
 
@@ -236,9 +278,7 @@ impl People {
     /// Makes a call that others join by a link.
     pub(super) async fn start_link_call(&self, media: CallMedia) -> Result<(), DeskError> {
         let (signaling, signed_in) = self.signed_in().await?;
-        if self.calls().current.is_some() {
-            return Err(CommandError::InCall.into());
-        }
+        let _beginning = self.begin_visit().await?;
         let name =
             Name::new(format!("{} (call)", signed_in.name())).unwrap_or_else(|_| signed_in.name().clone());
         let settings = RoomSettings { capacity: CAPACITY, ..RoomSettings::default() };
@@ -257,14 +297,26 @@ impl People {
                 return Err(error.into());
             }
         };
-        self.teller().change(|known| known.room = Some(RoomTalk::new(room, link)));
+        self.told().change(|known| known.room = Some(RoomTalk::inviting(room, link)));
         let entered = self.with_calls(|calls| async move { calls.enter(room, media).await }).await;
         let entered = entered.and_then(|entered| entered.map_err(DeskError::from));
         if entered.is_err() {
-            self.teller().change(|known| known.leave_room());
+            self.told().change(|known| known.leave_room());
             forget_room(signaling, room).await;
         }
         entered
+    }
+
+    /// Lets somebody in who waits, or turns them away.
+    pub(super) async fn answer_lobby(&self, participant: &str, admit: bool) -> Result<(), DeskError> {
+        let participant = participant.parse().map_err(|_| DeskError::NoSuchPerson)?;
+        let room = self.known().room.as_ref().map(RoomTalk::room).ok_or(DeskError::NoCall)?;
+        let signaling = self.room_session().await?;
+        match admit {
+            true => signaling.admit(room, participant).await?,
+            false => signaling.remove(room, participant).await?,
+        }
+        Ok(())
     }
 
     /// What was said in the room that one talks in, where that is with this user.
@@ -283,7 +335,7 @@ impl People {
             known.room.as_ref().filter(|room| room.lines_with(to).is_some()).map(RoomTalk::room)
         };
         let Some(room) = room else { return Ok(false) };
-        self.signed_in().await?.0.chat(room, text.clone()).await?;
+        self.room_session().await?.chat(room, text.clone()).await?;
         Ok(true)
     }
 

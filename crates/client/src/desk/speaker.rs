@@ -1,24 +1,17 @@
-//! A short sound by which people find out whether they hear anything.
+//! Plays the program's own sounds: the test of the speaker, and what is heard while a call is offered.
 
-use std::f32::consts::TAU;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use ahoy_media::audio::{AudioError, start_audio_sink};
-use ahoy_media_types::{BLOCK_SAMPLES, MediaClock, SAMPLE_RATE};
+use ahoy_media::audio::{AudioError, AudioPlayback, DeviceId, start_chime};
+use ahoy_media_types::{BLOCK_SAMPLES, MediaClock};
+use tokio::sync::watch;
 
-use super::call;
+use super::person_call::{CallStage, CallsView};
+use super::sound::Sound;
 use crate::settings::Settings;
 
-/// Two tones, a fourth apart, like a doorbell.
-const TONES: [f32; 2] = [659.3, 493.9];
-/// Length of each.
-const TONE: Duration = Duration::from_millis(700);
-/// Loudness of the beginning of each, of 1.0.
-const AMPLITUDE: f32 = 0.25;
-/// How fast a tone fades, in seconds to a third.
-const FADE: f32 = 0.25;
-/// Time after the tones for the device's own buffers.
+/// Time after a sound for the device's own buffers.
 const TAIL: Duration = Duration::from_millis(300);
 /// Events that wait; nobody looks at them.
 const EVENTS: usize = 8;
@@ -34,48 +27,186 @@ pub enum SpeakerError {
     Gone,
 }
 
-/// Plays the sound at the speaker that was chosen; returns when it has been heard.
-pub(super) async fn play(settings: &Settings, clock: MediaClock) -> Result<(), SpeakerError> {
-    let sink = call::speaker(settings);
-    let open = tokio::task::spawn_blocking(move || {
-        let (events, _) = sync_channel(EVENTS);
-        let mut position = 0;
-        let provider = move |_| {
-            let mut block = [0.0; BLOCK_SAMPLES];
-            for sample in &mut block {
-                *sample = sample_at(position);
-                position += 1;
-            }
-            block
-        };
-        start_audio_sink(&sink, clock, Box::new(provider), events)
-    });
-    let playback = open.await.map_err(|_| SpeakerError::Gone)??;
-    tokio::time::sleep(TONE * TONES.len() as u32 + TAIL).await;
-    // Closing may wait for the device.
-    let _ = tokio::task::spawn_blocking(move || drop(playback)).await;
+/// The device of a setting; without one the system's default, whatever is used in calls.
+pub(super) fn device(id: &Option<String>) -> Option<DeviceId> {
+    id.as_deref().and_then(DeviceId::new)
+}
+
+/// Plays the test at a device; returns when it has been heard.
+pub(super) async fn test(speaker: Option<DeviceId>, clock: MediaClock) -> Result<(), SpeakerError> {
+    let playback = start(speaker, clock, Sound::Test).await?;
+    tokio::time::sleep(Duration::from_secs_f32(Sound::Test.lasts_s().unwrap_or_default()) + TAIL).await;
+    stop(playback).await;
     Ok(())
 }
 
-/// One sample of the sound.
-fn sample_at(position: u32) -> f32 {
-    let length = TONE.as_millis() as u32 * SAMPLE_RATE / 1000;
-    let Some(hertz) = TONES.get((position / length) as usize) else { return 0.0 };
-    let seconds = (position % length) as f32 / SAMPLE_RATE as f32;
-    // Begins without a click.
-    let attack = (seconds / 0.005).min(1.0);
-    AMPLITUDE * attack * (-seconds / FADE).exp() * (TAU * hertz * seconds).sin()
+async fn start(
+    speaker: Option<DeviceId>,
+    clock: MediaClock,
+    sound: Sound,
+) -> Result<AudioPlayback, SpeakerError> {
+    let open = tokio::task::spawn_blocking(move || {
+        let (events, _) = sync_channel(EVENTS);
+        let mut number = 0;
+        let provider = move |_| {
+            let mut block = [0.0; BLOCK_SAMPLES];
+            for sample in &mut block {
+                *sample = sound.sample(number);
+                number += 1;
+            }
+            block
+        };
+        start_chime(speaker, clock, Box::new(provider), events)
+    });
+    Ok(open.await.map_err(|_| SpeakerError::Gone)??)
+}
+
+async fn stop(playback: AudioPlayback) {
+    // Closing may wait for the device.
+    let _ = tokio::task::spawn_blocking(move || drop(playback)).await;
+}
+
+/// What is to be heard, and where.
+#[derive(Clone, Debug, PartialEq)]
+struct Wanted {
+    sound: Option<Sound>,
+    ringer: Option<DeviceId>,
+    speaker: Option<DeviceId>,
+}
+
+impl Wanted {
+    /// What is to be played now.
+    fn playing(&self) -> Option<(Sound, Option<DeviceId>)> {
+        let sound = self.sound?;
+        let at = if sound == Sound::Ring { &self.ringer } else { &self.speaker };
+        Some((sound, at.clone()))
+    }
+}
+
+/// Rings while somebody calls. Dropping it ends whatever is heard.
+#[derive(Debug)]
+pub(super) struct Ringer {
+    wanted: watch::Sender<Wanted>,
+}
+
+impl Ringer {
+    /// Must be called on a tokio runtime.
+    pub(super) fn start(settings: &Settings, clock: MediaClock) -> Self {
+        let wanted =
+            Wanted { sound: None, ringer: device(&settings.ringer), speaker: device(&settings.speaker) };
+        let (wanted, seen) = watch::channel(wanted);
+        tokio::spawn(ring(seen, clock));
+        Self { wanted }
+    }
+
+    /// What is to be heard of these calls.
+    pub(super) fn follow(&self, calls: &CallsView) {
+        let sound = sound_of(calls);
+        self.wanted.send_if_modified(|wanted| std::mem::replace(&mut wanted.sound, sound) != sound);
+    }
+
+    /// Rings at other devices from now on.
+    pub(super) fn use_devices_of(&self, settings: &Settings) {
+        self.wanted.send_modify(|wanted| {
+            wanted.ringer = device(&settings.ringer);
+            wanted.speaker = device(&settings.speaker);
+        });
+    }
+}
+
+fn sound_of(calls: &CallsView) -> Option<Sound> {
+    match (&calls.current, calls.ringing.is_empty()) {
+        (None, false) => Some(Sound::Ring),
+        (Some(_), false) => Some(Sound::Knock),
+        (Some(call), true) if call.outgoing && call.stage == CallStage::Ringing => Some(Sound::Ringback),
+        (_, true) => None,
+    }
+}
+
+/// A device that can't be had now may be had in a moment.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+async fn ring(mut wanted: watch::Receiver<Wanted>, clock: MediaClock) {
+    let mut heard: Option<AudioPlayback> = None;
+    let mut now = None;
+    loop {
+        let next = wanted.borrow_and_update().playing();
+        if next != now {
+            if let Some(playback) = heard.take() {
+                stop(playback).await;
+            }
+            now = next;
+        }
+        let mut pause = None;
+        if heard.is_none()
+            && let Some((sound, speaker)) = &now
+        {
+            match start(speaker.clone(), clock, *sound).await {
+                Ok(playback) => heard = Some(playback),
+                // The window shows the call all the same.
+                Err(error) => {
+                    tracing::warn!(%error, ?sound, "a call can't be heard yet");
+                    pause = Some(TRY_AGAIN);
+                }
+            }
+        }
+        let changed = match pause {
+            Some(pause) => tokio::time::timeout(pause, wanted.changed()).await.unwrap_or(Ok(())),
+            None => wanted.changed().await,
+        };
+        if changed.is_err() {
+            break;
+        }
+    }
+    if let Some(playback) = heard {
+        stop(playback).await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::{PersonCall, RingingCall};
+
+    fn calls(stage: Option<(CallStage, bool)>, ringing: bool) -> CallsView {
+        let current = stage.map(|(stage, outgoing)| PersonCall {
+            user: String::new(),
+            handle: "ada".into(),
+            name: "Ada".into(),
+            outgoing,
+            stage,
+            held: false,
+            held_there: false,
+            muted_there: false,
+            camera_there: None,
+            link: None,
+            hosted: false,
+            lobby: Vec::new(),
+        });
+        let call = RingingCall { call: "c".into(), handle: "bob".into(), name: "Bob".into(), video: true };
+        CallsView { current, ringing: Vec::from_iter(ringing.then_some(call)) }
+    }
 
     #[test]
-    fn the_sound_has_an_end_and_is_never_too_loud() {
-        let samples: Vec<f32> = (0..2 * SAMPLE_RATE).map(sample_at).collect();
-        assert!(samples.iter().all(|sample| sample.abs() <= AMPLITUDE));
-        assert!(samples[..SAMPLE_RATE as usize].iter().any(|sample| sample.abs() > 0.15));
-        assert!(samples[(1.4 * SAMPLE_RATE as f32) as usize..].iter().all(|sample| *sample == 0.0));
+    fn what_is_heard_says_what_happens_to_calls() {
+        assert_eq!(sound_of(&calls(None, false)), None);
+        assert_eq!(sound_of(&calls(None, true)), Some(Sound::Ring));
+        assert_eq!(sound_of(&calls(Some((CallStage::Connected, true)), true)), Some(Sound::Knock));
+        assert_eq!(sound_of(&calls(Some((CallStage::Ringing, true)), false)), Some(Sound::Ringback));
+        for silent in [CallStage::Calling, CallStage::Connecting, CallStage::Connected, CallStage::Waiting] {
+            assert_eq!(sound_of(&calls(Some((silent, true)), false)), None, "{silent:?}");
+        }
+        assert_eq!(sound_of(&calls(Some((CallStage::Ringing, false)), false)), None, "one was called");
+    }
+
+    #[test]
+    fn only_ringing_is_heard_at_the_ringer() {
+        let (ringer, speaker) = (DeviceId::new("ringer"), DeviceId::new("speaker"));
+        let at = |sound| {
+            let wanted = Wanted { sound: Some(sound), ringer: ringer.clone(), speaker: speaker.clone() };
+            wanted.playing().expect("a sound").1
+        };
+        assert_eq!(at(Sound::Ring), ringer);
+        assert_eq!((at(Sound::Knock), at(Sound::Ringback)), (speaker.clone(), speaker.clone()));
     }
 }

@@ -20,7 +20,7 @@ fn server() -> SignalingServer {
 
 fn choice(server: &SignalingServer) -> ServerChoice {
     let url = ServerUrl::parse(server.url(), PlainHttp::LoopbackOnly).expect("an address");
-    ServerChoice { url, ca_file: None, plain: PlainHttp::LoopbackOnly }
+    ServerChoice::at(url)
 }
 
 async fn in_memory(folder: &Path) -> Accounts {

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn meet(folder: &Path, address: &str, handle: &str) -> (Signaling, SignalingEvents) {
     let url = ServerUrl::parse(address, PlainHttp::LoopbackOnly).unwrap();
-    let choice = ServerChoice { url, ca_file: None, plain: PlainHttp::LoopbackOnly };
+    let choice = ServerChoice::at(url);
     let place = AccountPlace::Memory { folder: folder.join(handle) };
     let accounts = Accounts::open(place, "test/1").await.unwrap();
     let account = SignUp {

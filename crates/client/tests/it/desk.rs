@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::page::{SOON, WINDOW};
 use ahoy_client::ProblemCode;
-use ahoy_client::Stamping;
 use ahoy_client::account::AccountPlace;
 use ahoy_client::desk::{CallSummary, Desk, DeskError, DeskEvent, DeskOptions, PeopleOptions};
 use ahoy_client::loopback::{CallSnapshot, DeviceStanding};
@@ -27,12 +26,8 @@ struct Test {
 impl Test {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = DeskOptions {
-            settings: folder.path().join("settings.json"),
-            origins: vec![WINDOW.into()],
-            stamping: Stamping::Off,
-            people: nobody(),
-        };
+        let options =
+            DeskOptions { origins: vec![WINDOW.into()], ..DeskOptions::in_folder(folder.path(), nobody()) };
         let (told, events) = mpsc::unbounded_channel();
         let told = Mutex::new(told);
         let listener = Arc::new(move |event| drop(told.lock().unwrap().send(event)));

@@ -9,15 +9,15 @@ use ahoy_client::desk::{
     CallStage, CallsView, Connection, Credentials, Desk, DeskEvent, DeskOptions, Ending, PeopleOptions,
     PeopleSnapshot,
 };
-use ahoy_client::{Problem, ProblemCode, Stamping};
+use ahoy_client::{Problem, ProblemCode};
 use ahoy_signal::{ClientInfo, ContactStanding, Presence};
 use ahoy_testkit::SignalingServer;
 use tokio::sync::mpsc;
 
 const PASSWORD: &str = "correct horse battery";
 
-struct Seat {
-    desk: Desk,
+pub(crate) struct Seat {
+    pub(crate) desk: Desk,
     events: mpsc::UnboundedReceiver<DeskEvent>,
     server: String,
 }
@@ -26,28 +26,33 @@ fn given(server: &str, handle: &str, password: &str) -> Credentials {
     Credentials { server: server.to_owned(), handle: handle.to_owned(), password: password.to_owned() }
 }
 
+/// A desk whose sign-ins and settings are in a folder.
+pub(crate) fn options(folder: &Path) -> DeskOptions {
+    std::fs::create_dir_all(folder).unwrap();
+    let client = ClientInfo { name: "test".into(), version: "0.0.0".into() };
+    let people = PeopleOptions { accounts: AccountPlace::File(folder.join("session.json")), client };
+    DeskOptions { origins: vec![WINDOW.into()], ..DeskOptions::in_folder(folder, people) }
+}
+
 impl Seat {
-    async fn at(folder: &Path, server: &str) -> Self {
-        let client = ClientInfo { name: "test".into(), version: "0.0.0".into() };
-        let options = DeskOptions {
-            settings: folder.join("settings.json"),
-            origins: vec![WINDOW.into()],
-            stamping: Stamping::Off,
-            people: PeopleOptions { accounts: AccountPlace::File(folder.join("session.json")), client },
-        };
+    pub(crate) async fn at(folder: &Path, server: &str) -> Self {
+        Self::with(options(folder), server).await
+    }
+
+    pub(crate) async fn with(options: DeskOptions, server: &str) -> Self {
         let (told, events) = mpsc::unbounded_channel();
         let told = Mutex::new(told);
         let listener = Arc::new(move |event| drop(told.lock().unwrap().send(event)));
         Self { desk: Desk::open(options, listener).await.unwrap(), events, server: server.to_owned() }
     }
 
-    async fn sign_up(&mut self, handle: &str) {
+    pub(crate) async fn sign_up(&mut self, handle: &str) {
         let codes = self.desk.sign_up(given(&self.server, handle, PASSWORD)).await.unwrap();
         assert!(codes.len() >= 8, "{}", codes.len());
         self.people("online", |people| people.connection == Connection::Online).await;
     }
 
-    async fn until<T>(&mut self, what: &str, pick: impl Fn(DeskEvent) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, what: &str, pick: impl Fn(DeskEvent) -> Option<T>) -> T {
         let found = async {
             loop {
                 if let Some(found) = pick(self.events.recv().await.expect("the desk is there")) {
@@ -66,7 +71,7 @@ impl Seat {
         self.until(what, pick).await
     }
 
-    async fn calls(&mut self, what: &str, is_so: impl Fn(&CallsView) -> bool) -> CallsView {
+    pub(crate) async fn calls(&mut self, what: &str, is_so: impl Fn(&CallsView) -> bool) -> CallsView {
         let pick = |event| match event {
             DeskEvent::Calls(calls) if is_so(&calls) => Some(calls),
             _ => None,
@@ -74,7 +79,7 @@ impl Seat {
         self.until(what, pick).await
     }
 
-    async fn ending(&mut self) -> Ending {
+    pub(crate) async fn ending(&mut self) -> Ending {
         let pick = |event| match event {
             DeskEvent::Ended(summary) => Some(summary.with.expect("it was with somebody").how),
             DeskEvent::Over(ending) => Some(ending.how),
@@ -83,7 +88,7 @@ impl Seat {
         self.until("the call ends", pick).await
     }
 
-    async fn connected(&mut self) {
+    pub(crate) async fn connected(&mut self) {
         self.calls("connected", |calls| {
             calls.current.as_ref().is_some_and(|call| call.stage == CallStage::Connected)
         })
@@ -91,7 +96,7 @@ impl Seat {
     }
 }
 
-fn server() -> SignalingServer {
+pub(crate) fn server() -> SignalingServer {
     SignalingServer::start_with(|config| {
         (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
         // Nobody calls as often as these tests do.
@@ -101,7 +106,7 @@ fn server() -> SignalingServer {
 }
 
 /// Two desks whose people may call each other.
-async fn two(folder: &Path, server: &SignalingServer) -> (Seat, Seat) {
+pub(crate) async fn two(folder: &Path, server: &SignalingServer) -> (Seat, Seat) {
     let (ada_home, grace_home) = (folder.join("ada"), folder.join("grace"));
     [&ada_home, &grace_home].into_iter().for_each(|home| std::fs::create_dir_all(home).unwrap());
     let (mut ada, mut grace) =

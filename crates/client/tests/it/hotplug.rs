@@ -14,7 +14,6 @@ use std::io::{BufRead, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use ahoy_client::Stamping;
 use ahoy_client::desk::{Desk, DeskEvent, DeskOptions};
 use ahoy_client::loopback::{DeviceStanding, DeviceState};
 use ahoy_testkit::lab::{CameraPixels, FakeCamera, FakeCameraSpec};
@@ -61,7 +60,10 @@ fn tell(event: &DeskEvent) {
         | DeskEvent::Over(_)
         | DeskEvent::MessagesChanged
         | DeskEvent::RecentCallsChanged
+        | DeskEvent::Invited
         | DeskEvent::Failed(_) => {}
+        #[cfg(feature = "host")]
+        DeskEvent::Nearby(_) => {}
     }
 }
 
@@ -70,9 +72,7 @@ fn tell(event: &DeskEvent) {
 async fn child() {
     assert!(env::var_os(CHILD).is_some(), "{CHILD} says that there are devices");
     let folder = tempfile::tempdir().unwrap();
-    let settings = folder.path().join("settings.json");
-    let options =
-        DeskOptions { settings, origins: Vec::new(), stamping: Stamping::Off, people: crate::desk::nobody() };
+    let options = DeskOptions::in_folder(folder.path(), crate::desk::nobody());
     let desk = Desk::open(options, Arc::new(|event| tell(&event))).await.unwrap();
     assert!(desk.notices_devices());
     println!("{MARK}open");

@@ -10,6 +10,7 @@ mod chromium;
 mod cuts;
 mod desk;
 mod desk_people;
+mod desk_visits;
 #[cfg(target_os = "linux")]
 mod hotplug;
 mod loopback_call;

@@ -20,6 +20,7 @@ use ahoy_measure::sound::Chirps;
 use ahoy_media_types::{AudioBlock, BLOCK_SAMPLES, MediaClock, MediaTime};
 
 #[cfg(target_os = "linux")]
+use device::Line;
 pub(crate) use device::ensure_pulse_cookie;
 pub use device::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub use error::AudioError;
@@ -132,11 +133,26 @@ pub fn start_audio_sink(
         AudioSinkSpec::Null => None,
         AudioSinkSpec::File(path) => Some(sinks::Recording::create(path)?),
         AudioSinkSpec::Speaker(id) => {
-            let worker = device::start_speaker(id.clone(), clock, provider, events)?;
+            let worker = device::start_speaker(Line::Call, id.clone(), clock, provider, events)?;
             return Ok(AudioPlayback { _worker: worker });
         }
     };
     let worker = sinks::start(spec.to_string(), recording, clock, provider, events)?;
+    Ok(AudioPlayback { _worker: worker })
+}
+
+/// Starts to play something at a speaker, the system's default one without an id, that is heard beside a call: ringing and the
+/// like, one at a time. As [`start_audio_sink`] otherwise.
+///
+/// # Errors
+/// [`AudioError`] if there is no such device or it can't be opened.
+pub fn start_chime(
+    id: Option<DeviceId>,
+    clock: MediaClock,
+    provider: BlockProvider,
+    events: SyncSender<AudioEvent>,
+) -> Result<AudioPlayback, AudioError> {
+    let worker = device::start_speaker(Line::Chime, id, clock, provider, events)?;
     Ok(AudioPlayback { _worker: worker })
 }
 

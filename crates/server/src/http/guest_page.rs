@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ahoy_guest_page::{ASSETS_PATH, CONTENT_SECURITY_POLICY, HTML, PERMISSIONS_POLICY, asset};
+use ahoy_guest_page::{ASSETS_PATH, CONTENT_SECURITY_POLICY, PERMISSIONS_POLICY, asset, html};
 use ahoy_signal::paths;
 use axum::Router;
 use axum::extract::Path;
@@ -27,7 +27,7 @@ pub(super) fn routes() -> Router<Arc<HttpState>> {
 
 /// The same for every room: whether there is such a room is told to who has the link's secret.
 async fn page() -> Response {
-    let mut response = HTML.into_response();
+    let mut response = html().into_response();
     let fixed: [(HeaderName, &'static str); 6] = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, EACH_TIME),

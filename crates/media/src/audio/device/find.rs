@@ -42,7 +42,7 @@ pub struct AudioDevices {
 pub fn list_audio_devices() -> Result<AudioDevices, AudioError> {
     within(PATIENCE, || {
         system::hush();
-        let host = connect(None)?;
+        let host = connect(Line::Call, None)?;
         let infos = |direction| candidates(&host, direction).into_iter().map(|c| c.info).collect();
         Ok(AudioDevices { inputs: infos(Direction::Input), outputs: infos(Direction::Output) })
     })
@@ -54,15 +54,30 @@ pub(super) struct Candidate {
     pub(super) info: AudioDeviceInfo,
 }
 
-/// The connection to the sound system. It is kept: each new connection to PulseAudio starts a thread that may never
-/// end.
-static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
+/// A connection to the sound system. PulseAudio takes all that one of cpal's connections plays for parts of one thing, which
+/// begin together at the same device, and refuses a second one that begins later as an invalid argument. So what is heard
+/// beside a call needs a connection of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Microphone and speaker of a call.
+    Call,
+    /// Ringing and the like.
+    Chime,
+}
+
+/// The connections to the sound system. They are kept: each new connection to PulseAudio starts a thread that may never end.
+static CALL: Mutex<Option<Arc<Host>>> = Mutex::new(None);
+static CHIME: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 
 /// The sound system, of the kind `only` if that is given. A connection that has broken is made anew.
-pub(super) fn connect(only: Option<HostId>) -> Result<Arc<Host>, AudioError> {
+pub(super) fn connect(line: Line, only: Option<HostId>) -> Result<Arc<Host>, AudioError> {
+    let kept = match line {
+        Line::Call => &CALL,
+        Line::Chime => &CHIME,
+    };
     // The lock is held meanwhile, so that two devices opened at once share one connection. All this runs on threads that
     // nobody waits for without limit.
-    let mut kept = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let usable = |host: &Host| only.is_none_or(|id| host.id() == id) && host.devices().is_ok();
     if let Some(host) = kept.as_ref().filter(|host| usable(host)) {
         return Ok(Arc::clone(host));
@@ -205,7 +220,7 @@ pub(super) fn find(
 
 /// Whether the device with exactly this id is there. Where that can't be found out, it is taken to be.
 pub(super) fn is_there(host: HostId, id: &DeviceId) -> bool {
-    let Ok(devices) = connect(Some(host))
+    let Ok(devices) = connect(Line::Call, Some(host))
         .and_then(|host| host.devices().map_err(|e| AudioError::NoSoundSystem { detail: e.to_string() }))
     else {
         return true;

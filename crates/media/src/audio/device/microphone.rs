@@ -7,6 +7,7 @@ use std::time::Duration;
 use ahoy_media_types::{AudioBlock, BLOCK_DURATION, BLOCK_SAMPLES, MediaClock, MediaTime, SAMPLE_RATE};
 use rtrb::Consumer;
 
+use super::find::Line;
 use super::find::is_there;
 use super::reopen::{OPENING, Reopener, WATCHDOG};
 use super::sample_clock::SampleClock;
@@ -37,7 +38,8 @@ pub(crate) fn start(
     // One message: whether the device could be opened.
     let (ready, opened) = mpsc::sync_channel(1);
     let worker = Worker::spawn("ahoy-mic", move |stop| {
-        let wish = Wish { id, host: None, or_default: false, clock, thread: thread::current() };
+        let wish =
+            Wish { line: Line::Call, id, host: None, or_default: false, clock, thread: thread::current() };
         let first = wish.clone();
         let source = match within(OPENING, move || open_input(&first)) {
             Ok(source) => source,

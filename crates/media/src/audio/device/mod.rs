@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::AudioError;
+pub(crate) use find::Line;
 pub use find::{AudioDeviceInfo, AudioDevices, list_audio_devices};
 pub(crate) use microphone::start as start_microphone;
 #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ahoy_media_types::{BLOCK_DURATION, MediaClock, MediaTime, SAMPLE_RATE};
 use rtrb::Producer;
 
+use super::find::Line;
 use super::lead::PullSchedule;
 use super::reopen::{OPENING, Reopener, STARTING, WATCHDOG};
 use super::sample_clock::SampleClock;
@@ -24,6 +25,7 @@ type Sink = Open<Producer<f32>>;
 
 /// Starts playing on the device `id` or the default one.
 pub(crate) fn start(
+    line: Line,
     id: Option<DeviceId>,
     clock: MediaClock,
     provider: BlockProvider,
@@ -32,7 +34,7 @@ pub(crate) fn start(
     // One message: whether the device could be opened.
     let (ready, opened) = mpsc::sync_channel(1);
     let worker = Worker::spawn("ahoy-speaker", move |stop| {
-        let wish = Wish { id, host: None, or_default: false, clock, thread: thread::current() };
+        let wish = Wish { line, id, host: None, or_default: false, clock, thread: thread::current() };
         let first = wish.clone();
         let sink = match within(OPENING, move || open_output(&first)) {
             Ok(sink) => sink,

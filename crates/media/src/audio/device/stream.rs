@@ -14,6 +14,7 @@ use cpal::{
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::find::Line;
 use super::find::{Candidate, connect, find};
 use super::{Direction, in_background, system};
 use crate::audio::{AudioError, DeviceId, MAX_RATE, MIN_RATE};
@@ -129,6 +130,8 @@ impl<Ring> Drop for Open<Ring> {
 /// What to open.
 #[derive(Clone)]
 pub(super) struct Wish {
+    /// The connection to the sound system that it goes through.
+    pub(super) line: Line,
     /// The device; the default one without an id.
     pub(super) id: Option<DeviceId>,
     /// The sound system to stay with, so that a server that restarts is waited for instead of by-passed.
@@ -266,7 +269,7 @@ fn open<Ring>(
     build: impl Fn(&cpal::Device, StreamConfig, SampleFormat, Link, &Wish) -> Built<Ring>,
 ) -> Result<Open<Ring>, AudioError> {
     system::hush();
-    let host = connect(wish.host)?;
+    let host = connect(wish.line, wish.host)?;
     let attempt =
         |id| find(&host, direction, id).and_then(|c| open_device(c, host.id(), direction, wish, &build));
     match attempt(wish.id.as_ref()) {

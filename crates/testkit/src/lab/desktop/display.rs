@@ -4,7 +4,7 @@
 use x11rb::connection::Connection as _;
 use x11rb::errors::ReplyOrIdError;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat, MapState,
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat, InputFocus, MapState,
     Window as WindowId,
 };
 use x11rb::rust_connection::{ConnectError, RustConnection};
@@ -42,6 +42,14 @@ struct Display {
     root: WindowId,
     protocols: Atom,
     delete_window: Atom,
+}
+
+/// Gives the keyboard to none of the windows.
+pub(super) fn take_focus_away(display: &str) -> Result<(), DisplayError> {
+    let display = Display::open(display)?;
+    let connection = &display.connection;
+    connection.set_input_focus(InputFocus::NONE, x11rb::NONE, x11rb::CURRENT_TIME)?.check()?;
+    Ok(())
 }
 
 /// Asks all windows on the display to close.

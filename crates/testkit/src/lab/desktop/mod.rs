@@ -2,6 +2,7 @@
 //! machine. Programs started on it can be used through [`Window`].
 
 mod display;
+mod notifications;
 mod window;
 
 use std::ffi::{OsStr, OsString};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use super::{LabError, name_of, start_error};
 
+pub use notifications::Notifications;
 pub use window::{Element, Window};
 
 /// Variables that would lead a program to the desktop, or to the tastes, of whoever runs the tests.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::display::{DisplayError, close_window, picture_of};
+use super::display::{DisplayError, close_window, picture_of, take_focus_away};
 use super::{Desktop, Running};
 use crate::lab::LabError;
 
@@ -159,6 +159,11 @@ impl<'a> Window<'a> {
     /// Gives the window a size in pixels.
     pub fn resize(&self, width: u32, height: u32) -> Result<(), LabError> {
         self.post("window/rect", &json!({ "width": width, "height": height })).map(drop)
+    }
+
+    /// Whoever works at the desktop turns to something else: the window has the keyboard no more.
+    pub fn look_away(&self) -> Result<(), LabError> {
+        Ok(take_focus_away(&self.desktop.display_name)?)
     }
 
     /// Closes the window as its close button does, and waits until the program has ended. What is asked of it afterwards
