@@ -75,7 +75,8 @@ mod needs_display {
         ada.press("Hang up");
         ada.until_text("Your call with Grace is over");
 
-        // A call that is given up takes its notification with it.
+        // A call that is given up takes its notification with it. Taking the last one had brought the window to the front.
+        grace.window.look_away().unwrap();
         ada.press("Call again");
         notifications.until_shown(1).unwrap();
         ada.press("Hang up");

@@ -13,6 +13,7 @@ import type {
   DeviceState,
   Devices,
   Invitation,
+  LobbyGuest,
   Message,
   NearbyCall,
   PeopleSnapshot,
@@ -267,6 +268,8 @@ export interface Script {
   conversations?: Conversation[];
   messages?: Message[];
   recentCalls?: RecentCall[];
+  /** Those who wait at a call that is hosted here. */
+  lobby?: LobbyGuest[];
   /** Calls that are hosted on the network. */
   nearby?: NearbyCall[];
   /** A link that the program was started with. */
@@ -441,7 +444,7 @@ export class ScriptedBackend implements Backend {
 
   async startHostedCall(name: string, video: boolean) {
     await this.#answer('startHostedCall', undefined, `${name} ${video}`);
-    this.#begin({ ...linkCall, hosted: true });
+    this.#begin({ ...linkCall, hosted: true, lobby: this.#script.lobby ?? [] });
   }
 
   answerLobby(participant: string, admit: boolean) {

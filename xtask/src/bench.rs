@@ -62,6 +62,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// The bench program and the programs that it starts from beside it, as users have them.
 fn packages(bench: &str) -> [&'static str; 3] {
     match bench {
+        "setup" => ["ahoy-bench", "ahoy-server", "ahoy"],
         "signaling" => ["ahoy-bench", "ahoy-server", "ahoy-load"],
         _ => ["ahoy-bench", "ahoy-cli", "ahoy"],
     }

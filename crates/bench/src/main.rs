@@ -7,6 +7,7 @@ mod loopback;
 mod mouth_to_ear;
 mod output;
 mod processes;
+mod setup;
 mod signaling;
 mod window_call;
 
@@ -39,6 +40,8 @@ enum Bench {
     Footprint(footprint::Args),
     /// ahoy-server under load on one processor: latency, processor time, memory, and what it takes, beside a plain hub
     Signaling(signaling::Args),
+    /// From the press of a button to the first picture of the other one, between two windows, beside two pages of Chromium
+    Setup(setup::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
         Bench::Footprint(args) => footprint::run(&args, cli.quick).map(|rows| ("footprint", rows)),
+        Bench::Setup(args) => setup::run(&args, cli.quick).map(|rows| ("setup", rows)),
         Bench::Signaling(args) => signaling::run(&args, cli.quick).map(|rows| ("signaling", rows)),
     };
     let written = measured.and_then(|(bench, rows)| {

@@ -1,5 +1,6 @@
 //! The window, as users have it: what its call costs, how soon its pictures are drawn, how fast it opens and closes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,12 +58,29 @@ impl Setting {
         desktop: &'a Desktop,
         prepare: impl FnOnce() -> std::io::Result<()>,
     ) -> Result<Window<'a>> {
+        self.open_with(desktop, "Ada", [], prepare)
+    }
+
+    fn open_with<'a>(
+        &self,
+        desktop: &'a Desktop,
+        name: &str,
+        more: impl IntoIterator<Item = (&'static str, OsString)>,
+        prepare: impl FnOnce() -> std::io::Result<()>,
+    ) -> Result<Window<'a>> {
         let settings = desktop.home().join(".config/chat.ahoy.desktop");
         fs::create_dir_all(&settings)?;
-        fs::write(settings.join("settings.json"), r#"{"name": "Ada", "first_run_done": true}"#)?;
-        let env = self.camera.env().into_iter().chain(self.sound.env());
+        let chosen = serde_json::json!({ "name": name, "first_run_done": true });
+        fs::write(settings.join("settings.json"), chosen.to_string())?;
+        let env = self.camera.env().into_iter().chain(self.sound.env()).chain(more);
         Window::open_after(desktop, &self.program, env, prepare)
             .with_context(|| format!("{} can't be used", self.program.display()))
+    }
+
+    /// Opens the window of somebody of this name, whose sign-ins are kept in a file.
+    pub(crate) fn open_as<'a>(&self, desktop: &'a Desktop, name: &str) -> Result<Window<'a>> {
+        let sessions = ("AHOY_SESSION_FILE", desktop.home().join("session.json").into());
+        self.open_with(desktop, name, [sessions], || Ok(()))
     }
 
     /// Where the camera's clip lies, which its stand-in maps into the program.

@@ -109,6 +109,23 @@ export const scenes = {
   },
   'home-signed-out': {},
   'home-ringing': { script: { people, calls: { current: null, ringing: [ringingCall] } } },
+  'home-invited': {
+    script: {
+      nearby: [{ name: 'Grace Hopper', link: 'https://192.0.2.7:7447/join/r_1#eyJhbGciOi&pin=x' }],
+      invitation: {
+        link: 'https://call.example.org/join/r_1#eyJhbGciOi',
+        server: 'https://call.example.org',
+      },
+    },
+  },
+  'home-nearby': {
+    script: { nearby: [{ name: 'Grace Hopper', link: 'https://192.0.2.7:7447/join/r_1#eyJhbGciOi&pin=x' }] },
+  },
+  'call-hosted': {
+    script: { snapshot: call, lobby: [{ participant: 'p_1', name: 'Grace Hopper' }] },
+    tiles: 1,
+    go: (page, text) => page.getByRole('button', { name: text.nearby.host }).click(),
+  },
   'sign-in': {
     go: (page, text) => page.getByRole('button', { name: text.people.signIn }).click(),
   },
@@ -231,6 +248,9 @@ export type SceneName =
   | 'home-nothing-found'
   | 'home-signed-out'
   | 'home-ringing'
+  | 'home-invited'
+  | 'home-nearby'
+  | 'call-hosted'
   | 'chat'
   | 'chat-failed'
   | 'chat-empty'

@@ -18,10 +18,12 @@ use super::Shared;
 use super::mailbox::{Mailbox, Takeover};
 use super::session::actor::{SessionActor, is_too_long, now, refuse, write_all};
 use super::session::directory::NoPlace;
-use super::session::machine::{HEARTBEAT, NONSENSE_MOST, RESUME_WINDOW, SessionMachine};
+use super::session::machine::{HEARTBEAT, RESUME_WINDOW, SessionMachine};
 
 /// How long a connection may take to say who it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(15);
+/// Messages that make no sense before `hello`. Whoever has a session may make more mistakes; strangers cost those who have one.
+const NONSENSE_MOST: u32 = 3;
 /// How long closing a connection may take.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -63,7 +65,8 @@ pub(crate) fn finish(mut connection: Connection, mut outgoing: VecDeque<Message>
         }
         loop {
             match connection.socket.next().await {
-                Some(Ok(_)) => {}
+                // What was sent before the other side knew goes nowhere, and is in nobody's way.
+                Some(Ok(_)) => tokio::task::yield_now().await,
                 None => return,
                 // What is left unread makes the kernel cut the connection at once; give the other side time to read the rest.
                 Some(Err(_)) => return tokio::time::sleep(READ_WITHIN).await,
@@ -146,6 +149,8 @@ async fn open(shared: Arc<Shared>, mut connection: Connection, address: IpAddr) 
             return Opening::Over;
         }
         let written = tokio::time::timeout_at(deadline, write_all(&mut connection, &mut outgoing)).await;
+        // A stranger who has sent a pile of nonsense waits in line for each piece: what people say to each other goes first.
+        tokio::task::yield_now().await;
         match written {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Opening::Over,

@@ -102,7 +102,7 @@ fn surroundings(command: &mut Command, home: &Path, display: &str) {
     for name in REMOVED {
         command.env_remove(name);
     }
-    let environment: [(&str, OsString); 7] = [
+    let environment: [(&str, OsString); 8] = [
         ("DISPLAY", display.into()),
         ("GDK_BACKEND", "x11".into()),
         ("NO_AT_BRIDGE", "1".into()),
@@ -111,6 +111,8 @@ fn surroundings(command: &mut Command, home: &Path, display: &str) {
         ("LANG", "C.UTF-8".into()),
         // No sound, unless the environment of a lab is added.
         ("PULSE_SERVER", "unix:/nonexistent".into()),
+        // Nothing is asked of the network that the machine is in.
+        ("AHOY_NEARBY", "off".into()),
     ];
     command.envs(environment).stdin(Stdio::null());
 }
