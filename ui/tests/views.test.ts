@@ -728,6 +728,16 @@ describe('calls on the network', () => {
     await waitFor(() => expect(backend.asked).toContain('stopLookingNearby'));
   });
 
+  it('of two hosts of the same name are told apart by their addresses', async () => {
+    const other = { name: 'Ada Lovelace', link: 'https://192.0.2.9:7447/join/r_2#eyJhbGciOi&pin=y' };
+    const backend = await open({ nearby: [...nearby, other] });
+    const list = within(await screen.findByRole('region', { name: en.nearby.heading }));
+    const second = within((await list.findByText('192.0.2.9')).closest('li')!);
+    expect(list.getByText('192.0.2.7')).toBeTruthy();
+    second.getByRole('button', { name: en.nearby.join('Ada Lovelace') }).click();
+    await waitFor(() => expect(backend.asked).toContain(`openLink ${other.link}`));
+  });
+
   it('are hosted here under one’s name, with the browser’s warning explained beforehand', async () => {
     const backend = await open();
     press(en.nearby.host);

@@ -287,3 +287,73 @@ async fn a_call_by_link_gives_way_to_somebody_who_calls_and_never_disturbs_a_cal
     ada.desk.hang_up().await;
     assert_eq!(grace.ending().await, Ending::HungUp);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_blocked_may_not_call_and_is_told_no_more_than_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    grace.desk.block_contact("ada").await.unwrap();
+    let standing = |people: &PeopleSnapshot| people.contacts.first().map(|contact| contact.standing);
+    grace.people("blocked", |people| standing(people) == Some(ContactStanding::Blocked)).await;
+    match ada.desk.call("grace", true).await.map_err(Problem::from) {
+        // Where the list still has her: the server refuses.
+        Ok(()) => assert_eq!(ada.ending().await, Ending::Refused),
+        Err(problem) => assert_eq!(problem.code, ProblemCode::NobodyFound),
+    }
+    assert_eq!((ada.desk.calls(), grace.desk.calls()), (CallsView::default(), CallsView::default()));
+    // Who has blocked somebody does not call them either, until they have thought better of it.
+    let blocked = grace.desk.call("ada", true).await.map_err(Problem::from);
+    if blocked.is_ok() {
+        assert_eq!(grace.ending().await, Ending::Refused);
+    }
+    ada.desk.start_test_call().await.unwrap();
+    ada.desk.close().await;
+    grace.desk.close().await;
+}
+
+/// The time itself is what is tested: an access token of the shortest kind expires, and its successor, while the two talk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_a_call_does_not_notice_that_access_tokens_expire() {
+    const TOKEN: std::time::Duration = std::time::Duration::from_secs(60);
+    let folder = tempfile::tempdir().unwrap();
+    let server = SignalingServer::start_with(|config| {
+        (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
+        config.auth.access_token_s = TOKEN.as_secs();
+    })
+    .unwrap();
+    let (mut ada, mut grace) = two(folder.path(), &server).await;
+    ada.desk.call("grace", false).await.unwrap();
+    let rings = grace.calls("it rings", |calls| !calls.ringing.is_empty()).await.ringing.remove(0);
+    grace.desk.accept(&rings.call, false).await.unwrap();
+    ada.connected().await;
+    grace.connected().await;
+    let changed = |seat: &mut Seat| {
+        let mut news = Vec::new();
+        while let Ok(event) = seat.events.try_recv() {
+            match event {
+                DeskEvent::People(people) if people.connection != Connection::Online => {
+                    news.push(format!("{:?}", people.connection));
+                }
+                DeskEvent::Calls(calls)
+                    if calls.current.as_ref().is_none_or(|call| call.stage != CallStage::Connected) =>
+                {
+                    news.push(format!("{calls:?}"));
+                }
+                _ => {}
+            }
+        }
+        news
+    };
+    tokio::time::sleep(2 * TOKEN + TOKEN / 4).await;
+    assert_eq!((changed(&mut ada), changed(&mut grace)), (Vec::<String>::new(), Vec::<String>::new()));
+    // The session is good as ever.
+    ada.desk.set_held(true).await.unwrap();
+    grace.calls("on hold", |calls| calls.current.as_ref().is_some_and(|call| call.held_there)).await;
+    let unknown = ada.desk.add_contact("nobody.at.all").await.unwrap_err();
+    assert_eq!(Problem::from(unknown).code, ProblemCode::NobodyFound);
+    ada.desk.hang_up().await;
+    assert_eq!((ada.ending().await, grace.ending().await), (Ending::HungUp, Ending::HungUp));
+    ada.desk.close().await;
+    grace.desk.close().await;
+}

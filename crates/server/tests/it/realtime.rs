@@ -308,8 +308,15 @@ async fn messages_without_sense_are_answered_and_too_many_close_the_connection()
     binary.send(Message::binary(vec![1, 2, 3])).await.unwrap();
     assert_eq!(receive(&mut binary).await.unwrap()["body"]["code"], "bad_message");
     let mut early = connect(&server).await;
-    early.send(Message::text(r#"{"v":1,"id":1,"body":{"type":"rooms"}}"#)).await.unwrap();
-    assert_eq!(receive(&mut early).await.unwrap()["body"]["code"], "out_of_place");
+    for _ in 0..4 {
+        early.send(Message::text(r#"{"v":1,"id":1,"body":{"type":"rooms"}}"#)).await.unwrap();
+        assert_eq!(receive(&mut early).await.unwrap()["body"]["code"], "out_of_place");
+    }
+    assert_eq!(
+        closed(&mut early).await,
+        Some(CloseCode::ProtocolViolation),
+        "strangers have less patience given"
+    );
     let mut foreign = connect(&server).await;
     foreign.send(Message::text(r#"{"v":2,"body":{"type":"ping"}}"#)).await.unwrap();
     assert_eq!(receive(&mut foreign).await.unwrap()["body"]["code"], "unsupported_version");
