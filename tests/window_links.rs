@@ -5,13 +5,18 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/guest.rs"]
+mod guest;
 mod support;
 
 mod needs_display {
     use std::time::Duration;
 
+    use ahoy_measure::stamp::Stamp;
+    use ahoy_media_types::FrameSize;
     use ahoy_testkit::lab::{AudioDevice, Notifications};
 
+    use super::guest::{Guest, write_clip};
     use super::support::{Ahoy, Computer, OWN_TILE, computer_of, open_signed_in, server, sign_up};
 
     /// Long enough for the loud half of ringing.
@@ -114,6 +119,28 @@ mod needs_display {
         guest.press("Join…");
         guest.press("Join with sound only");
         guest.until_text("This invitation is not good any more");
+    }
+
+    #[test]
+    fn whoever_gets_the_link_of_a_call_on_this_computer_joins_it_in_a_browser_after_its_warning() {
+        let at_adas = computer_of("Ada");
+        let ada = open_signed_in(&at_adas);
+        ada.press("Host on this computer");
+        ada.until_heading("Call by link");
+        let link = ada.run("return document.querySelector('input[aria-label=\"Invite link\"]').value");
+        let clip = at_adas.desktop.home().join("clip.y4m");
+        write_clip(&clip, FrameSize::new(320, 180).unwrap());
+        let mut guest = Guest::start(&["--go-on", "--clip", clip.to_str().unwrap()]);
+        guest.joins(link.as_str().unwrap(), "Charles");
+        ada.until_heading("Charles");
+        let moving = |stamps: &[Stamp]| stamps.windows(2).filter(|pair| pair[0].id < pair[1].id).count() > 8;
+        ada.until("document.querySelector('figure[aria-label=\"Charles\"] canvas') !== null");
+        let theirs = ada.stamps("Charles", 12);
+        assert!(moving(&theirs), "{theirs:?}");
+        let own = guest.stamps("Ada", 12);
+        assert!(moving(&own), "{own:?}");
+        ada.press("Hang up");
+        guest.until("Nobody else is there yet|The call is over");
     }
 
     #[test]
