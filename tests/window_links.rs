@@ -139,6 +139,8 @@ mod needs_display {
         assert!(moving(&theirs), "{theirs:?}");
         let own = guest.stamps("Ada", 12);
         assert!(moving(&own), "{own:?}");
+        let _voice = at_adas.speak();
+        guest.hears_something();
         ada.press("Hang up");
         guest.until("Nobody else is there yet|The call is over");
     }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_client::Stamping;
@@ -18,11 +19,13 @@ use anyhow::Context as _;
 use tauri::{App, AppHandle, Manager as _, RunEvent, Url};
 use tauri_plugin_deep_link::DeepLinkExt as _;
 
+use crate::host::OwnServer;
 use crate::notices::Notices;
 
 pub mod commands;
 pub mod events;
 mod graphics;
+pub mod host;
 pub mod notices;
 mod page;
 
@@ -138,7 +141,7 @@ fn open_desk(app: &App) -> anyhow::Result<()> {
         origins: page::origins(),
         stamping,
         people,
-        host: HostOptions { folder, network: network() },
+        host: HostOptions { runner: Some(Arc::new(OwnServer::new(folder))), network: network() },
     };
     let desk = tauri::async_runtime::block_on(Desk::open(options, events::to_window(app.handle().clone())))?;
     app.manage(desk);

@@ -32,8 +32,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ahoy-media",
             "ahoy-media-types",
             "ahoy-rtc",
-            // Only with the feature `host`, for calls without anybody's server.
-            "ahoy-server",
             "ahoy-signal",
             "ahoy-signal-client",
             "ahoy-transfer",
@@ -41,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // Its faces.
     ("ahoy-cli", &["ahoy-client", "ahoy-media-types", "ahoy-signal"]),
-    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-signal", "ahoy-ui-build"]),
+    ("ahoy", &["ahoy-client", "ahoy-media-types", "ahoy-server", "ahoy-signal", "ahoy-ui-build"]),
     // What tests and measures the product.
     ("ahoy-testkit", &["ahoy-media-types", "ahoy-measure", "ahoy-signal", "ahoy-server"]),
     ("ahoy-load", &["ahoy-signal"]),

@@ -9,7 +9,6 @@ pub mod desk;
 pub mod devices;
 pub mod diagnostics;
 pub mod history;
-#[cfg(feature = "host")]
 pub mod host;
 pub mod loopback;
 mod media;

@@ -253,7 +253,6 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError`].
-    #[cfg(feature = "host")]
     pub(crate) async fn sign_up_for_now(
         server: &ServerChoice,
         account: &SignUp,

@@ -50,7 +50,6 @@ pub enum DeskError {
     #[error(transparent)]
     Signaling(#[from] SignalingError),
     /// This computer can't host a call.
-    #[cfg(feature = "host")]
     #[error(transparent)]
     Host(#[from] crate::host::HostError),
     /// A call has it that way.
@@ -76,9 +75,7 @@ impl From<DeskError> for Problem {
             DeskError::NoSuchMessage => ProblemCode::HistoryUnusable,
             DeskError::Text(error) => text_code(error),
             DeskError::Account(error) => account_code(error),
-            #[cfg(feature = "host")]
             DeskError::Host(crate::host::HostError::Nearby(_)) => ProblemCode::NetworkUnasked,
-            #[cfg(feature = "host")]
             DeskError::Host(_) => ProblemCode::HostUnusable,
             DeskError::Signaling(error) => signaling_code(error),
         };

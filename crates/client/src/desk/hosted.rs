@@ -58,7 +58,8 @@ impl People {
     ) -> Result<(), DeskError> {
         let slot = self.begin_visit().await?;
         let agent = people::agent(self.client());
-        let (hosting, signed_in) = Hosting::start(&place.folder, name, &agent).await?;
+        let runner = place.runner.as_deref().ok_or(HostError::NoServer)?;
+        let (hosting, signed_in) = Hosting::start(runner, name, &agent).await?;
         let prepared = match self.prepare(&hosting, &signed_in, name).await {
             Ok(prepared) => prepared,
             Err(error) => {

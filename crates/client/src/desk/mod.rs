@@ -5,7 +5,6 @@
 mod arrivals;
 mod call;
 mod error;
-#[cfg(feature = "host")]
 mod hosted;
 mod known;
 mod of_people;
@@ -44,8 +43,7 @@ use self::preview::Preview;
 use self::speaker::Ringer;
 use crate::calls::{CallScreen, MediaOptions};
 use crate::devices::{self, Devices};
-#[cfg(feature = "host")]
-use crate::host::{Nearby, NearbyCall, Network};
+use crate::host::{Nearby, NearbyCall, Network, ServerRunner};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
 use crate::problem::Problem;
@@ -77,7 +75,6 @@ pub enum DeskEvent {
     /// A call that this machine had no part in is over: it rang here and was not taken, or one was not let in.
     Over(CallEnding),
     /// These calls are there on the network now.
-    #[cfg(feature = "host")]
     Nearby(Vec<NearbyCall>),
     /// A link was opened: [`Desk::take_invitation`] has it.
     Invited,
@@ -104,7 +101,6 @@ pub struct DeskOptions {
     /// Where sign-ins are kept, and how the program names itself.
     pub people: PeopleOptions,
     /// How calls are hosted here.
-    #[cfg(feature = "host")]
     pub host: HostOptions,
 }
 
@@ -116,18 +112,16 @@ impl DeskOptions {
             origins: Vec::new(),
             stamping: Stamping::Off,
             people,
-            #[cfg(feature = "host")]
-            host: HostOptions { folder: folder.to_owned(), network: Network::default() },
+            host: HostOptions::default(),
         }
     }
 }
 
 /// How calls are hosted here, and found.
-#[cfg(feature = "host")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HostOptions {
-    /// Where the certificate is kept.
-    pub folder: PathBuf,
+    /// What runs the server; without it no call is hosted.
+    pub runner: Option<Arc<dyn ServerRunner>>,
     /// Which networks are asked and told.
     pub network: Network,
 }
@@ -145,7 +139,6 @@ pub struct Desk {
     people: People,
     ringer: Arc<Ringer>,
     invitation: StdMutex<Option<Invitation>>,
-    #[cfg(feature = "host")]
     nearby: Mutex<Option<Nearby>>,
 }
 
@@ -175,7 +168,6 @@ impl Desk {
             people,
             ringer,
             invitation: StdMutex::default(),
-            #[cfg(feature = "host")]
             nearby: Mutex::default(),
         })
     }

@@ -94,7 +94,6 @@ impl RoomTalk {
     }
 
     /// The same where this computer is the server.
-    #[cfg(feature = "host")]
     pub(super) fn hosting(room: RoomId, url: String) -> Self {
         Self { hosted: true, ..Self::inviting(room, url) }
     }

@@ -1,59 +1,66 @@
 //! Calls without anybody's server: this program runs one itself, for as long as a call lasts, and people on the same network
 //! come by its link, or find it.
 //!
-//! Nobody vouches for such a server. Its certificate is made here, and the link carries the certificate's fingerprint, which
-//! programs hold it to; browsers warn once. Accounts, rooms and what is said are gone when it stops; only the certificate stays,
-//! so that a browser that was told to go on need not be told again.
+//! Nobody vouches for such a server. Its certificate is made on this computer, and the link carries the certificate's
+//! fingerprint, which programs hold it to; browsers warn once. Whoever has a server at hand runs it ([`ServerRunner`]): the
+//! window's program does, `ahoy-cli` has none.
 
-mod certificate;
 mod nearby;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::error::Error;
+use std::fmt::Debug;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
-use ahoy_server::config::{Config, ConfigError, MetricsFor, SignUp as WhoSignsUp};
-use ahoy_server::server::{Server, StartError};
 use ahoy_signal::account::SignUp;
 use ahoy_signal::{Handle, Name, Password, TextError};
 use ahoy_signal_client::{AddressError, Fingerprint, PlainHttp, ServerUrl};
+use async_trait::async_trait;
 
-pub use self::certificate::CertificateError;
-use self::certificate::HostCertificate;
 pub use self::nearby::{Announcement, Nearby, NearbyCall, NearbyError, Network, NoNetwork};
 use crate::account::{AccountError, Accounts, ServerChoice, SignedIn};
 
-/// Ports that are tried, the first that is free.
-const PORTS: std::ops::Range<u16> = 7_447..7_457;
 /// Where a machine with a way to anywhere would send (RFC 5737, an address that is nobody's). Nothing is sent.
 const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(203, 0, 113, 1), 9);
 /// Hosts a call; nobody else has an account.
 const HANDLE: &str = "host";
 
+/// Runs servers in this program.
+#[async_trait]
+pub trait ServerRunner: Debug + Send + Sync {
+    /// Starts a server with nothing in it, which others reach at `address` and where an account is made by who knows
+    /// `sign_up_code`.
+    ///
+    /// # Errors
+    /// Why it does not start, in a sentence for people.
+    async fn start(
+        &self,
+        address: IpAddr,
+        sign_up_code: &str,
+    ) -> Result<Box<dyn RunningServer>, Box<dyn Error + Send + Sync>>;
+}
+
+/// A server that runs. What is in it is gone when it stops.
+#[async_trait]
+pub trait RunningServer: Debug + Send + Sync {
+    /// Where it listens, on all addresses.
+    fn port(&self) -> u16;
+
+    /// Of its certificate.
+    fn pin(&self) -> Fingerprint;
+
+    /// Stops it. Whoever is connected is told.
+    async fn stop(self: Box<Self>);
+}
+
 /// Why no call can be hosted here.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// The certificate can't be made or kept.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// There is no room for the server's files.
-    #[error(
-        "the files of a call can't be kept in the system's temporary folder ({0}): check that the disk has room"
-    )]
-    Files(io::Error),
-    /// All ports are taken.
-    #[error(
-        "other programs use all of the ports {first} to {last}, one of which a call on this computer needs: end one of them",
-        first = PORTS.start,
-        last = PORTS.end - 1
-    )]
-    Ports,
+    /// This program has no server.
+    #[error("this program can't host a call: use the window's")]
+    NoServer,
     /// The server does not start.
     #[error("this computer can't host a call: {0}")]
-    Server(StartError),
-    /// The server's configuration is not what this version expects.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    Server(Box<dyn Error + Send + Sync>),
     /// The server does not take its own host.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -68,31 +75,37 @@ pub enum HostError {
     Text(#[from] TextError),
 }
 
-/// A server in this program. It stops when this is [stopped](Self::stop) or the program ends.
+/// A server in this program, and its host. It stops when this is [stopped](Self::stop) or the program ends.
 #[derive(Debug)]
 pub struct Hosting {
-    server: Server,
-    pin: Fingerprint,
-    _files: tempfile::TempDir,
+    server: Box<dyn RunningServer>,
 }
 
 impl Hosting {
-    /// Starts a server for people on the same network, and signs its host in. The certificate is kept in `folder`.
+    /// Starts a server for people on the same network, and signs its host in.
     ///
     /// # Errors
     /// [`HostError`].
-    pub async fn start(folder: &Path, name: &Name, agent: &str) -> Result<(Self, SignedIn), HostError> {
-        let certificate = HostCertificate::open(folder)?;
-        let files = tempfile::tempdir().map_err(HostError::Files)?;
+    pub async fn start(
+        runner: &dyn ServerRunner,
+        name: &Name,
+        agent: &str,
+    ) -> Result<(Self, SignedIn), HostError> {
         let code = secret();
-        let server = listen(&certificate, files.path(), &code).await?;
-        let pin = certificate.fingerprint;
-        let hosting = Self { server, pin, _files: files };
-        let own = format!("https://127.0.0.1:{}", hosting.server.addr().port());
-        let choice = ServerChoice {
-            pin: Some(pin),
-            ..ServerChoice::at(ServerUrl::parse(&own, PlainHttp::LoopbackOnly)?)
-        };
+        let server = runner.start(own_address(), &code).await.map_err(HostError::Server)?;
+        let hosting = Self { server };
+        match hosting.sign_up(name, code, agent).await {
+            Ok(signed_in) => Ok((hosting, signed_in)),
+            Err(error) => {
+                hosting.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn sign_up(&self, name: &Name, code: String, agent: &str) -> Result<SignedIn, HostError> {
+        let own = format!("https://127.0.0.1:{}", self.port());
+        let own = ServerChoice::at(ServerUrl::parse(&own, PlainHttp::LoopbackOnly)?);
         let account = SignUp {
             handle: Handle::new(HANDLE)?,
             name: name.clone(),
@@ -101,52 +114,24 @@ impl Hosting {
             device_name: name.clone(),
             sign_up_code: Some(code),
         };
-        match Accounts::sign_up_for_now(&choice, &account, agent).await {
-            Ok(signed_in) => Ok((hosting, signed_in)),
-            Err(error) => {
-                hosting.stop().await;
-                Err(error.into())
-            }
-        }
+        let own = ServerChoice { pin: Some(self.pin()), ..own };
+        Ok(Accounts::sign_up_for_now(&own, &account, agent).await?)
     }
 
     /// The fingerprint that links to this server carry.
     pub fn pin(&self) -> Fingerprint {
-        self.pin
+        self.server.pin()
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.server.addr().port()
+        self.server.port()
     }
 
     /// Stops the server. Whoever is connected is told.
     pub async fn stop(self) {
         self.server.stop().await;
     }
-}
-
-async fn listen(certificate: &HostCertificate, files: &Path, code: &str) -> Result<Server, HostError> {
-    let address = own_address();
-    for port in PORTS {
-        let mut config = Config::defaults()?;
-        config.data_dir = files.to_owned();
-        config.http.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        config.http.public_url = format!("https://{}", SocketAddr::from((address, port)));
-        config.http.metrics = MetricsFor::Nobody;
-        config.tls.certificate.clone_from(&certificate.chain_file);
-        config.tls.key.clone_from(&certificate.key_file);
-        config.auth.sign_up = WhoSignsUp::Code;
-        code.clone_into(&mut config.auth.sign_up_code);
-        // The only password is a random one of 128 bits, which no memory makes any harder to guess.
-        (config.auth.argon2_memory_kib, config.auth.argon2_passes) = (64, 1);
-        match Server::start(config).await {
-            Ok(server) => return Ok(server),
-            Err(StartError::Listen { error, .. }) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(HostError::Server(error)),
-        }
-    }
-    Err(HostError::Ports)
 }
 
 /// 128 bits that nobody guesses, in hexadecimal digits.

@@ -62,7 +62,6 @@ fn tell(event: &DeskEvent) {
         | DeskEvent::RecentCallsChanged
         | DeskEvent::Invited
         | DeskEvent::Failed(_) => {}
-        #[cfg(feature = "host")]
         DeskEvent::Nearby(_) => {}
     }
 }
