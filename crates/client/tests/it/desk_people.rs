@@ -289,7 +289,7 @@ async fn a_call_by_link_gives_way_to_somebody_who_calls_and_never_disturbs_a_cal
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_blocked_may_not_call_and_is_told_no_more_than_that() {
+async fn whoever_is_blocked_finds_nobody_there_and_is_told_no_more_than_that() {
     let folder = tempfile::tempdir().unwrap();
     let server = server();
     let (mut ada, mut grace) = two(folder.path(), &server).await;
@@ -297,16 +297,11 @@ async fn whoever_is_blocked_may_not_call_and_is_told_no_more_than_that() {
     let standing = |people: &PeopleSnapshot| people.contacts.first().map(|contact| contact.standing);
     grace.people("blocked", |people| standing(people) == Some(ContactStanding::Blocked)).await;
     match ada.desk.call("grace", true).await.map_err(Problem::from) {
-        // Where the list still has her: the server refuses.
-        Ok(()) => assert_eq!(ada.ending().await, Ending::Refused),
+        // Where the list still has her: as if she were away. That one is blocked is nobody's business but hers.
+        Ok(()) => assert_eq!(ada.ending().await, Ending::Offline),
         Err(problem) => assert_eq!(problem.code, ProblemCode::NobodyFound),
     }
     assert_eq!((ada.desk.calls(), grace.desk.calls()), (CallsView::default(), CallsView::default()));
-    // Who has blocked somebody does not call them either, until they have thought better of it.
-    let blocked = grace.desk.call("ada", true).await.map_err(Problem::from);
-    if blocked.is_ok() {
-        assert_eq!(grace.ending().await, Ending::Refused);
-    }
     ada.desk.start_test_call().await.unwrap();
     ada.desk.close().await;
     grace.desk.close().await;
