@@ -95,6 +95,21 @@ describe('the media socket', () => {
     expect(lost).toEqual([1011]);
   });
 
+  it('waits for the next stream as soon as one has ended', async () => {
+    const waits = vi.spyOn(globalThis, 'setTimeout');
+    connect({});
+    const first = await server.connection();
+    await first.until(() => first.credit === 3);
+    waits.mockClear();
+    first.close(4404);
+    const second = await server.connection();
+    await second.until(() => second.credit === 3);
+    // The WebSocket library waits up to 30 s for the other side to close.
+    const own = waits.mock.calls.filter(([, ms]) => ms !== undefined && ms >= 250 && ms <= 4000);
+    waits.mockRestore();
+    expect(own).toEqual([]);
+  });
+
   it('asks again for access where the program refused it at first', async () => {
     let asked = 0;
     connect({

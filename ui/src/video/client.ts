@@ -1,7 +1,8 @@
 import type { Access } from '../backend';
 import {
   accepts,
-  CLOSED_NO_STREAM,
+  CLOSED_ENDED,
+  CLOSED_TAKEN_OVER,
   credit,
   FIRST_CREDIT,
   hello,
@@ -97,7 +98,8 @@ export class StreamClient {
     socket.onclose = ({ code }) => {
       if (this.#closed) return;
       this.#options.onLost?.(code);
-      this.#again(code === CLOSED_NO_STREAM ? LONGEST_RETRY_MS : undefined);
+      if (code === CLOSED_ENDED) void this.#connect();
+      else this.#again(code === CLOSED_TAKEN_OVER ? LONGEST_RETRY_MS : undefined);
     };
   }
 

@@ -12,7 +12,10 @@ export type Format = 'h264' | 'i420';
 export const FIRST_CREDIT = 3;
 
 export const CLOSED_BAD_TOKEN = 4401;
-export const CLOSED_NO_STREAM = 4404;
+/** The stream has ended: whoever asks for it again waits for the next one. */
+export const CLOSED_ENDED = 4404;
+/** Another page draws the stream now. */
+export const CLOSED_TAKEN_OVER = 4409;
 
 const HEADER_BYTES = 24;
 const FORMATS: Record<number, Format> = { 1: 'h264', 2: 'i420' };

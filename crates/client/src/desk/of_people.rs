@@ -89,7 +89,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes a call that others join by a link, also from a browser. [`PersonCall::link`] has it.
+    /// Makes a call that others join by a link, also from a browser. `PersonCall`'s `link` has it.
     ///
     /// # Errors
     /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one.

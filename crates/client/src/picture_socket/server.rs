@@ -1,9 +1,8 @@
 //! The WebSocket server.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahoy_media_types::MediaClock;
@@ -28,8 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The token is not good, or no longer.
 const BAD_TOKEN: u16 = 4401;
-/// There is no such stream, or no longer.
-const NO_STREAM: u16 = 4404;
+/// The stream has ended.
+const ENDED: u16 = 4404;
+/// Another page draws the stream now.
+const TAKEN_OVER: u16 = 4409;
 /// The message is none of the protocol.
 const BAD_MESSAGE: u16 = 4400;
 
@@ -56,8 +57,8 @@ struct Shared {
     clock: MediaClock,
     origins: Vec<String>,
     tokens: Tokens,
-    /// A stream lives as long as its sender or a connection.
-    streams: Mutex<HashMap<StreamName, Weak<Stream>>>,
+    local: Arc<Stream>,
+    remote: Arc<Stream>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -75,8 +76,13 @@ impl PictureSocket {
     pub async fn start(origins: Vec<String>) -> Result<Self, SocketError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(SocketError::Listen)?;
         let address = listener.local_addr().map_err(SocketError::Listen)?;
-        let (tokens, streams) = (Tokens::default(), Mutex::default());
-        let shared = Arc::new(Shared { clock: MediaClock::start(), origins, tokens, streams });
+        let shared = Arc::new(Shared {
+            clock: MediaClock::start(),
+            origins,
+            tokens: Tokens::default(),
+            local: Arc::default(),
+            remote: Arc::default(),
+        });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, address, task })
     }
@@ -89,10 +95,7 @@ impl PictureSocket {
 
     /// Opens a stream, in place of one of the same name. `listener` is told what the page says about it.
     pub fn open(&self, name: StreamName, listener: PageListener) -> PictureSender {
-        let stream = Arc::new(Stream::new(listener));
-        let mut streams = self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        streams.insert(name, Arc::downgrade(&stream));
-        PictureSender::new(stream)
+        self.shared.stream(name).open(listener)
     }
 }
 
@@ -130,13 +133,14 @@ impl Shared {
         // Each picture is one message and should not wait for the next.
         let _ = socket.set_nodelay(true);
         let Ok(Ok(mut socket)) = timeout(PATIENCE, self.handshake(socket)).await else { return };
-        let (stream, hello) = match timeout(PATIENCE, self.hello(&mut socket)).await {
-            Ok(Ok(admitted)) => admitted,
+        let hello = match timeout(PATIENCE, self.hello(&mut socket)).await {
+            Ok(Ok(hello)) => hello,
             Ok(Err(code)) => return close(socket, code).await,
             Err(_) => return close(socket, BAD_MESSAGE).await,
         };
+        let stream = self.stream(hello.stream);
         let (id, changed) = stream.attach(hello.accepts);
-        let code = self.pictures(&mut socket, &stream, id, &changed).await;
+        let code = self.pictures(&mut socket, stream, id, &changed).await;
         stream.detach(id);
         if let Some(code) = code {
             close(socket, code).await;
@@ -161,16 +165,21 @@ impl Shared {
         tokio_tungstenite::accept_hdr_async_with_config(socket, check, Some(config)).await
     }
 
-    /// The stream that the page may have, or the code to close with.
-    async fn hello(&self, socket: &mut Socket) -> Result<(Arc<Stream>, Hello), u16> {
+    fn stream(&self, name: StreamName) -> &Arc<Stream> {
+        match name {
+            StreamName::Local => &self.local,
+            StreamName::Remote => &self.remote,
+        }
+    }
+
+    /// What a page that may have pictures wants, or the code to close with.
+    async fn hello(&self, socket: &mut Socket) -> Result<Hello, u16> {
         let Some(Ok(Message::Text(text))) = socket.next().await else { return Err(BAD_MESSAGE) };
         let hello: Hello = read(&text).ok_or(BAD_MESSAGE)?;
         if !self.tokens.redeem(&hello.token, self.clock.now()) {
             return Err(BAD_TOKEN);
         }
-        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let stream = streams.get(&hello.stream).and_then(Weak::upgrade).ok_or(NO_STREAM)?;
-        Ok((stream, hello))
+        Ok(hello)
     }
 
     /// Sends pictures until the page or the stream is gone. Returns the code to close with, if the page is still there.
@@ -182,7 +191,8 @@ impl Shared {
                     continue;
                 }
                 Next::Wait => {}
-                Next::End => return Some(NO_STREAM),
+                Next::Ended => return Some(ENDED),
+                Next::TakenOver => return Some(TAKEN_OVER),
             }
             tokio::select! {
                 () = changed.notified() => {}

@@ -34,40 +34,35 @@ pub type PageListener = Box<dyn Fn(PageEvent) + Send + Sync>;
 #[derive(Debug)]
 pub struct PictureSender {
     stream: Arc<Stream>,
+    /// Which source of the stream's this is: one that was replaced has nothing to say any more.
+    source: u64,
 }
 
 impl PictureSender {
-    pub(super) fn new(stream: Arc<Stream>) -> Self {
-        Self { stream }
-    }
-
     /// Sends a picture as soon as the page is ready for it, unless a newer one makes it pointless. Returns the number by
     /// which the page will report it.
     pub fn send(&self, picture: Picture, at: MediaTime) -> u32 {
-        self.stream.offer(picture, at)
+        self.stream.offer(self.source, picture, at)
     }
 
     /// What the page that draws this stream wants; `None` while there is no page.
     pub fn wanted(&self) -> Option<PictureFormat> {
-        self.stream.lock().page.as_ref().map(|page| page.format)
+        let state = self.stream.lock();
+        state.source(self.source)?;
+        state.page.as_ref().map(|page| page.format)
     }
 }
 
 impl Drop for PictureSender {
     fn drop(&mut self) {
-        let mut state = self.stream.lock();
-        state.ended = true;
-        if let Some(page) = &state.page {
-            page.changed.notify_one();
-        }
+        self.stream.end(self.source);
     }
 }
 
-/// A stream, shared by its sender and the page's connection.
-pub(super) struct Stream {
-    state: Mutex<State>,
-    listener: PageListener,
-}
+/// Where a source of pictures and a page that draws them meet. It is always there, so that either may come first: pages
+/// usually do, and then see the very first picture.
+#[derive(Default)]
+pub(super) struct Stream(Mutex<State>);
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,11 +72,23 @@ impl std::fmt::Debug for Stream {
 
 #[derive(Default)]
 struct State {
+    source: Option<(u64, Arc<PageListener>)>,
+    /// Sources so far: tells the present one from those before it.
+    sources: u64,
     page: Option<Page>,
-    /// Connections so far: tells the present page from those before it.
+    /// Connections so far, likewise.
     pages: u64,
     next_number: u32,
-    ended: bool,
+}
+
+impl State {
+    fn source(&self, id: u64) -> Option<&Arc<PageListener>> {
+        self.source.as_ref().filter(|(present, _)| *present == id).map(|(_, listener)| listener)
+    }
+
+    fn listener(&self) -> Option<Arc<PageListener>> {
+        self.source.as_ref().map(|(_, listener)| Arc::clone(listener))
+    }
 }
 
 /// The page that draws the stream.
@@ -99,29 +106,59 @@ struct Page {
 pub(super) enum Next {
     Send(u32, MediaTime, Picture),
     Wait,
-    /// The stream has ended, or another page draws it now.
-    End,
+    /// There will be no more pictures from this source.
+    Ended,
+    /// Another page draws it now.
+    TakenOver,
 }
 
 impl Stream {
-    pub(super) fn new(listener: PageListener) -> Self {
-        Self { state: Mutex::default(), listener }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offer(&self, picture: Picture, at: MediaTime) -> u32 {
+    /// Pictures come from here from now on. A page that waits for them gets them from the first one on.
+    pub(super) fn open(self: &Arc<Self>, listener: PageListener) -> PictureSender {
+        let listener = Arc::new(listener);
+        let mut state = self.lock();
+        state.sources += 1;
+        let source = state.sources;
+        state.source = Some((source, Arc::clone(&listener)));
+        let attached = state.page.as_mut().map(|page| {
+            page.start_over();
+            page.format
+        });
+        drop(state);
+        if let Some(format) = attached {
+            listener(PageEvent::Attached(format));
+        }
+        PictureSender { stream: Arc::clone(self), source }
+    }
+
+    /// The source is gone; nothing happens if another has replaced it.
+    fn end(&self, source: u64) {
+        let mut state = self.lock();
+        if state.source(source).is_none() {
+            return;
+        }
+        state.source = None;
+        // It learns by the end of its connection, and comes again to wait for the next source.
+        if let Some(page) = state.page.take() {
+            page.changed.notify_one();
+        }
+    }
+
+    fn offer(&self, source: u64, picture: Picture, at: MediaTime) -> u32 {
         let mut state = self.lock();
         let number = state.next_number;
         state.next_number = number.wrapping_add(1);
+        let Some(listener) = state.source(source).map(Arc::clone) else { return number };
         let Some(page) = &mut state.page else { return number };
         let overrun = page.take((number, at, picture));
         page.changed.notify_one();
         drop(state);
         if overrun {
-            (self.listener)(PageEvent::KeyframeWanted);
+            listener(PageEvent::KeyframeWanted);
         }
         number
     }
@@ -143,18 +180,25 @@ impl Stream {
         if let Some(before) = state.page.replace(page) {
             before.changed.notify_one();
         }
+        let listener = state.listener();
         drop(state);
-        (self.listener)(PageEvent::Attached(format));
+        if let Some(listener) = listener {
+            listener(PageEvent::Attached(format));
+        }
         (id, changed)
     }
 
     /// The page is gone; nothing happens if another has taken over.
     pub(super) fn detach(&self, id: u64) {
         let mut state = self.lock();
-        if state.pages == id {
-            state.page = None;
-            drop(state);
-            (self.listener)(PageEvent::Detached);
+        // One whose source had ended is nothing to the source that came after that.
+        if state.pages != id || state.page.take().is_none() {
+            return;
+        }
+        let listener = state.listener();
+        drop(state);
+        if let Some(listener) = listener {
+            listener(PageEvent::Detached);
         }
     }
 
@@ -166,32 +210,34 @@ impl Stream {
         let event = match *message {
             FromPage::Credit { pictures } => {
                 page.credit = page.credit.saturating_add(pictures).min(MOST_CREDIT);
-                None
+                return;
             }
-            FromPage::Shown { picture } => Some(PageEvent::Shown(picture, now)),
+            FromPage::Shown { picture } => PageEvent::Shown(picture, now),
             FromPage::Keyframe => {
                 page.start_over();
-                Some(PageEvent::KeyframeWanted)
+                PageEvent::KeyframeWanted
             }
             FromPage::Accepts { format } => {
                 page.format = format;
                 page.start_over();
-                Some(PageEvent::Attached(format))
+                PageEvent::Attached(format)
             }
         };
+        let listener = state.listener();
         drop(state);
-        if let Some(event) = event {
-            (self.listener)(event);
+        if let Some(listener) = listener {
+            listener(event);
         }
     }
 
     /// What the connection of the page `id` has to do.
     pub(super) fn next(&self, id: u64) -> Next {
         let mut state = self.lock();
-        if state.ended || state.pages != id {
-            return Next::End;
+        if state.pages != id {
+            return Next::TakenOver;
         }
-        match state.page.as_mut().and_then(Page::next) {
+        let Some(page) = &mut state.page else { return Next::Ended };
+        match page.next() {
             Some((number, at, picture)) => Next::Send(number, at, picture),
             None => Next::Wait,
         }
@@ -254,19 +300,32 @@ mod tests {
     struct Test {
         stream: Arc<Stream>,
         sender: PictureSender,
-        events: Arc<Mutex<Vec<PageEvent>>>,
+        events: Events,
         page: u64,
+    }
+
+    #[derive(Clone, Default)]
+    struct Events(Arc<Mutex<Vec<PageEvent>>>);
+
+    impl Events {
+        fn listener(&self) -> PageListener {
+            let heard = self.clone();
+            Box::new(move |event| heard.0.lock().unwrap().push(event))
+        }
+
+        fn take(&self) -> Vec<PageEvent> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
     }
 
     impl Test {
         fn new(format: PictureFormat, credit: u32) -> Self {
-            let events = Arc::new(Mutex::new(Vec::new()));
-            let heard = Arc::clone(&events);
-            let stream = Arc::new(Stream::new(Box::new(move |event| heard.lock().unwrap().push(event))));
+            let (stream, events) = (Arc::new(Stream::default()), Events::default());
+            let sender = stream.open(events.listener());
             let (page, _) = stream.attach(format);
             stream.on_message(page, &FromPage::Credit { pictures: credit }, Instant::now());
-            events.lock().unwrap().clear();
-            Self { sender: PictureSender::new(Arc::clone(&stream)), stream, events, page }
+            events.take();
+            Self { sender, stream, events, page }
         }
 
         fn encoded(&self, keyframe: bool) -> u32 {
@@ -287,13 +346,13 @@ mod tests {
         fn sent(&self) -> Vec<u32> {
             std::iter::from_fn(|| match self.stream.next(self.page) {
                 Next::Send(number, ..) => Some(number),
-                Next::Wait | Next::End => None,
+                Next::Wait | Next::Ended | Next::TakenOver => None,
             })
             .collect()
         }
 
         fn events(&self) -> Vec<PageEvent> {
-            std::mem::take(&mut self.events.lock().unwrap())
+            self.events.take()
         }
     }
 
@@ -385,7 +444,7 @@ mod tests {
     fn a_page_that_takes_over_ends_the_one_before() {
         let test = Test::new(PictureFormat::H264, 3);
         let (next, _) = test.stream.attach(PictureFormat::I420);
-        assert!(matches!(test.stream.next(test.page), Next::End));
+        assert!(matches!(test.stream.next(test.page), Next::TakenOver));
         test.stream.detach(test.page);
         assert_eq!(test.events(), [PageEvent::Attached(PictureFormat::I420)]);
         test.stream.detach(next);
@@ -394,9 +453,49 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_comes_first_sees_the_very_first_picture() {
+        let (stream, events) = (Arc::new(Stream::default()), Events::default());
+        let (page, _) = stream.attach(PictureFormat::H264);
+        stream.on_message(page, &FromPage::Credit { pictures: 3 }, Instant::now());
+        stream.on_message(page, &FromPage::Keyframe, Instant::now());
+        assert!(matches!(stream.next(page), Next::Wait));
+        let sender = stream.open(events.listener());
+        assert_eq!(events.take(), [PageEvent::Attached(PictureFormat::H264)]);
+        let test = Test { stream, sender, events, page };
+        let first = test.encoded(true);
+        assert_eq!(test.sent(), [first]);
+    }
+
+    #[test]
     fn a_stream_ends_with_its_sender() {
-        let Test { stream, sender, page, .. } = Test::new(PictureFormat::H264, 3);
+        let Test { stream, sender, page, events } = Test::new(PictureFormat::H264, 3);
         drop(sender);
-        assert!(matches!(stream.next(page), Next::End));
+        assert!(matches!(stream.next(page), Next::Ended));
+        let next = stream.open(events.listener());
+        assert_eq!((events.take(), next.wanted()), (vec![], None));
+        assert!(matches!(stream.next(page), Next::Ended), "the page is to know that it ended");
+        stream.detach(page);
+        assert_eq!(events.take(), []);
+    }
+
+    #[test]
+    fn a_source_that_is_replaced_has_nothing_to_say_any_more() {
+        let test = Test::new(PictureFormat::H264, 3);
+        test.encoded(true);
+        assert_eq!(test.sent().len(), 1);
+        let events = Events::default();
+        let sender = test.stream.open(events.listener());
+        assert_eq!(events.take(), [PageEvent::Attached(PictureFormat::H264)]);
+        test.encoded(true);
+        assert!(test.sent().is_empty());
+        assert_eq!(test.sender.wanted(), None);
+        let Test { stream, sender: before, page, events: told } = test;
+        drop(before);
+        let test = Test { stream, sender, events, page };
+        let delta = test.encoded(false);
+        let key = test.encoded(true);
+        assert!(delta < key);
+        assert_eq!(test.sent(), [key], "its pictures need a key frame of their own");
+        assert_eq!(told.take(), []);
     }
 }

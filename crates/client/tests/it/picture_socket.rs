@@ -78,14 +78,31 @@ async fn a_token_is_needed_and_good_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_is_not_there_is_refused_and_one_that_ends_is_closed() {
+async fn a_page_that_comes_before_the_stream_waits_for_it_and_sees_its_first_picture() {
+    let socket = socket().await;
+    let mut page = hello(&socket.access(), "remote").await;
+    say(&mut page, r#"{"type": "credit", "pictures": 1}"#).await;
+    // The answer to the ping shows that the server has heard what came before.
+    page.send(Message::Ping(Bytes::from_static(b"heard?"))).await.unwrap();
+    let answer = tokio::time::timeout(SOON, page.next()).await.expect("an answer comes soon");
+    assert!(matches!(answer, Some(Ok(Message::Pong(_)))), "{answer:?}");
+    let (sender, events) = open(&socket);
+    assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
+    sender.send(picture(true, b"key"), MediaTime::ZERO);
+    assert_eq!(&hear(&mut page).await.unwrap()[24..], b"key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_is_closed_and_can_be_waited_for_again() {
     let socket = socket().await;
     let (sender, events) = open(&socket);
-    assert_eq!(hear(&mut hello(&socket.access(), "local").await).await, Err(4404));
     let mut page = hello(&socket.access(), "remote").await;
     assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
     drop(sender);
     assert_eq!(hear(&mut page).await, Err(4404));
+    let _page = hello(&socket.access(), "remote").await;
+    let (_sender, events) = open(&socket);
+    assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +132,7 @@ async fn a_page_that_is_loaded_again_takes_the_stream_over() {
     assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
     let mut now = hello(&socket.access(), "remote").await;
     assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
-    assert_eq!(hear(&mut before).await, Err(4404));
+    assert_eq!(hear(&mut before).await, Err(4409));
     say(&mut now, r#"{"type": "credit", "pictures": 1}"#).await;
     sender.send(picture(true, b"key"), MediaTime::ZERO);
     assert_eq!(&hear(&mut now).await.unwrap()[24..], b"key");

@@ -119,6 +119,8 @@ impl PlayoutStage {
                 }
             }
             PageEvent::KeyframeWanted => self.keyframe_wanted.notify_one(),
+            // A stream begins with a key frame, so there is no need of another before it has come.
+            PageEvent::Attached(PictureFormat::H264) if self.jitter.stats().frames_assembled == 0 => {}
             PageEvent::Attached(PictureFormat::H264) => self.keyframe_wanted.notify_one(),
             // The decoder here asks for one itself if it needs one.
             PageEvent::Attached(PictureFormat::I420) | PageEvent::Detached => {}
