@@ -130,11 +130,12 @@ fn between_windows(program: &Path, server: &str, clip: &Path, calls: u32) -> Res
     ada.until("document.body.innerText.includes('grace · online')")?;
     grace.run(ANSWER_AT_ONCE)?;
     let mut took = Vec::new();
-    for _ in 0..calls {
+    for call in 1..=calls {
         thread::sleep(BETWEEN);
         ada.until_control("Call Grace with video")?;
-        let ms = ada.run(CALL_AND_WAIT)?;
-        took.push(ms.as_f64().context("the window tells no time")?);
+        let ms = ada.run(CALL_AND_WAIT)?.as_f64().context("the window tells no time")?;
+        say(&format!("call {call}: {ms:.0} ms"));
+        took.push(ms);
         for window in [&ada, &grace] {
             window.until("document.querySelectorAll('figure canvas').length === 2")?;
         }

@@ -142,6 +142,15 @@ impl Measured {
 
     /// Enters everything.
     pub(crate) fn report(&self, report: &mut Report) {
+        self.figures(report);
+        self.check(report);
+        if let Some(why) = self.spoiled() {
+            report.spoil(why);
+        }
+    }
+
+    /// Enters what was measured.
+    pub(crate) fn figures(&self, report: &mut Report) {
         let account = &self.account;
         report.add("requests_per_s", "", self.requests_per_s);
         report.add("deliveries_per_s", "", self.deliveries_per_s);
@@ -163,14 +172,15 @@ impl Measured {
         report.add("skipped_changes", "", self.gaps as f64);
         report.add("load_lag_p99_ms", "ms", self.lag_ms.p99);
         report.add("load_busy", "cores", self.busy);
+    }
+    /// Enters what must not be.
+    pub(crate) fn check(&self, report: &mut Report) {
+        let account = &self.account;
         report.none_but(account.requests - account.answered, "requests were not answered");
         report.none_but(account.lost, "deliveries were lost");
         report.none_but(account.doubled, "answers or deliveries came twice");
         if !account.refused.is_empty() {
             report.faults.push(format!("refused: {:?}", account.refused));
-        }
-        if let Some(why) = self.spoiled() {
-            report.spoil(why);
         }
     }
 }
