@@ -277,6 +277,8 @@ export interface Script {
   access?: () => Promise<Access>;
   /** Commands that fail, by name. */
   failing?: Partial<Record<keyof Backend, AnyProblem>>;
+  /** A command that is never answered. */
+  silent?: keyof Backend;
 }
 
 /** A program that does what a script says, and remembers what it was asked. */
@@ -520,6 +522,7 @@ export class ScriptedBackend implements Backend {
 
   #answer<Answer>(command: keyof Backend, answer: Answer, argument = ''): Promise<Answer> {
     this.asked.push(argument ? `${command} ${argument}` : command);
+    if (this.#script.silent === command) return new Promise(() => undefined);
     const failure = this.#script.failing?.[command];
     return failure ? Promise.reject(failure) : Promise.resolve(answer);
   }

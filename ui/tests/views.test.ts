@@ -699,6 +699,16 @@ describe('an invite link', () => {
     expect(backend.asked.some((asked) => asked.startsWith('joinLink'))).toBe(false);
   });
 
+  it('that is put away while its server is asked leads into no call', async () => {
+    const backend = await open({ invitation, silent: 'joinLink' });
+    const dialog = within(await screen.findByRole('dialog', { name: en.join.title }));
+    dialog.getByRole('button', { name: en.join.withVideo }).click();
+    await waitFor(() => expect(backend.asked).toContain(`joinLink ${link} Marina true`));
+    dialog.getByRole('button', { name: en.common.close }).click();
+    await waitFor(() => expect(backend.asked).toContain('hangUp'));
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
   it('that is no good any more is said to be so, and the dialog stays', async () => {
     await open({ invitation, failing: { joinLink: failure('invite_invalid') } });
     const dialog = within(await screen.findByRole('dialog', { name: en.join.title }));

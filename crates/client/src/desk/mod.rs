@@ -286,6 +286,7 @@ impl Desk {
     /// Ends the test call and returns, when all devices are let go, what it was worth; also of one that has just ended by
     /// itself. `None` where there was none. A call with somebody ends too; its summary is told by [`DeskEvent::Ended`].
     pub async fn hang_up(&self) -> Option<CallSummary> {
+        self.people.call_off_visit();
         if self.people.calls().current.is_some() {
             // It may have ended at this very moment.
             let _ = self.people.with_current(|calls| async move { calls.hang_up().await }).await;

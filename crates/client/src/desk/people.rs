@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ahoy_signal::account::{SignIn, SignUp};
 use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name, Password, RoomId, UserId};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::known::{Connection, Known, Me, PeopleSnapshot, Teller};
@@ -63,12 +63,15 @@ pub(super) struct People {
     session: Mutex<Option<Session>>,
     /// Somebody else's call that one is in.
     visit: Mutex<Option<Visit>>,
+    /// Tells who is just being let into one that it is not wanted any more.
+    called_off: Notify,
 }
 
 impl People {
     pub(super) fn new(options: PeopleOptions, listener: DeskListener) -> Self {
         let told = Teller::new(Arc::clone(&listener));
-        Self { options, listener, told, session: Mutex::default(), visit: Mutex::default() }
+        let (session, visit, called_off) = (Mutex::default(), Mutex::default(), Notify::new());
+        Self { options, listener, told, session, visit, called_off }
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -252,6 +255,10 @@ impl People {
 
     pub(super) fn visiting(&self) -> &Mutex<Option<Visit>> {
         &self.visit
+    }
+
+    pub(super) fn called_off(&self) -> &Notify {
+        &self.called_off
     }
 
     pub(super) fn client(&self) -> &ClientInfo {

@@ -102,7 +102,7 @@ impl People {
         Ok(slot)
     }
 
-    /// Joins a call by its link, under this name.
+    /// Joins a call by its link, under this name; where it is called off while the server is asked, nothing happens.
     pub(super) async fn visit(
         &self,
         link: &str,
@@ -110,12 +110,17 @@ impl People {
         media: CallMedia,
         options: MediaOptions,
     ) -> Result<(), DeskError> {
+        let called_off = self.called_off().notified();
         let (link, name) = (parse(link)?, Name::new(name)?);
         let slot = self.begin_visit().await?;
         let client = self.client().clone();
         let server = ServerChoice { pin: link.pin, ..ServerChoice::at(link.server) };
         let invited = GuestSignIn { invite: link.token, name };
-        let guest = Accounts::guest_at(&server, &invited, &people::agent(&client)).await?;
+        let agent = people::agent(&client);
+        let guest = tokio::select! {
+            guest = Accounts::guest_at(&server, &invited, &agent) => guest?,
+            () = called_off => return Ok(()),
+        };
         let session = Signaling::start(&guest, client, PATIENCE)?;
         self.enter(slot, session, RoomTalk::visiting(link.room), media, options, async {}).await
     }
@@ -151,8 +156,14 @@ impl People {
         Ok(())
     }
 
+    /// Does not join a call after all, where the server is still asked.
+    pub(super) fn call_off_visit(&self) {
+        self.called_off().notify_waiters();
+    }
+
     /// Leaves a call with a session of its own, if one is in it; the devices are free then.
     pub(super) async fn hang_up_visit(&self) {
+        self.call_off_visit();
         if let Some(visit) = self.visiting().lock().await.as_mut() {
             visit.hang_up().await;
         }
@@ -160,6 +171,7 @@ impl People {
 
     /// The same, and waits until everything is done, as before the program ends.
     pub(super) async fn leave_visit(&self) {
+        self.call_off_visit();
         let visit = self.visiting().lock().await.take();
         if let Some(visit) = visit {
             visit.leave().await;
@@ -246,7 +258,8 @@ impl Desk {
         self.invitation.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Joins a call by its link, as a guest of this name. [`hang_up`](Self::hang_up) leaves it.
+    /// Joins a call by its link, as a guest of this name. [`hang_up`](Self::hang_up) leaves it, or does not join after all
+    /// where the server has not answered yet.
     ///
     /// # Errors
     /// [`DeskError::Busy`] during a test call, [`DeskError::Call`] during another one, [`DeskError::Account`] where the link

@@ -127,6 +127,25 @@ async fn links_that_lead_nowhere_have_their_codes_and_leave_the_devices_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_can_be_let_be_while_its_server_is_still_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = Seat::at(&folder.path().join("guest"), NOWHERE).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let room = ahoy_signal::RoomId::from_bits(5);
+    let link = format!("http://{}/join/{room}#eyJhbGciOi.J", silent.local_addr().unwrap());
+    let let_be = async {
+        let asked = silent.accept().await.unwrap();
+        guest.desk.hang_up().await;
+        asked
+    };
+    let (joined, _asked) = tokio::join!(join(&guest, &link), let_be);
+    assert_eq!(joined, Ok(()), "an error would be that of a server that does not answer");
+    assert_eq!(guest.desk.calls(), CallsView::default());
+    guest.desk.start_test_call().await.unwrap();
+    guest.desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_third_one_is_told_that_the_call_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let server = server();
