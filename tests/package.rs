@@ -70,7 +70,8 @@ fn long_menus_and_software_centres_understand_the_package() {
         assert!(icon.is_file(), "{} is missing", icon.display());
     }
     let entry = std::fs::read_to_string(entry).expect("a menu entry");
-    for line in ["Exec=ahoy", "Icon=ahoy", "GenericName[zh]=视频通话"] {
+    let lines = ["Exec=ahoy %u", "Icon=ahoy", "GenericName[zh]=视频通话", "MimeType=x-scheme-handler/ahoy;"];
+    for line in lines {
         assert!(entry.lines().any(|found| found == line), "{line} is missing in\n{entry}");
     }
 }

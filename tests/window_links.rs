@@ -122,6 +122,15 @@ mod needs_display {
     }
 
     #[test]
+    fn a_link_that_starts_the_program_is_what_its_first_window_asks_about() {
+        let guests = computer_of("Guest");
+        let room = ahoy_signal::RoomId::from_bits(5);
+        let guest = guests.open_by_link(&format!("ahoy:https://call.example.org/join/{room}#eyJhbGciOi.J"));
+        guest.until_text("You are invited to a call");
+        guest.until_text("The link leads to https:\\/\\/call.example.org");
+    }
+
+    #[test]
     fn whoever_gets_the_link_of_a_call_on_this_computer_joins_it_in_a_browser_after_its_warning() {
         let at_adas = computer_of("Ada");
         let ada = open_signed_in(&at_adas);

@@ -108,9 +108,27 @@ impl Computer {
         &self,
         more: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Ahoy<'_> {
+        self.open_program(Path::new(AHOY), more)
+    }
+
+    /// Opens Ahoy as the system does for a link, while it is not running.
+    pub(crate) fn open_by_link(&self, link: &str) -> Ahoy<'_> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let start = self.desktop.home().join("open-link");
+        std::fs::write(&start, format!("#!/bin/sh\nexec '{AHOY}' '{link}'\n")).expect("a file at home");
+        let anybody = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&start, anybody).expect("it can be started");
+        self.open_program(&start, [])
+    }
+
+    fn open_program(
+        &self,
+        program: &Path,
+        more: impl IntoIterator<Item = (&'static str, OsString)>,
+    ) -> Ahoy<'_> {
         let nearby = ("AHOY_NEARBY", format!("loopback:{}", nearby_port()).into());
         let env = self.devices().into_iter().chain([nearby]).chain(more);
-        let ahoy = Ahoy { window: Window::open(&self.desktop, Path::new(AHOY), env).expect("Ahoy opens") };
+        let ahoy = Ahoy { window: Window::open(&self.desktop, program, env).expect("Ahoy opens") };
         ahoy.run(
             "window.failures = [];
              addEventListener('error', ({ message }) => window.failures.push(message));

@@ -1,9 +1,10 @@
 //! Calls between two people: two real programs, the real server, real peer connections between them.
 
+use ahoy_client::account::Fingerprint;
 use ahoy_testkit::SignalingServer;
 use serde_json::Value;
 
-use crate::support::people::{Person, Staying, server};
+use crate::support::people::{PASSWORD, Person, Staying, server, server_with};
 use crate::support::{number, problem, samples, small, y4m};
 use ahoy_measure::stamp;
 
@@ -375,6 +376,44 @@ fn a_guest_with_a_link_talks_with_whoever_is_in_the_room() {
     });
     host.types("q");
     is_good(&host.until_type("room_over"), 0.5);
+}
+
+#[test]
+fn a_link_that_names_the_certificate_needs_no_authority_and_leads_nowhere_else() {
+    let files = tempfile::tempdir().expect("the temporary folder takes a folder");
+    let (chain, key) = (files.path().join("chain.pem"), files.path().join("key.pem"));
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    std::fs::write(&chain, cert.pem()).expect("it is written");
+    std::fs::write(&key, signing_key.serialize_pem()).expect("it is written");
+    let server = server_with(|config| {
+        config.tls.certificate.clone_from(&chain);
+        config.tls.key.clone_from(&key);
+    });
+    let ada = Person::new(server.url());
+    let chain = chain.to_str().expect("a path");
+    let sign_up =
+        ["sign-up", "ada", "--name", "Ada", "--server", server.url(), "--password-stdin", "--ca-file", chain];
+    ada.typing(&sign_up, &format!("{PASSWORD}\n")).good();
+    let room = ada.run(&["rooms", "create", "Tea", "--capacity", "2"]).one()["room"]["room"].clone();
+    let link = ada.run(&["rooms", "invite", "Tea"]).one()["invite"]["link"].clone();
+    let link = link.as_str().expect("an invite is a link");
+    let mut host = calls(&ada, room.as_str().expect("a room has an id"), &[]);
+    host.until_type("entered");
+
+    let charles = Person::new(server.url());
+    let pinned = |der: &[u8]| format!("{link}&pin={}", Fingerprint::of(der));
+    let comes = |link: &str| charles.run(&["join", link, "--name", "Charles"]);
+    comes(link).fails(1, "certificate");
+    comes(&pinned(b"another")).fails(1, "certificate");
+    let mut guest = calls(&charles, &pinned(cert.der()), &["--name", "Charles"]);
+    guest.until_shown();
+    host.until_shown();
+    for one in [guest, host] {
+        let mut one = one;
+        one.types("q");
+        one.until_type("room_over");
+    }
 }
 
 #[test]

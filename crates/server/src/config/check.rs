@@ -104,7 +104,9 @@ impl Config {
                 );
             }
         }
-        if !self.database.url.is_empty()
+        if !self.database.url.is_empty() && cfg!(not(feature = "postgres")) {
+            wrong("database.url", "must be empty: this program was built without PostgreSQL".into());
+        } else if !self.database.url.is_empty()
             && !self.database.url.starts_with("postgres://")
             && !self.database.url.starts_with("postgresql://")
         {

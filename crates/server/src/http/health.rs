@@ -120,7 +120,7 @@ async fn metrics_text(
             ([(header::CONTENT_TYPE, text)], metrics.render()).into_response()
         }
         None => {
-            let refusal = Refusal::new(ErrorCode::Unavailable, "Another recorder has the measurements.");
+            let refusal = Refusal::new(ErrorCode::Unavailable, "This server measures nothing.");
             super::refusal::Refused(refusal).into_response()
         }
     }

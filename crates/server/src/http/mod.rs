@@ -18,12 +18,12 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::auth::Accounts;
 use crate::config::MetricsFor;
+use crate::metrics_recorder::Measurements;
 use crate::realtime::Realtime;
 
 pub(crate) use health::Health;
@@ -41,7 +41,7 @@ pub(crate) struct HttpState {
     pub(crate) allowed_origins: BTreeSet<String>,
     pub(crate) trusted_proxies: BTreeSet<IpAddr>,
     pub(crate) metrics_for: MetricsFor,
-    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) metrics: Option<Measurements>,
 }
 
 /// Everything that can be asked.
