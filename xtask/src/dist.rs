@@ -4,7 +4,6 @@
 //! here: which libraries they need, and whose licences they carry.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,8 +16,6 @@ use crate::{command, notices, setup, workspace};
 
 /// Our packages that are built for it, named as their programs are.
 const PROGRAMS: [&str; 2] = ["ahoy", "ahoy-cli"];
-/// Cargo's profile for what people install.
-const PROFILE: &str = "slim";
 /// Above this a package does not download in a few seconds any more, and something got into it by accident.
 const MOST_BYTES: u64 = 15_000_000;
 /// The bundler, installed by npm below the folder that pins its version.
@@ -60,24 +57,19 @@ struct Outcome {
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     setup::prepare(Purpose::Dist, options.yes)?;
     let folder = clean_folder()?;
-    let programs = Programs::build(&folder)?;
-    let mut outcome = Outcome { packages: vec![build_deb(&programs, &folder)?], left_out: Vec::new() };
+    let deb = build_deb(&folder)?;
+    let mut outcome = Outcome { packages: vec![deb], left_out: Vec::new() };
     match appimage_tools_missing_in(&bundler_cache()?, env::consts::ARCH) {
-        None => outcome.packages.push(programs.bundle(Kind::AppImage, &json!({}), &folder)?),
+        None => outcome.packages.push(bundle(Kind::AppImage, &json!({}), &folder)?),
         Some(why) => outcome.left_out.push((Kind::AppImage, why)),
     }
-    programs.tidy_up()?;
     outcome.report(options.json);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds only the Debian package, on a machine that is set up.
 pub(crate) fn deb() -> Result<Package> {
-    let folder = clean_folder()?;
-    let programs = Programs::build(&folder)?;
-    let package = build_deb(&programs, &folder)?;
-    programs.tidy_up()?;
-    Ok(package)
+    build_deb(&clean_folder()?)
 }
 
 /// Finished packages lie in `dist` below cargo's target directory. Older ones are removed, so that none is taken for new.
@@ -95,72 +87,22 @@ fn clean_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The programs as they are packed, with a folder of their own.
-struct Programs {
-    work: PathBuf,
-    /// What the bundler takes for cargo's target directory.
-    target: PathBuf,
-    paths: [PathBuf; 2],
-}
-
-impl Programs {
-    /// Builds them. The names of their functions, a tenth of what would be downloaded, go into files beside the packages: with
-    /// those a debugger can read what a program leaves behind when it crashes.
-    fn build(folder: &Path) -> Result<Self> {
-        if !command::exists("dpkg-shlibdeps") {
-            bail!(
-                "dpkg-shlibdeps is missing, so packages are made on Debian and Ubuntu only (there: apt-get install dpkg-dev)."
-            );
-        }
-        eprintln!("Building {} for release; from scratch that takes some minutes.", PROGRAMS.join(" and "));
-        let packages = PROGRAMS.iter().flat_map(|name| ["--package", name]);
-        command::cargo(["build", "--profile", PROFILE]).args(packages).succeed()?;
-        let built = workspace::target()?.join(PROFILE);
-        let work = folder.join("work");
-        let target = work.join("target");
-        let (packed, names) = (target.join("release"), folder.join("debug"));
-        for folder in [&packed, &names] {
-            fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
-        }
-        for name in PROGRAMS {
-            let (from, to) = (built.join(name), packed.join(name));
-            let debug = names.join(format!("{name}.debug"));
-            command::program("objcopy").args(["--only-keep-debug"]).args([&from, &debug]).succeed()?;
-            let mut link = OsString::from("--add-gnu-debuglink=");
-            link.push(&debug);
-            command::program("objcopy").args(["--strip-all".into(), link]).args([&from, &to]).succeed()?;
-        }
-        Ok(Self { work, paths: PROGRAMS.map(|name| packed.join(name)), target })
+fn build_deb(folder: &Path) -> Result<Package> {
+    if !command::exists("dpkg-shlibdeps") {
+        bail!(
+            "dpkg-shlibdeps is missing, so packages are made on Debian and Ubuntu only (there: apt-get install dpkg-dev)."
+        );
     }
+    let release = workspace::target()?.join("release");
+    eprintln!("Building {} for release; from scratch that takes some minutes.", PROGRAMS.join(" and "));
+    let packages = PROGRAMS.iter().flat_map(|name| ["--package", name]);
+    command::cargo(["build", "--release"]).args(packages).succeed()?;
+    let programs = PROGRAMS.map(|name| release.join(name));
 
-    /// Lets Tauri bundle them, with `more` configuration, and moves the package to `folder`.
-    fn bundle(&self, kind: Kind, more: &Value, folder: &Path) -> Result<Package> {
-        eprintln!("Making the {}.", kind.name());
-        command::built(&workspace::root().join(BUNDLER))
-            .args(["bundle", "--ci", "--bundles", kind.bundler_name(), "--config", &more.to_string()])
-            .env("CARGO_TARGET_DIR", &self.target)
-            .succeed()
-            .with_context(|| format!("the {} could not be made", kind.name()))?;
-        let made = self.target.join("release/bundle").join(kind.bundler_name());
-        let is_package = |path: &PathBuf| path.extension().is_some_and(|found| found == kind.extension());
-        let package = fs::read_dir(&made)?.flatten().map(|entry| entry.path()).find(is_package);
-        let package = package.context("the bundler reported success but left no package")?;
-        let name = package.file_name().context("a package has a name")?.to_string_lossy().to_lowercase();
-        let path = folder.join(name);
-        fs::rename(&package, &path).with_context(|| format!("{} could not be moved", package.display()))?;
-        Package::new(path, kind)
-    }
-
-    fn tidy_up(self) -> Result<()> {
-        fs::remove_dir_all(&self.work)
-            .with_context(|| format!("{} could not be removed", self.work.display()))
-    }
-}
-
-fn build_deb(programs: &Programs, folder: &Path) -> Result<Package> {
     eprintln!("Looking up the libraries that they need, and collecting licences.");
-    let work = &programs.work;
-    let depends = depends(&configuration()?, &shared_libraries(&programs.paths, work)?)?;
+    let work = folder.join("work");
+    fs::create_dir_all(&work)?;
+    let depends = depends(&configuration()?, &shared_libraries(&programs, &work)?)?;
     let licences = work.join("third-party-licenses");
     fs::write(&licences, notices::collect(&PROGRAMS)?)?;
     // `changelog` is Debian's name for one in its own format.
@@ -169,12 +111,13 @@ fn build_deb(programs: &Programs, folder: &Path) -> Result<Package> {
     let (licences, news) = (compressed(&licences)?, compressed(&news)?);
 
     let files = json!({
-        "/usr/bin/ahoy-cli": programs.paths[1],
+        "/usr/bin/ahoy-cli": programs[1],
         format!("{PAPERS}/third-party-licenses.gz"): licences,
         format!("{PAPERS}/NEWS.gz"): news,
     });
     let more = json!({ "bundle": { "linux": { "deb": { "depends": depends, "files": files } } } });
-    let package = recompressed(programs.bundle(Kind::Deb, &more, folder)?, work)?;
+    let package = recompressed(bundle(Kind::Deb, &more, folder)?, &work)?;
+    fs::remove_dir_all(&work).with_context(|| format!("{} could not be removed", work.display()))?;
     if package.bytes > MOST_BYTES {
         bail!(
             "{} has {}; it is meant to stay below {}. `dpkg -c` shows what is in it.",
@@ -216,17 +159,38 @@ fn compressed(path: &Path) -> Result<PathBuf> {
     Ok(path.with_extension("gz"))
 }
 
-/// The same package as Debian's own are: Tauri compresses with gzip, which makes it 40 % larger than xz does.
+/// The same package as Debian's own are: Tauri compresses with gzip, which makes it 40 % larger than xz does. Both programs
+/// are made of the same packages; the strongest preset remembers 64 MiB, and so the first while it compresses the second.
 fn recompressed(package: Package, work: &Path) -> Result<Package> {
     let unpacked = work.join("unpacked");
     command::program("dpkg-deb")
         .args(["--raw-extract".as_ref(), package.path.as_path(), &unpacked])
         .succeed()?;
     command::program("dpkg-deb")
-        .args(["--root-owner-group", "-Zxz", "--build"])
+        .args(["--root-owner-group", "-Zxz", "-z9", "--build"])
         .args([&unpacked, &package.path])
         .succeed()?;
     Package::new(package.path, package.kind)
+}
+
+/// Lets Tauri bundle what is built, with `more` configuration, and moves the package to `folder`.
+fn bundle(kind: Kind, more: &Value, folder: &Path) -> Result<Package> {
+    eprintln!("Making the {}.", kind.name());
+    let made = workspace::target()?.join("release/bundle").join(kind.bundler_name());
+    if made.exists() {
+        fs::remove_dir_all(&made).with_context(|| format!("{} could not be emptied", made.display()))?;
+    }
+    command::built(&workspace::root().join(BUNDLER))
+        .args(["bundle", "--ci", "--bundles", kind.bundler_name(), "--config", &more.to_string()])
+        .succeed()
+        .with_context(|| format!("the {} could not be made", kind.name()))?;
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|found| found == kind.extension());
+    let package = fs::read_dir(&made)?.flatten().map(|entry| entry.path()).find(is_package);
+    let package = package.context("the bundler reported success but left no package")?;
+    let name = package.file_name().context("a package has a name")?.to_string_lossy().to_lowercase();
+    let path = folder.join(name);
+    fs::rename(&package, &path).with_context(|| format!("{} could not be moved", package.display()))?;
+    Package::new(path, kind)
 }
 
 /// Where Tauri's bundler looks for tools before it fetches them.
