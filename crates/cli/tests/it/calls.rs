@@ -398,19 +398,18 @@ fn a_link_that_names_the_certificate_needs_no_authority_and_leads_nowhere_else()
     let room = ada.run(&["rooms", "create", "Tea", "--capacity", "2"]).one()["room"]["room"].clone();
     let link = ada.run(&["rooms", "invite", "Tea"]).one()["invite"]["link"].clone();
     let link = link.as_str().expect("an invite is a link");
-    let mut host = calls(&ada, room.as_str().expect("a room has an id"), &[]);
+    let mut host = calls(&ada, room.as_str().expect("a room has an id"), &["--stats"]);
     host.until_type("entered");
 
     let charles = Person::new(server.url());
     let pinned = |der: &[u8]| format!("{link}&pin={}", Fingerprint::of(der));
     let comes = |link: &str| charles.run(&["join", link, "--name", "Charles"]);
-    comes(link).fails(1, "certificate");
-    comes(&pinned(b"another")).fails(1, "certificate");
-    let mut guest = calls(&charles, &pinned(cert.der()), &["--name", "Charles"]);
+    comes(link).fails(3, "certificate");
+    comes(&pinned(b"another")).fails(3, "certificate");
+    let mut guest = calls(&charles, &pinned(cert.der()), &["--name", "Charles", "--stats"]);
     guest.until_shown();
     host.until_shown();
-    for one in [guest, host] {
-        let mut one = one;
+    for mut one in [guest, host] {
         one.types("q");
         one.until_type("room_over");
     }
