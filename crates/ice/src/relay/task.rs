@@ -1,0 +1,349 @@
+//! The task that keeps one relay.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use stun_proto::types::attribute::ErrorCode;
+use stun_proto::types::message::{Message, MessageClass};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tracing::debug;
+use turn_client_proto::api::{
+    Transmit, TransmitBuild, TurnClientApi as _, TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet,
+};
+use turn_client_proto::prelude::DelayedTransmitBuild;
+use turn_client_proto::tcp::TurnClientTcp;
+use turn_client_proto::types::stun::TransportType;
+use turn_client_proto::types::{AddressFamily, TurnCredentials};
+use turn_client_proto::udp::TurnClientUdp;
+
+use super::stream::Duplex;
+use super::{Command, RelayEvent, RelayFailure, RelayId, Way};
+use crate::config::IceServer;
+use crate::socket::Socket;
+use crate::wire::{Pair, Wire, is_stun};
+
+turn_client_proto::impl_client!(Client, (Udp, TurnClientUdp), (Tcp, TurnClientTcp));
+
+/// The first repetition of a request. RFC 8489 section 6.2.1 wants 500 ms where nothing is known of the way; a call that
+/// waits for that long because one datagram was lost is slow, and a server can stand a few more.
+const RTO: Duration = Duration::from_millis(150);
+const RTO_MOST: Duration = Duration::from_secs(1);
+/// With the above, 6.6 seconds until a server counts as silent.
+const TRIES: u32 = 8;
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Datagrams that wait for the server's leave to send them to one address. It takes one round trip; checks come every few
+/// tens of milliseconds.
+const WAITING_MOST: usize = 8;
+/// Addresses that may be waited for. The other side has a dozen candidates.
+const WAITING_PEERS_MOST: usize = 64;
+/// What is read from a stream at once.
+const READ: usize = 16 * 1024;
+
+/// The way to the server, once it is open.
+enum Link {
+    Socket { socket: Arc<Socket>, server: SocketAddr },
+    Stream { reader: ReadHalf<Box<dyn Duplex>>, writer: WriteHalf<Box<dyn Duplex>>, buffer: BytesMut },
+}
+
+pub(super) struct Task {
+    id: RelayId,
+    username: String,
+    credential: String,
+    wire: Wire,
+    events: mpsc::Sender<RelayEvent>,
+    /// What the protocol's times count from.
+    base: Instant,
+    addresses: Vec<SocketAddr>,
+    failed: Vec<AddressFamily>,
+    waiting: HashMap<IpAddr, Vec<(SocketAddr, Bytes)>>,
+    /// Whether the server has asked for credentials.
+    challenged: bool,
+    /// The last refusal, to tell why there is no relay.
+    refusal: Option<u16>,
+}
+
+impl Task {
+    pub(super) fn new(id: RelayId, server: &IceServer, wire: Wire, events: mpsc::Sender<RelayEvent>) -> Self {
+        Self {
+            id,
+            username: server.username.clone(),
+            credential: server.credential.clone(),
+            wire,
+            events,
+            base: Instant::now(),
+            addresses: Vec::new(),
+            failed: Vec::new(),
+            waiting: HashMap::new(),
+            challenged: false,
+            refusal: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, way: Way, mut inbox: mpsc::Receiver<Command>) {
+        let used = match &way {
+            Way::Socket { socket, server } => Some(Pair { local: socket.local(), remote: *server }),
+            Way::Stream(_) => None,
+        };
+        let failure = match self.open(way).await {
+            Ok((mut client, mut link)) => self.keep(&mut client, &mut link, &mut inbox).await,
+            Err(failure) => Some(failure),
+        };
+        if let Some(pair) = used {
+            self.wire.remove_relay(pair);
+        }
+        if let Some(failure) = failure {
+            debug!(relay = self.id.0, %failure, "no relay");
+            let _ = self.events.send(RelayEvent::Gone(self.id, failure)).await;
+        }
+    }
+
+    async fn open(&self, way: Way) -> Result<(Client, Link), RelayFailure> {
+        let credentials = TurnCredentials::new(&self.username, &self.credential);
+        let mut config = TurnConfig::new(credentials);
+        config.add_address_family(AddressFamily::IPV6);
+        config.set_request_retransmits(RTO, RTO_MOST, TRIES, LAST_WAIT);
+        Ok(match way {
+            Way::Socket { socket, server } => {
+                let client = TurnClientUdp::allocate(socket.local(), server, config);
+                (client.into(), Link::Socket { socket, server })
+            }
+            Way::Stream(connector) => {
+                let open = connector.open().await?;
+                let client = TurnClientTcp::allocate(open.local, open.remote, config);
+                let (reader, writer) = tokio::io::split(open.stream);
+                (client.into(), Link::Stream { reader, writer, buffer: BytesMut::with_capacity(READ) })
+            }
+        })
+    }
+
+    fn now(&self) -> turn_client_proto::types::Instant {
+        let nanos = i64::try_from(self.base.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        turn_client_proto::types::Instant::from_nanos(nanos)
+    }
+
+    /// Keeps the relay until nobody wants it any more (`None`) or there is none.
+    async fn keep(
+        &mut self,
+        client: &mut Client,
+        link: &mut Link,
+        inbox: &mut mpsc::Receiver<Command>,
+    ) -> Option<RelayFailure> {
+        loop {
+            let wakeup = match client.poll(self.now()) {
+                TurnPollRet::WaitUntil(at) => {
+                    self.base + Duration::from_nanos(at.as_nanos().max(0).unsigned_abs())
+                }
+                TurnPollRet::Closed => return Some(self.why()),
+                // TCP to the other side (RFC 6062) is not asked for.
+                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => Instant::now(),
+            };
+            while let Some(transmit) = client.poll_transmit(self.now()) {
+                if let Err(failure) = write(link, transmit.data.as_ref()).await {
+                    return Some(failure);
+                }
+            }
+            while let Some(event) = client.poll_event() {
+                if let Some(failure) = self.on_event(client, link, event).await {
+                    return Some(failure);
+                }
+            }
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(command) => {
+                        if let Err(failure) = self.on_command(client, link, command).await {
+                            return Some(failure);
+                        }
+                    }
+                    None => {
+                        if client.delete(self.now()).is_ok() {
+                            while let Some(transmit) = client.poll_transmit(self.now()) {
+                                let _ = write(link, transmit.data.as_ref()).await;
+                            }
+                        }
+                        return None;
+                    }
+                },
+                read = read(link) => match read {
+                    Ok(bytes) => self.on_received(client, bytes),
+                    Err(failure) => return Some(failure),
+                },
+                () = sleep_until(wakeup.into()) => {}
+            }
+        }
+    }
+
+    fn why(&self) -> RelayFailure {
+        match self.refusal {
+            Some(code) => RelayFailure::Refused(code),
+            None => RelayFailure::Silent,
+        }
+    }
+
+    async fn on_event(
+        &mut self,
+        client: &mut Client,
+        link: &mut Link,
+        event: TurnEvent,
+    ) -> Option<RelayFailure> {
+        match event {
+            TurnEvent::AllocationCreated(_, address) => {
+                self.addresses.push(address);
+                self.tell_addresses().await;
+            }
+            TurnEvent::AllocationCreateFailed(family) => {
+                self.failed.push(family);
+                if self.addresses.is_empty() && self.failed.len() > 1 {
+                    return Some(self.why());
+                }
+                self.tell_addresses().await;
+            }
+            TurnEvent::PermissionCreated(_, ip) => {
+                for (to, datagram) in self.waiting.remove(&ip).unwrap_or_default() {
+                    if let Err(failure) = self.send(client, link, to, datagram).await {
+                        return Some(failure);
+                    }
+                }
+            }
+            // The relay does not send there, or the address is of a family that it has not: other pairs will do.
+            TurnEvent::PermissionCreateFailed(_, ip) => {
+                self.waiting.remove(&ip);
+            }
+            TurnEvent::ChannelCreated(..)
+            | TurnEvent::ChannelCreateFailed(..)
+            | TurnEvent::TcpConnected(_)
+            | TurnEvent::TcpConnectFailed(_) => {}
+        }
+        None
+    }
+
+    /// Addresses come one by one, and all that there are so far are told each time.
+    async fn tell_addresses(&self) {
+        if !self.addresses.is_empty() {
+            let _ = self.events.send(RelayEvent::Allocated(self.id, self.addresses.clone())).await;
+        }
+    }
+
+    async fn on_command(
+        &mut self,
+        client: &mut Client,
+        link: &mut Link,
+        command: Command,
+    ) -> Result<(), RelayFailure> {
+        match command {
+            Command::Send { to, datagram } => self.send(client, link, to, datagram).await?,
+            Command::Arrived(datagram) => self.on_received(client, datagram),
+            Command::Permit(ip) => {
+                // Refused where there is one already.
+                let _ = client.create_permission(TransportType::Udp, ip, self.now());
+            }
+            Command::Bind(to) => {
+                let _ = client.bind_channel(TransportType::Udp, to, self.now());
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        client: &mut Client,
+        link: &mut Link,
+        to: SocketAddr,
+        datagram: Bytes,
+    ) -> Result<(), RelayFailure> {
+        if !client.have_permission(TransportType::Udp, to.ip()) {
+            if self.waiting.len() < WAITING_PEERS_MOST || self.waiting.contains_key(&to.ip()) {
+                let waiting = self.waiting.entry(to.ip()).or_default();
+                if waiting.len() < WAITING_MOST {
+                    waiting.push((to, datagram));
+                }
+            }
+            let _ = client.create_permission(TransportType::Udp, to.ip(), self.now());
+            return Ok(());
+        }
+        match client.send_to(TransportType::Udp, to, datagram, self.now()) {
+            Ok(Some(TransmitBuild { data, .. })) => write(link, &data.build()).await,
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes in what the server sent: one datagram, or any part of a stream.
+    fn on_received(&mut self, client: &mut Client, bytes: Bytes) {
+        let (transport, from, to) = (client.transport(), client.remote_addr(), client.local_addr());
+        // What a stream brings at once is nearly always one message.
+        self.note_refusal(&bytes);
+        let transmit = Transmit::new(bytes, transport, from, to);
+        match client.recv(transmit, self.now()) {
+            TurnRecvRet::PeerData(data) => self.came_out(data.peer, Bytes::copy_from_slice(data.data())),
+            // An answer to a question that the agent asked the same server.
+            TurnRecvRet::Ignored(transmit) => {
+                if transmit.data.first().copied().is_some_and(is_stun) {
+                    self.wire.stun(Pair { local: to, remote: from }, transmit.data);
+                }
+            }
+            TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => {}
+        }
+        while let Some(data) = client.poll_recv(self.now()) {
+            self.came_out(data.peer, Bytes::copy_from_slice(data.data()));
+        }
+    }
+
+    fn came_out(&self, peer: SocketAddr, datagram: Bytes) {
+        let local = self.addresses.iter().find(|address| address.is_ipv4() == peer.is_ipv4());
+        if let Some(local) = local {
+            self.wire.relayed(Pair { local: *local, remote: peer }, datagram);
+        }
+    }
+
+    /// The protocol's state tells that a request was refused, but not why.
+    fn note_refusal(&mut self, datagram: &[u8]) {
+        /// The first request has no credentials, and is answered with what is needed for them.
+        const UNAUTHENTICATED: u16 = 401;
+        const STALE_NONCE: u16 = 438;
+        if !datagram.first().copied().is_some_and(is_stun) {
+            return;
+        }
+        let Ok(message) = Message::from_bytes(datagram) else { return };
+        if !message.has_class(MessageClass::Error) {
+            return;
+        }
+        let Ok(error) = message.attribute::<ErrorCode>() else { return };
+        match error.code() {
+            UNAUTHENTICATED if !self.challenged => self.challenged = true,
+            STALE_NONCE => {}
+            // A second 401 is a refusal of the credentials.
+            code => self.refusal = Some(code),
+        }
+    }
+}
+
+async fn write(link: &mut Link, bytes: &[u8]) -> Result<(), RelayFailure> {
+    match link {
+        Link::Socket { socket, server } => socket.send_now(*server, bytes),
+        Link::Stream { writer, .. } => {
+            let written = async {
+                writer.write_all(bytes).await?;
+                writer.flush().await
+            };
+            written.await.map_err(|error| RelayFailure::Unreachable(error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The next bytes of a stream. A socket is read by others.
+async fn read(link: &mut Link) -> Result<Bytes, RelayFailure> {
+    match link {
+        Link::Socket { .. } => std::future::pending().await,
+        Link::Stream { reader, buffer, .. } => match reader.read_buf(buffer).await {
+            Ok(0) => Err(RelayFailure::Unreachable("the relay closed the connection".to_owned())),
+            Ok(_) => Ok(buffer.split().freeze()),
+            Err(error) => Err(RelayFailure::Unreachable(error.to_string())),
+        },
+    }
+}
