@@ -189,10 +189,9 @@ impl Paths {
             path.look(heard(*pair), now);
         }
         let alive = |pair: &Pair| self.paths.get(pair).is_some_and(|path| !path.dead);
-        let settled = |pair: &Pair| {
-            self.paths
-                .get(pair)
-                .is_some_and(|path| now.saturating_duration_since(path.alive_since) >= SETTLED)
+        let shaky = |pair: &Pair| {
+            let revived = self.paths.get(pair).and_then(|path| path.revived);
+            revived.is_some_and(|at| now.saturating_duration_since(at) < SETTLED)
         };
         let in_use = in_use.filter(|pair| alive(pair));
         match (nominated.filter(|pair| alive(pair)), in_use) {
