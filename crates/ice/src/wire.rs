@@ -108,6 +108,11 @@ impl Wire {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An address of this machine that is in use; `None` once closed.
+    pub fn any_local(&self) -> Option<SocketAddr> {
+        self.lock().sockets.first().map(|socket| socket.local())
+    }
+
     /// Datagrams that [`Self::poll_send`] takes at once.
     pub fn most_sent_at_once(&self) -> usize {
         self.at_once.0

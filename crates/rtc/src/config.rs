@@ -1,14 +1,19 @@
 //! How a peer is set up: the codecs it offers, the timers and ciphers of its transport, the interceptors in between.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ahoy_ice::{IceServer, Policy};
 use ahoy_media_types::Codec;
+use ahoy_tunnel::Tunnel;
 use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder};
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
+use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
+use rustls::ClientConfig;
 use webrtc::peer_connection::{
     CipherSuiteId, MediaEngine, Registry, SettingEngine, SettingEngineBuilder, Slot, SrtpProtectionProfile,
 };
@@ -45,6 +50,14 @@ pub struct PeerConfig {
     /// Local UDP addresses to bind. An unspecified address stands for all interfaces of its family except loopback;
     /// port 0 for any free port.
     pub bind: Vec<SocketAddr>,
+    /// STUN and TURN servers, the preferred ones first.
+    pub ice_servers: Vec<IceServer>,
+    /// Which ways to the other side may be used.
+    pub policy: Policy,
+    /// How connections to relays over TCP and TLS are opened.
+    pub tunnel: Tunnel,
+    /// Whose certificates are believed of relays over TLS; without it there are none.
+    pub tls: Option<Arc<ClientConfig>>,
     /// The longest data channel message accepted and announced, in bytes.
     pub max_message_size: u32,
     /// Bytes that a data channel holds for sending before `send` waits.
@@ -71,6 +84,10 @@ impl PeerConfig {
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
                 SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             ],
+            ice_servers: Vec::new(),
+            policy: Policy::All,
+            tunnel: Tunnel::direct(),
+            tls: None,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
             channel_send_buffer: Self::DEFAULT_CHANNEL_SEND_BUFFER,
         }
@@ -193,31 +210,26 @@ pub(crate) fn interceptors(tap: MediaTap, nack: NackGenerator, reports: SenderRe
         .with(Slot::from(MEDIA_TAP_SLOT), tap)
 }
 
-/// Connectivity checks go out this often until one succeeds. The library's 200 ms would be most of a call's set-up.
-const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Checks without an answer before a pair is given up: 250 of them make the same five seconds that other
-/// implementations allow.
-const ICE_MAX_CHECKS: u16 = 250;
-/// Silence after which the path counts as interrupted.
-const ICE_DISCONNECTED_AFTER: Duration = Duration::from_secs(3);
-/// Silence, on top of that, after which it counts as lost.
-const ICE_FAILED_AFTER: Duration = Duration::from_secs(12);
-/// How often consent is renewed (RFC 7675 section 5.1 says about every five seconds; two find a dead path sooner).
-const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+/// How often the library's ICE agent asks the stand-in, which answers at once: two checks are all that it needs, and the
+/// handshake waits for them.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(2);
+/// Of those checks the agent never gives up. Its state means nothing: ICE tells whether there is a way.
+const ICE_MAX_CHECKS: u16 = u16::MAX;
+/// How often it asks later. It has to ask now and then, or its task wakes for nothing.
+const ICE_KEEPALIVE: Duration = Duration::from_secs(10);
 
 pub(crate) fn setting_engine(config: &PeerConfig) -> SettingEngine {
     use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
     let at_once = Some(Duration::ZERO);
     SettingEngineBuilder::default()
-        // Waiting in case a better pair turns up costs up to two seconds; the controlling side switches pairs later.
+        // There is one pair, that with the stand-in.
         .with_host_acceptance_min_wait(at_once)
-        .with_srflx_acceptance_min_wait(at_once)
-        .with_prflx_acceptance_min_wait(at_once)
-        .with_relay_acceptance_min_wait(at_once)
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
-        .with_ice_timeouts(Some(ICE_DISCONNECTED_AFTER), Some(ICE_FAILED_AFTER), Some(ICE_KEEPALIVE))
+        .with_ice_timeouts(at_once, at_once, Some(ICE_KEEPALIVE))
         .with_include_loopback_candidate(true)
-        // Neither side hides its addresses from the other, and asking costs a multicast socket per call.
+        // It would leave the DTLS client's part to a stand-in that is ICE-lite; who answers begins (RFC 5763 section 5).
+        .with_answering_dtls_role(RTCDtlsRole::Client)
+        // ICE looks names up where it has to.
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
         .with_srtp_protection_profiles(vec![
             SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,

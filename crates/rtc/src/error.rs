@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use ahoy_ice::{CandidateError, IceError};
 use ahoy_media_types::Codec;
 
 /// The library's error. Its text may quote SDP, so it is kept as a source for debugging and never shown.
@@ -47,7 +48,7 @@ pub enum RtcError {
     LocalDescription(#[source] LibraryError),
     /// The other side's network candidate is not one that can be used.
     #[error("the other side sent a network address that can't be used; the call goes on with the others")]
-    RemoteCandidate(#[source] LibraryError),
+    RemoteCandidate(#[source] CandidateError),
     /// A frame of another codec was given to a track.
     #[error(
         "a frame in {frame} was given to a track that sends {track}: give it to the track that was added for it"
@@ -81,4 +82,12 @@ pub enum RtcError {
     /// The library refused an operation on a channel.
     #[error("the data channel failed: open a new one")]
     Channel(#[source] LibraryError),
+}
+
+impl From<IceError> for RtcError {
+    fn from(error: IceError) -> Self {
+        match error {
+            IceError::NoSocket { tried, cause } => Self::NoUdpPort { tried, cause },
+        }
+    }
 }

@@ -6,10 +6,9 @@
 //! time at which they were taken from the socket, and bytes go both ways through [`Channel`].
 //!
 //! What the library does not do, or does wrongly, is put right in here, so that nobody else has to know:
-//! retransmissions are unwrapped and requested in [`interceptors`], socket buffers are widened in [`socket`], the
-//! library's task is kept awake while it has something to say in [`runtime`], payload
-//! types are looked up when negotiation ends instead of when a track is made, and an answer keeps the DTLS role that
-//! is already established.
+//! retransmissions are unwrapped and requested in [`interceptors`], the way to the other side is found by [`ahoy_ice`] behind
+//! a [`stand_in`], the library's task is kept awake while it has something to say in [`runtime`], payload types are looked up
+//! when negotiation ends instead of when a track is made, and an answer keeps the DTLS role that is already established.
 
 #![forbid(unsafe_code)]
 
@@ -24,9 +23,14 @@ mod peer;
 pub(crate) mod runtime;
 mod signal;
 pub(crate) mod socket;
+pub(crate) mod stand_in;
 mod stats;
 mod tracks;
 
+pub use ahoy_ice::{
+    CandidateError, CandidateKind, IceServer, IceView, LocalView, PairView, Policy, RemoteView, ServerUrl,
+    ServerUrlError, Transport,
+};
 pub use channels::{Channel, ChannelEvent, ChannelOptions, Message, Reliability};
 pub use config::{FirstOffer, PeerConfig, Politeness};
 pub use error::RtcError;
@@ -34,7 +38,6 @@ pub use log_filter::log_directives;
 pub use peer::{ConnectionState, Peer, PeerEvent, PeerEvents, Phase};
 pub use signal::{DescriptionKind, Signal};
 pub use stats::{
-    CandidateKind, InboundStats, LocalTrackStats, OutboundStats, Path, PathEnd, PeerStats, RemoteTrackStats,
-    TransportStats,
+    InboundStats, LocalTrackStats, OutboundStats, Path, PathEnd, PeerStats, RemoteTrackStats, TransportStats,
 };
 pub use tracks::{LocalTrack, LocalTrackEvent, RemoteTrack, RemoteTrackEvent};

@@ -7,25 +7,27 @@
 
 use std::future::{self, Future};
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ahoy_ice::Wire;
 use tokio::task;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
 
-use crate::handshake::Handshake;
 use crate::socket::CallSocket;
+use crate::stand_in::StandIn;
 
 /// The runtime of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CallRuntime {
+    wire: Wire,
+    stand_in: Arc<StandIn>,
     stir: Arc<Stir>,
-    handshake: Arc<Handshake>,
     /// The library's task, once it runs. Others sleep as well, and must not take its stirring away.
     driver: Arc<OnceLock<task::Id>>,
 }
@@ -60,6 +62,17 @@ fn stirs(datagram: &[u8]) -> bool {
     matches!(first, Some(0..=3 | 20..=63))
 }
 
+impl CallRuntime {
+    pub(crate) fn new(wire: Wire, stand_in: Arc<StandIn>) -> Self {
+        Self { wire, stand_in, stir: Arc::default(), driver: Arc::default() }
+    }
+
+    /// An address that the library can bind a socket to.
+    pub(crate) fn local(&self) -> IpAddr {
+        self.wire.any_local().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
+    }
+}
+
 impl Runtime for CallRuntime {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
         let driver = Arc::clone(&self.driver);
@@ -71,7 +84,10 @@ impl Runtime for CallRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Arc::new(CallSocket::wrap(socket, Arc::clone(&self.stir), Arc::clone(&self.handshake))?))
+        // The library opens one to have an address; nothing ever passes through it.
+        let local = socket.local_addr()?;
+        let (stand_in, stir) = (Arc::clone(&self.stand_in), Arc::clone(&self.stir));
+        Ok(Arc::new(CallSocket::new(local, self.wire.clone(), stand_in, stir)))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -116,12 +132,21 @@ impl Runtime for CallRuntime {
 mod tests {
     use std::time::Instant;
 
+    use ahoy_ice::{Credentials, Ice, IceConfig};
+
     use super::*;
 
     const STUN: &[u8] = &[0, 1, 0, 0];
     const DTLS: &[u8] = &[22, 254, 253];
     const MEDIA: &[u8] = &[0x80, 102];
     const LONG: Duration = Duration::from_secs(3600);
+
+    fn runtime() -> Arc<CallRuntime> {
+        let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = IceConfig { bind: vec![bind], ..IceConfig::default() };
+        let (_, wire, _) = Ice::open(config, Credentials::random()).expect("loopback can be bound");
+        Arc::new(CallRuntime::new(wire, Arc::new(StandIn::new(bind))))
+    }
 
     /// Runs `test` as the library's task.
     async fn as_driver<F: Future<Output = ()> + Send + 'static>(
@@ -139,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_sleep_after_a_packet_ends_at_once_and_no_more() {
-        as_driver(&Arc::default(), |runtime| async move {
+        as_driver(&runtime(), |runtime| async move {
             for datagram in [STUN, DTLS, &[0x40, 0, 0, 3, 22, 254, 253]] {
                 runtime.stir.passed(datagram);
                 runtime.stir.passed(datagram);
@@ -155,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn media_does_not_cut_sleeps_short() {
-        as_driver(&Arc::default(), |runtime| async move {
+        as_driver(&runtime(), |runtime| async move {
             for datagram in [MEDIA, &[0x40, 0, 0, 2, 0x80, 102], &[], &[0x40]] {
                 runtime.stir.passed(datagram);
                 let before = tokio::time::Instant::now();
@@ -168,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_the_librarys_task_is_stirred() {
-        let runtime: Arc<CallRuntime> = Arc::default();
+        let runtime = runtime();
         as_driver(&runtime, |_| future::ready(())).await;
         runtime.stir.passed(STUN);
         let before = tokio::time::Instant::now();
@@ -177,9 +202,9 @@ mod tests {
         assert!(runtime.stir.take(), "it is still there for the one that it is meant for");
     }
 
-    #[test]
-    fn time_is_that_of_the_system() {
+    #[tokio::test]
+    async fn time_is_that_of_the_system() {
         let before = Instant::now();
-        assert!(CallRuntime::default().now() >= before);
+        assert!(runtime().now() >= before);
     }
 }

@@ -1,60 +1,93 @@
-//! The UDP sockets of a connection: the library's, with these changes.
+//! The one UDP socket that the library knows: no socket, but the [`Wire`] that ICE keeps, with these additions.
 //!
-//! - Their buffers are wider. The library leaves the system's default of about 200 KB, which one burst of a fast data
-//!   channel overflows: a 20 MB transfer over loopback lost 200 packets that way.
+//! - What the library's own ICE agent sends is answered by the [`StandIn`].
 //! - A packet of the DTLS handshake is the last of its burst. The library takes the keys from it only between bursts, and
 //!   media right behind the handshake's last packet, which is the call's first key frame, would be thrown away.
 //! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`].
 //! - What passes is told to [`Stir`], so that the library's task looks again.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use socket2::SockRef;
-use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, TokioRuntime, Transmit};
+use ahoy_ice::{Received, Wire};
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-use crate::error::RtcError;
 use crate::handshake::Handshake;
 use crate::runtime::Stir;
+use crate::stand_in::StandIn;
 
-/// Asked of the system for each direction: 160 ms of a 100 Mb/s link. The system gives what its limit allows.
-const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
+/// Answers of the stand-in that wait for the library, which makes one check after the other. The oldest go.
+const ANSWERS: usize = 16;
 
-/// A UDP socket that ends a burst at each packet of a DTLS handshake.
+/// What the library takes for its socket.
 #[derive(Debug)]
 pub(crate) struct CallSocket {
-    inner: Arc<dyn AsyncUdpSocket>,
+    local: SocketAddr,
+    wire: Wire,
+    stand_in: Arc<StandIn>,
+    answers: Mutex<VecDeque<Vec<u8>>>,
     pause: AtomicBool,
     stir: Arc<Stir>,
-    handshake: Arc<Handshake>,
+    handshake: Handshake,
 }
 
 impl CallSocket {
-    /// What sockets of the same connection share is `stir` and `handshake`.
-    pub(crate) fn wrap(socket: UdpSocket, stir: Arc<Stir>, handshake: Arc<Handshake>) -> io::Result<Self> {
-        let options = SockRef::from(&socket);
-        // Both are wishes: a smaller buffer costs throughput of file transfers and nothing else.
-        let _ = options.set_recv_buffer_size(SOCKET_BUFFER);
-        let _ = options.set_send_buffer_size(SOCKET_BUFFER);
-        let inner = TokioRuntime.wrap_udp_socket(socket)?;
-        Ok(Self { inner, pause: AtomicBool::new(false), stir, handshake })
+    /// The library believes to have the address `local`.
+    pub(crate) fn new(local: SocketAddr, wire: Wire, stand_in: Arc<StandIn>, stir: Arc<Stir>) -> Self {
+        Self {
+            local,
+            wire,
+            stand_in,
+            answers: Mutex::default(),
+            pause: AtomicBool::new(false),
+            stir,
+            handshake: Handshake::default(),
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn came(&self, meta: &mut RecvMeta, Received { len, stride }: Received) {
+        *meta = RecvMeta::default();
+        meta.addr = self.stand_in.address();
+        meta.len = len;
+        meta.stride = stride;
     }
 }
 
 impl AsyncUdpSocket for CallSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        Ok(self.local)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let sent = self.inner.poll_send(cx, transmit);
-        if let Poll::Ready(Ok(_)) = sent {
+        let sent = Poll::Ready(Ok(transmit.contents.len()));
+        if transmit.contents.first().copied().is_some_and(is_stun) {
             self.stir.passed(transmit.contents);
+            if let Some(answer) = self.stand_in.answer(transmit.contents, self.local) {
+                let mut answers = self.answers();
+                if answers.len() == ANSWERS {
+                    answers.pop_front();
+                }
+                answers.push_back(answer);
+                // The library reads and writes in one task, which looks for the answer now.
+                cx.waker().wake_by_ref();
+            }
+            return sent;
         }
-        sent
+        match self.wire.poll_send(cx, transmit.contents, transmit.segment_size) {
+            Poll::Ready(()) => {
+                self.stir.passed(transmit.contents);
+                sent
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn poll_recv(
@@ -67,22 +100,29 @@ impl AsyncUdpSocket for CallSocket {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let received = self.inner.poll_recv(cx, bufs, meta);
-        let Poll::Ready(Ok(count)) = received else { return received };
+        let (Some(buffer), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else {
+            return Poll::Ready(Ok(0));
+        };
+        if let Some(answer) = self.answers().pop_front() {
+            let len = answer.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&answer[..len]);
+            self.stir.passed(&answer);
+            self.came(meta, Received { len, stride: len.max(1) });
+            return Poll::Ready(Ok(1));
+        }
+        let Poll::Ready(received) = self.wire.poll_recv(cx, buffer) else { return Poll::Pending };
         let mut wanted = false;
-        for (buffer, meta) in bufs.iter().zip(meta.iter()).take(count) {
-            // One buffer may hold several datagrams of the same length.
-            for datagram in buffer[..meta.len.min(buffer.len())].chunks(meta.stride.max(1)) {
-                self.stir.passed(datagram);
-                let handshake = datagram.first().copied().is_some_and(is_handshake);
-                wanted |= !handshake || !self.handshake.is_repeat(datagram);
-                if handshake {
-                    self.pause.store(true, Relaxed);
-                }
+        for datagram in buffer[..received.len].chunks(received.stride) {
+            self.stir.passed(datagram);
+            let handshake = datagram.first().copied().is_some_and(is_handshake);
+            wanted |= !handshake || !self.handshake.is_repeat(datagram);
+            if handshake {
+                self.pause.store(true, Relaxed);
             }
         }
         if wanted {
-            return received;
+            self.came(meta, received);
+            return Poll::Ready(Ok(1));
         }
         self.pause.store(false, Relaxed);
         cx.waker().wake_by_ref();
@@ -90,11 +130,11 @@ impl AsyncUdpSocket for CallSocket {
     }
 
     fn max_gso_segments(&self) -> usize {
-        self.inner.max_gso_segments()
+        self.wire.most_sent_at_once()
     }
 
     fn max_gro_segments(&self) -> usize {
-        self.inner.max_gro_segments()
+        self.wire.most_received_at_once()
     }
 }
 
@@ -104,14 +144,7 @@ const fn is_handshake(first: u8) -> bool {
     matches!(first, 20 | 22)
 }
 
-/// Why none of `addresses` could be bound, if that is so: the library only logs it.
-pub(crate) fn bind_failure(addresses: &[SocketAddr]) -> Option<RtcError> {
-    let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match UdpSocket::bind(address) {
-            Ok(_) => return None,
-            Err(error) => cause = error,
-        }
-    }
-    Some(RtcError::NoUdpPort { tried: addresses.to_vec(), cause })
+/// Whether a datagram that begins with `first` is STUN (RFC 7983 section 7).
+const fn is_stun(first: u8) -> bool {
+    first < 4
 }

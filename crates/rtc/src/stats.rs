@@ -1,28 +1,14 @@
 //! Figures of a connection, as of one moment.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use ahoy_ice::{CandidateKind, IceView, PairView, Transport};
 use ahoy_media_types::{Codec, MediaTime, Ssrc};
-use rtc::peer_connection::transport::{RTCIceCandidate, RTCIceCandidatePair, RTCIceCandidateType};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use serde::{Deserialize, Serialize};
 use webrtc::peer_connection::RTCStatsReport;
-
-/// What kind of address a candidate is (RFC 8445 section 5.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CandidateKind {
-    /// Of one of the machine's own interfaces.
-    Host,
-    /// As a STUN server saw it.
-    ServerReflexive,
-    /// As the other side saw it.
-    PeerReflexive,
-    /// Of a relay.
-    Relay,
-}
 
 /// One end of a path. Its `Debug` form leaves the address out.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +33,19 @@ pub struct Path {
     pub local: PathEnd,
     /// The other side's end.
     pub remote: PathEnd,
-    /// `udp` or `tcp`.
-    pub protocol: String,
+    /// How this side's relay is reached, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_transport: Option<Transport>,
+}
+
+impl From<&PairView> for Path {
+    fn from(pair: &PairView) -> Self {
+        Self {
+            local: PathEnd { kind: pair.local_kind, address: pair.local },
+            remote: PathEnd { kind: pair.remote_kind, address: pair.remote },
+            relay_transport: pair.relay_transport,
+        }
+    }
 }
 
 /// What the transport below all tracks and channels has carried.
@@ -111,6 +108,8 @@ pub struct InboundStats {
 pub struct PeerStats {
     /// The path in use, once there is one.
     pub path: Option<Path>,
+    /// Candidates and pairs.
+    pub ice: IceView,
     /// The transport.
     pub transport: TransportStats,
     /// When each phase of the set-up was over: gathering, ICE, DTLS.
@@ -165,25 +164,22 @@ pub struct RemoteTrackStats {
 
 pub(crate) fn from_report(
     report: &RTCStatsReport,
-    path: Option<Path>,
+    ice: IceView,
     phases: Vec<(crate::Phase, MediaTime)>,
 ) -> PeerStats {
-    let mut stats = PeerStats { path, phases, ..PeerStats::default() };
+    let in_use = ice.pairs.iter().find(|pair| pair.in_use);
+    let (path, round_trip) = (in_use.map(Path::from), in_use.map(|pair| pair.round_trip));
+    let mut stats = PeerStats { path, ice, phases, ..PeerStats::default() };
     if let Some(transport) = report.transport() {
         stats.transport = TransportStats {
             packets_sent: transport.packets_sent,
             packets_received: transport.packets_received,
             bytes_sent: transport.bytes_sent,
             bytes_received: transport.bytes_received,
-            round_trip: None,
+            round_trip,
             dtls_cipher: transport.dtls_cipher.clone(),
             srtp_profile: transport.srtp_cipher.clone(),
         };
-        let selected = &transport.selected_candidate_pair_id;
-        if let Some(pair) = report.candidate_pairs().find(|pair| pair.stats.id == *selected) {
-            let measured = pair.current_round_trip_time;
-            stats.transport.round_trip = (measured > 0.0).then(|| Duration::from_secs_f64(measured));
-        }
     }
     stats.outbound = report
         .outbound_rtp_streams()
@@ -218,24 +214,4 @@ fn clock_rate(kind: RtpCodecKind) -> f64 {
         RtpCodecKind::Video => f64::from(Codec::H264.clock_rate()),
         _ => f64::from(Codec::Opus.clock_rate()),
     }
-}
-
-/// The path of a selected candidate pair; `None` where the library names an address by something else than numbers.
-pub(crate) fn path_of(pair: &RTCIceCandidatePair) -> Option<Path> {
-    Some(Path {
-        local: end_of(pair.local())?,
-        remote: end_of(pair.remote())?,
-        protocol: pair.local().protocol.to_string(),
-    })
-}
-
-fn end_of(candidate: &RTCIceCandidate) -> Option<PathEnd> {
-    let ip: IpAddr = candidate.address.parse().ok()?;
-    let kind = match candidate.typ {
-        RTCIceCandidateType::Srflx => CandidateKind::ServerReflexive,
-        RTCIceCandidateType::Prflx => CandidateKind::PeerReflexive,
-        RTCIceCandidateType::Relay => CandidateKind::Relay,
-        _ => CandidateKind::Host,
-    };
-    Some(PathEnd { kind, address: SocketAddr::new(ip, candidate.port) })
 }

@@ -347,7 +347,7 @@ impl Actor {
             }
             // What there is already is not told again, such as what two servers see alike.
             if let Some(known) = self.current.add_local(local.candidate.clone()) {
-                self.outbox.push(IceEvent::Candidate(known.to_sdp_string()));
+                self.outbox.push(IceEvent::Candidate(line_of(&known)));
                 if local.kind == CandidateKind::Relay {
                     for remote in &self.current.remotes {
                         self.ways.permit(remote.address());
@@ -360,7 +360,7 @@ impl Actor {
     }
 
     fn remove(&mut self, local: Local) {
-        self.outbox.push(IceEvent::Withdrawn(local.candidate.to_sdp_string()));
+        self.outbox.push(IceEvent::Withdrawn(line_of(&local.candidate)));
         self.current.remove_local(&local.candidate);
         if let Some(previous) = &mut self.previous {
             previous.remove_local(&local.candidate);
@@ -422,4 +422,10 @@ impl Actor {
             failures: self.ways.failures.clone().into_iter().collect(),
         }
     }
+}
+
+/// A candidate's line, without the session that it belongs to: it may be told again in another.
+fn line_of(candidate: &is::Candidate) -> String {
+    let line = candidate.to_sdp_string();
+    line.split(" ufrag ").next().unwrap_or_default().to_owned()
 }

@@ -1,30 +1,33 @@
 //! The task that owns the library's connection: the only place that calls into it.
 
 mod channels;
+mod ice;
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use ahoy_ice::{IceEvent, IceEvents, IceState};
 use ahoy_media_types::{Codec, MediaClock, MediaTime, Ssrc};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverId};
 use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 use webrtc::data_channel::{DataChannel, RTCDataChannelId};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
-    RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription,
+    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCPeerConnectionState,
+    RTCSessionDescription,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
+use self::ice::{IceSide, combined};
 use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
 use crate::channels::Channel;
@@ -35,14 +38,10 @@ use crate::interceptors::{
     SenderReports, TapStage,
 };
 use crate::negotiation::{Action, Input, Negotiation, attribute};
-use crate::runtime::CallRuntime;
 use crate::signal::Signal;
-use crate::socket::bind_failure;
-use crate::stats::{Path, PeerStats, from_report, path_of};
+use crate::stand_in::remote_ice;
+use crate::stats::{Path, PeerStats, from_report};
 use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
-
-/// How often the selected path is looked at. The library does not tell when it changes.
-const PATH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A local track and what negotiation must tell it.
 struct Sending {
@@ -69,11 +68,13 @@ pub(super) struct Actor {
     placeholder: Option<Arc<dyn DataChannel>>,
     /// Streams whose packets have come but whose track the library has not announced yet.
     arrived: HashMap<u32, RemoteStream>,
-    /// ICE generation of our description, for the candidates that belong to it.
-    local_generation: Option<String>,
+    ice: IceSide,
+    ice_events: IceEvents,
     first_section: Option<String>,
     phases: Vec<(Phase, MediaTime)>,
     state: ConnectionState,
+    /// What the library says of itself.
+    library_state: ConnectionState,
     path: Option<Path>,
     overrun: bool,
 }
@@ -84,6 +85,8 @@ impl Actor {
         clock: MediaClock,
         events: mpsc::Sender<PeerEvent>,
     ) -> Result<Self, RtcError> {
+        let (ice, ice_events, runtime) = IceSide::open(&config)?;
+        let local = runtime.local();
         let (to_actor, library) = mpsc::channel(LIBRARY_QUEUE);
         let bridge = Bridge(to_actor);
         let local_streams = Arc::new(LocalStreams::default());
@@ -103,15 +106,16 @@ impl Actor {
             .with_media_engine(config::media_engine().map_err(RtcError::Setup)?)
             .with_interceptor_registry(registry)
             .with_setting_engine(config::setting_engine(&config))
-            .with_runtime(Arc::new(CallRuntime::default()))
+            .with_runtime(Arc::new(runtime))
             .with_handler(Arc::new(bridge))
-            .with_udp_addrs(config.bind.clone())
+            // It binds a socket, and nothing passes through it.
+            .with_udp_addrs(vec![SocketAddr::new(local, 0)])
             .with_data_channel_send_buffer_limit(config.channel_send_buffer)
             .build()
             .await;
         let connection: Arc<dyn PeerConnection> = match built {
             Ok(connection) => Arc::new(connection),
-            Err(error) => return Err(bind_failure(&config.bind).unwrap_or(RtcError::Setup(error))),
+            Err(error) => return Err(RtcError::Setup(error)),
         };
         Ok(Self {
             negotiation: Negotiation::new(config.role, config.first_offer),
@@ -127,18 +131,18 @@ impl Actor {
             misannounced: Vec::new(),
             placeholder: None,
             arrived: HashMap::new(),
-            local_generation: None,
+            ice,
+            ice_events,
             first_section: None,
             phases: Vec::new(),
             state: ConnectionState::New,
+            library_state: ConnectionState::New,
             path: None,
             overrun: false,
         })
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut path_check = interval(PATH_CHECK_INTERVAL);
-        path_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.overrun {
             let wakeup = self.negotiation.next_wakeup().map(|at| self.clock.instant(at));
             tokio::select! {
@@ -153,7 +157,7 @@ impl Actor {
                 () = sleep_until(wakeup.unwrap_or_else(Instant::now).into()), if wakeup.is_some() => {
                     let _ = self.negotiate(Input::Timeout).await;
                 }
-                _ = path_check.tick(), if self.state == ConnectionState::Connected => self.check_path().await,
+                Some(event) = self.ice_events.recv() => self.on_ice(event).await,
             }
             self.overrun |= self.library.len() == LIBRARY_QUEUE;
         }
@@ -171,6 +175,7 @@ impl Actor {
         if let Err(error) = self.connection.close().await {
             debug!(%error, "the library complained when the connection was closed");
         }
+        self.ice.ice.close().await;
         self.set_state(ConnectionState::Closed);
     }
 
@@ -247,18 +252,7 @@ impl Actor {
             LibraryEvent::NegotiationNeeded => {
                 let _ = self.negotiate(Input::Changed).await;
             }
-            LibraryEvent::Candidate(candidate) => self.emit(PeerEvent::Signal(Signal::Candidate {
-                candidate,
-                sdp_mid: self.first_section.clone(),
-                sdp_mline_index: Some(0),
-                ufrag: self.local_generation.clone(),
-            })),
-            LibraryEvent::Gathered => self.reach(Phase::Gathered),
-            LibraryEvent::Ice(RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) => {
-                self.reach(Phase::IceConnected);
-            }
-            LibraryEvent::Ice(_) => {}
-            LibraryEvent::Connection(state) => self.on_connection_state(state).await,
+            LibraryEvent::Connection(state) => self.on_connection_state(state),
             LibraryEvent::Stream(stream) => {
                 self.arrived.insert(stream.ssrc.0, stream);
             }
@@ -288,8 +282,8 @@ impl Actor {
         }
     }
 
-    async fn on_connection_state(&mut self, state: RTCPeerConnectionState) {
-        let state = match state {
+    fn on_connection_state(&mut self, state: RTCPeerConnectionState) {
+        self.library_state = match state {
             RTCPeerConnectionState::Connecting => ConnectionState::Connecting,
             RTCPeerConnectionState::Connected => ConnectionState::Connected,
             RTCPeerConnectionState::Disconnected => ConnectionState::Disconnected,
@@ -297,16 +291,45 @@ impl Actor {
             RTCPeerConnectionState::Closed => ConnectionState::Closed,
             _ => ConnectionState::New,
         };
+        self.combine_states();
+    }
+
+    async fn on_ice(&mut self, event: IceEvent) {
+        match event {
+            IceEvent::Candidate(line) => {
+                let told = self.ice.found(line, self.first_section.as_deref());
+                told.into_iter().for_each(|signal| self.emit(PeerEvent::Signal(signal)));
+            }
+            IceEvent::Withdrawn(line) => self.ice.withdrawn(&line),
+            IceEvent::Gathered => self.reach(Phase::Gathered),
+            IceEvent::State(state) => {
+                self.ice.state = state;
+                if state == IceState::Connected {
+                    self.reach(Phase::IceConnected);
+                }
+                self.combine_states();
+            }
+            IceEvent::Path(pair) => {
+                let path = Path::from(&pair);
+                if self.path.as_ref() != Some(&path) {
+                    self.path = Some(path.clone());
+                    self.emit(PeerEvent::SelectedPath(path));
+                }
+            }
+        }
+    }
+
+    fn combine_states(&mut self) {
+        let state = combined(self.library_state, self.ice.state);
         self.set_state(state);
         match state {
             ConnectionState::Connected => {
                 self.reach(Phase::IceConnected);
                 self.reach(Phase::DtlsConnected);
                 self.sending.iter().for_each(|s| s.binding.connected(true));
-                self.check_path().await;
             }
             ConnectionState::Failed => self.sending.iter().for_each(|s| s.binding.connected(false)),
-            // An interrupted path may come back, and a restart goes through "connecting": media keeps trying.
+            // An interrupted path may come back: media keeps trying.
             ConnectionState::New
             | ConnectionState::Connecting
             | ConnectionState::Disconnected
@@ -332,34 +355,7 @@ impl Actor {
 
     async fn stats(&self) -> PeerStats {
         let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
-        from_report(&report, self.selected_path().await, self.phases.clone())
-    }
-
-    /// The path in use. The library tells it to whoever comes by way of a track or a channel.
-    async fn selected_path(&self) -> Option<Path> {
-        let mut transport = None;
-        if let Some(sending) = self.sending.first() {
-            transport = sending.sender.transport().await.ok().flatten();
-        }
-        if transport.is_none()
-            && let Some(receiver) = self.connection.get_receivers().await.first()
-        {
-            transport = receiver.transport().await.ok().flatten();
-        }
-        if transport.is_none() {
-            transport = self.connection.sctp().await.map(|sctp| sctp.transport());
-        }
-        let pair = transport?.ice_transport().get_selected_candidate_pair().await.ok()??;
-        path_of(&pair)
-    }
-
-    async fn check_path(&mut self) {
-        let path = self.selected_path().await;
-        if path.is_some() && path != self.path {
-            info!(?path, "selected path");
-            self.path.clone_from(&path);
-            path.into_iter().for_each(|path| self.emit(PeerEvent::SelectedPath(path)));
-        }
+        from_report(&report, self.ice.ice.view().await, self.phases.clone())
     }
 
     /// Gives `input` to the negotiation and does what it says. The error is that of the first action that failed; all are
@@ -395,11 +391,15 @@ impl Actor {
                 Err(error) => (Input::OfferFailed, Err(RtcError::RemoteDescription(error))),
             },
             Action::Rollback => {
+                self.ice.unstage();
                 return self.rollback().await.map_err(RtcError::LocalDescription);
             }
             Action::AddCandidate(signal) => return self.add_candidate(signal).await,
             Action::Send(signal) => {
+                // A description comes before the candidates that belong to it.
+                let candidates = self.ice.described(signal.generation(), self.first_section.as_deref());
                 self.emit(PeerEvent::Signal(signal));
+                candidates.into_iter().for_each(|signal| self.emit(PeerEvent::Signal(signal)));
                 return Ok(());
             }
             Action::Settled => {
@@ -411,27 +411,42 @@ impl Actor {
         outcome
     }
 
-    async fn offer(&mut self, ice_restart: bool) -> Result<String, LibraryError> {
-        let options = RTCOfferOptions { ice_restart };
-        let offer = self.connection.create_offer(Some(options)).await?;
+    async fn offer(&mut self, restart_ice: bool) -> Result<String, LibraryError> {
+        if restart_ice {
+            self.ice.stage();
+        }
+        let offer = self.connection.create_offer(None).await?;
         self.describe(offer).await
     }
 
     async fn answer(&mut self, offer: String) -> Result<String, LibraryError> {
-        self.connection.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
+        let seen = self.ice.stand_in.to_library(&offer);
+        self.connection.set_remote_description(RTCSessionDescription::offer(seen)?).await?;
+        let theirs = remote_ice(&offer);
+        if let Some(theirs) = &theirs {
+            self.ice.answering(theirs).await;
+        }
         let answer = self.connection.create_answer(None).await?;
-        self.describe(answer).await
+        let answer = self.describe(answer).await?;
+        if let Some(theirs) = theirs {
+            self.ice.meet(theirs).await;
+        }
+        Ok(answer)
     }
 
     async fn accept(&mut self, answer: String) -> Result<(), LibraryError> {
-        self.connection.set_remote_description(RTCSessionDescription::answer(answer)?).await
+        let seen = self.ice.stand_in.to_library(&answer);
+        self.connection.set_remote_description(RTCSessionDescription::answer(seen)?).await?;
+        if let Some(theirs) = remote_ice(&answer) {
+            self.ice.answered().await;
+            self.ice.meet(theirs).await;
+        }
+        Ok(())
     }
 
-    /// Sets our description and returns its text.
+    /// Sets our description and returns it as the other side is to know it.
     async fn describe(&mut self, description: RTCSessionDescription) -> Result<String, LibraryError> {
-        let sdp = description.sdp.clone();
-        // Candidates come as soon as the description is set and must carry its generation.
-        self.local_generation = attribute(&sdp, "ice-ufrag").map(str::to_owned);
+        let sdp = self.ice.describe(&description.sdp);
         self.first_section = attribute(&sdp, "mid").map(str::to_owned);
         self.connection.set_local_description(description).await?;
         Ok(sdp)
@@ -451,15 +466,8 @@ impl Actor {
     }
 
     async fn add_candidate(&self, signal: Signal) -> Result<(), RtcError> {
-        let Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } = signal else { return Ok(()) };
-        // Browsers hide addresses from pages without permissions behind names of the local network. They reach us
-        // with checks of their own, whose address counts.
-        if candidate.contains(".local ") {
-            return Ok(());
-        }
-        let init =
-            RTCIceCandidateInit { candidate, sdp_mid, sdp_mline_index, username_fragment: ufrag, url: None };
-        self.connection.add_ice_candidate(init).await.map_err(RtcError::RemoteCandidate)
+        let Signal::Candidate { candidate, .. } = signal else { return Ok(()) };
+        self.ice.ice.add_remote_candidate(&candidate).await.map_err(RtcError::RemoteCandidate)
     }
 
     /// Tells each track the payload type that was agreed on. The other side's offer may name another one than ours, so

@@ -6,10 +6,7 @@ use tokio::sync::mpsc;
 use tracing::error;
 use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_remote::TrackRemote;
-use webrtc::peer_connection::{
-    PeerConnectionEventHandler, RTCIceConnectionState, RTCIceGatheringState, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState,
-};
+use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionState};
 
 use crate::interceptors::RemoteStream;
 
@@ -20,10 +17,6 @@ pub(super) const LIBRARY_QUEUE: usize = 512;
 /// What the library reports.
 pub(super) enum LibraryEvent {
     NegotiationNeeded,
-    /// The candidate line, without `a=`.
-    Candidate(String),
-    Gathered,
-    Ice(RTCIceConnectionState),
     Connection(RTCPeerConnectionState),
     Track(Arc<dyn TrackRemote>),
     Stream(RemoteStream),
@@ -47,22 +40,6 @@ impl Bridge {
 impl PeerConnectionEventHandler for Bridge {
     async fn on_negotiation_needed(&self) {
         self.pass(LibraryEvent::NegotiationNeeded);
-    }
-
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        if let Ok(init) = event.candidate.to_json() {
-            self.pass(LibraryEvent::Candidate(init.candidate));
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            self.pass(LibraryEvent::Gathered);
-        }
-    }
-
-    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
-        self.pass(LibraryEvent::Ice(state));
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
