@@ -170,7 +170,7 @@ async fn tried(
 ) -> Result<Option<Connected>> {
     let sides = tokio::task::block_in_place(|| lab.side(a).and_then(|at_a| Ok((at_a, lab.side(b)?))));
     let (at_a, at_b) = sides.context("a network can't be made")?;
-    let (handle_a, handle_b) = (format!("a{number}"), format!("b{number}"));
+    let (handle_a, handle_b) = (format!("caller-{number}"), format!("callee-{number}"));
     let (caller, callee) =
         tokio::try_join!(Person::sign_up(server, at_a, &handle_a), Person::sign_up(server, at_b, &handle_b))
             .context("an account can't be made")?;

@@ -44,7 +44,7 @@ impl Server {
         let folder = TempDir::with_prefix("ahoy-lab-").context("no temporary folder could be made")?;
         let certificate = Certificate::make(folder.path())?;
         for addresses in [ServerAddresses::v4(), ServerAddresses::v6()] {
-            tokio::task::block_in_place(|| lab.redirect_at_server(addresses, HTTPS, LISTENS))?;
+            tokio::task::block_in_place(|| lab.redirect_at_server(addresses.signaling, HTTPS, LISTENS))?;
         }
         let mut command = Command::from(lab.command_at_server(&program));
         command

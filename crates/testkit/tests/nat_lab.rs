@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod needs_root {
-    use std::net::{IpAddr, UdpSocket};
+    use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
     use std::path::Path;
     use std::time::Duration;
 
@@ -108,6 +108,19 @@ mod needs_root {
         }
         server_v6.set_nonblocking(true).unwrap();
         assert!(server_v6.recv(&mut [0; 4]).is_err());
+    }
+
+    #[test]
+    fn a_port_of_one_of_the_server_s_addresses_can_be_another_program_s() {
+        let lab = NatLab::start().unwrap();
+        let side = lab.side(Kind::DualStack).unwrap();
+        for addresses in [ServerAddresses::v4(), ServerAddresses::v6()] {
+            let listener = lab.run_at_server(|| TcpListener::bind("[::]:0")).unwrap().unwrap();
+            let port = listener.local_addr().unwrap().port();
+            lab.redirect_at_server(addresses.signaling, 443, port).unwrap();
+            let connects = |address| side.run(|| TcpStream::connect((address, 443))).unwrap().is_ok();
+            assert!(connects(addresses.signaling) && !connects(addresses.relay), "{addresses:?}");
+        }
     }
 
     #[test]

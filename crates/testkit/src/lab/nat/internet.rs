@@ -1,6 +1,7 @@
 //! What is in the middle: the internet, and the server in it.
 
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -119,13 +120,10 @@ route add blackhole default
     ///
     /// # Errors
     /// [`NatError`].
-    pub fn redirect_at_server(&self, to: ServerAddresses, port: u16, listens: u16) -> Result<(), NatError> {
-        let (family, address) = match to.signaling {
-            std::net::IpAddr::V4(address) => ("ip", address.to_string()),
-            std::net::IpAddr::V6(address) => ("ip6", address.to_string()),
-        };
+    pub fn redirect_at_server(&self, address: IpAddr, port: u16, listens: u16) -> Result<(), NatError> {
+        let family = if address.is_ipv4() { "ip" } else { "ip6" };
         Ok(self.server.nft(&format!(
-            "table {family} redirect {{
+            "table {family} ports {{
   chain incoming {{
     type nat hook prerouting priority dstnat
     {family} daddr {address} tcp dport {port} redirect to :{listens}
