@@ -54,8 +54,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// The lab, after it and what it tries were built. Development builds do: whether a call comes about does not depend on
 /// speed, and the codecs are optimised in them.
 fn built(release: bool) -> Result<Program> {
-    // As part of the workspace, as the tests build them: with other packages, dependencies would have other features and be
-    // built again.
+    // As part of the workspace, as the tests have them built: alone, dependencies would have other features and be built again.
     let programs = PROGRAMS.map(|program| ["--bin", program]).concat();
     let profile = release.then_some("--release");
     command::cargo(["build", "--workspace"]).args(programs).args(profile).succeed()?;
@@ -66,7 +65,9 @@ fn built(release: bool) -> Result<Program> {
 /// All pairs: one test each.
 pub(crate) fn matrix() -> Result<Counts> {
     if !command::is_root()? {
-        anyhow::bail!("the pairs of networks need root: run `cargo xtask test nat` as root, for example with sudo");
+        anyhow::bail!(
+            "the pairs of networks need root: run `cargo xtask test nat` as root, for example with sudo"
+        );
     }
     let printed = built(false)?.args(["nat", "--json"]).read_whatever_comes_of_it()?;
     let findings = printed.lines().last().unwrap_or_default();

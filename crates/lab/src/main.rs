@@ -72,8 +72,7 @@ fn main() -> ExitCode {
 
 /// `None` where it was interrupted. Whatever runs is ended, and its networks are gone, when this returns.
 async fn nat(args: &Args) -> Result<Option<Findings>> {
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let outcomes = tokio::select! {
         outcomes = all(args) => outcomes?,
         _ = interrupt.recv() => return Ok(None),

@@ -72,12 +72,7 @@ pub(crate) fn jobs() -> i64 {
 }
 
 /// Tries all pairs. The outcomes are in their order.
-pub(crate) async fn run(
-    lab: &NatLab,
-    server: &Server,
-    pairs: &[(Kind, Kind)],
-    jobs: i64,
-) -> Vec<Outcome> {
+pub(crate) async fn run(lab: &NatLab, server: &Server, pairs: &[(Kind, Kind)], jobs: i64) -> Vec<Outcome> {
     let queue: Mutex<VecDeque<_>> = Mutex::new(pairs.iter().copied().enumerate().collect());
     let done = AtomicUsize::new(0);
     let work = || async {

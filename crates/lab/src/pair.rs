@@ -208,8 +208,7 @@ fn is_connected(event: &Value) -> bool {
 
 /// The report at the end of a call.
 async fn report(side: &mut Staying) -> Result<Option<Value>> {
-    let over =
-        |event: &Value| of_type(event, "call_over").map(|()| event["report"].clone());
+    let over = |event: &Value| of_type(event, "call_over").map(|()| event["report"].clone());
     side.until(Instant::now() + OVER_WITHIN, over).await
 }
 
@@ -243,7 +242,8 @@ mod tests {
         assert_eq!(relayed(Expected::RelayTcp), Verdict::AsExpected);
         assert_eq!(relayed(Expected::RelayUdp), Verdict::Worse);
         assert_eq!(relayed(Expected::RelayTls), Verdict::Better);
-        let there = outcome(Expected::DirectUdp, path("host", "relay", None), Some(path("relay", "host", None)));
+        let there =
+            outcome(Expected::DirectUdp, path("host", "relay", None), Some(path("relay", "host", None)));
         assert_eq!((there.way(), there.verdict()), (Some(Expected::RelayUdp), Verdict::Worse));
     }
 

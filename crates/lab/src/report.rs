@@ -81,7 +81,15 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["caller", "called", "expected", "found", "candidates", "answer to media", "verdict"]);
+        table.set_header([
+            "caller",
+            "called",
+            "expected",
+            "found",
+            "candidates",
+            "answer to media",
+            "verdict",
+        ]);
         for outcome in &self.outcomes {
             let connected = outcome.connected();
             let media = connected.and_then(|connected| connected.media_ms);
@@ -154,7 +162,10 @@ mod tests {
         assert_eq!((&row["remote"], &row["answer_to_media_ms"]), (&"prflx".into(), &123.0.into()));
         let failed = &json["pairs"][1];
         assert!(failed["found"].is_null() && failed["connected"] == false);
-        assert_eq!((&failed["verdict"], &failed["error"]), (&"not_connected".into(), &serde_json::Value::Null));
+        assert_eq!(
+            (&failed["verdict"], &failed["error"]),
+            (&"not_connected".into(), &serde_json::Value::Null)
+        );
         assert_eq!(json["pairs"][2]["error"], "no room");
     }
 

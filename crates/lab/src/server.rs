@@ -55,7 +55,8 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(fs::File::create(folder.path().join("log"))?)
             .kill_on_drop(true);
-        let mut process = command.spawn().with_context(|| format!("{} can't be started", program.display()))?;
+        let mut process =
+            command.spawn().with_context(|| format!("{} can't be started", program.display()))?;
         let output = process.stdout.take().context("its output was asked for")?;
         let mut lines = BufReader::new(output).lines();
         let said = timeout(STARTED_WITHIN, lines.next_line()).await;

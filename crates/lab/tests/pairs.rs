@@ -14,7 +14,6 @@ mod needs_root {
         lab.args(["nat", "--json"]).args(pairs.iter().flat_map(|pair| ["--pair", pair]));
         let output = lab.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        println!("{text}");
         let findings: Value = serde_json::from_str(text.lines().last().expect("it says something")).unwrap();
         assert_eq!(output.status.code(), Some(0), "{text}");
         findings["pairs"].as_array().unwrap().clone()
@@ -24,7 +23,11 @@ mod needs_root {
     fn calls_come_about_between_networks_as_theory_expects() {
         let pairs = ["open:open", "ipv6-only:dual-stack", "symmetric:open", "cgnat:open"];
         for row in tried(&pairs) {
-            assert_eq!((&row["found"], &row["verdict"]), (&"direct".into(), &"as_expected".into()), "{row:#}");
+            assert_eq!(
+                (&row["found"], &row["verdict"]),
+                (&"direct".into(), &"as_expected".into()),
+                "{row:#}"
+            );
         }
     }
 
@@ -36,7 +39,9 @@ mod needs_root {
         let own = format!("ahoy-{}-", lab.id());
         let count = || {
             let names = std::fs::read_dir("/run/netns").into_iter().flatten();
-            names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with(&own)).count()
+            names
+                .filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with(&own))
+                .count()
         };
         // Internet, server, and somebody's host: by then it is in the middle of a pair.
         while count() < 3 {
