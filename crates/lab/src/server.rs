@@ -49,7 +49,7 @@ impl Server {
         let mut command = Command::from(lab.command_at_server(&program));
         command
             .envs(signaling(&certificate, folder.path()))
-            .envs(turn(&program, &certificate).await?)
+            .envs(turn(&program).await?)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -95,9 +95,11 @@ fn signaling(certificate: &Certificate, folder: &Path) -> Settings {
     ]
 }
 
-/// STUN and TURN: at addresses of their own, so that TLS can have port 443 there, in both families, over UDP and TCP on the
-/// usual port. None for a server that knows nothing of them, which has no section `[turn]` in its configuration.
-async fn turn(program: &Path, _certificate: &Certificate) -> Result<Settings> {
+/// STUN and TURN, over UDP and TCP on the usual port, and over TLS on port 443, in both families, with the server's own
+/// certificate. It listens at all addresses, but what comes to port 443 of signaling's never gets to it, and it is known by
+/// the relay's address, from which the server also sends. None for a server that knows nothing of relays, which has no section
+/// `[turn]` in its configuration.
+async fn turn(program: &Path) -> Result<Settings> {
     let printed = Command::new(program).arg("print-config").stdin(Stdio::null()).output().await;
     let printed = printed.with_context(|| format!("{} can't be started", program.display()))?;
     let knows = String::from_utf8_lossy(&printed.stdout).lines().any(|line| line.trim() == "[turn]");
@@ -105,10 +107,9 @@ async fn turn(program: &Path, _certificate: &Certificate) -> Result<Settings> {
         return Ok(Vec::new());
     }
     let addresses = [ServerAddresses::v4().relay, ServerAddresses::v6().relay];
-    let at = |port| list(addresses.map(|address| SocketAddr::new(address, port).to_string()));
     Ok(vec![
-        ("AHOY_SERVER__TURN__LISTEN", at(TURN)),
-        ("AHOY_SERVER__TURN__TLS_LISTEN", at(HTTPS)),
+        ("AHOY_SERVER__TURN__LISTEN", format!("[::]:{TURN}")),
+        ("AHOY_SERVER__TURN__TLS_LISTEN", format!("[::]:{HTTPS}")),
         ("AHOY_SERVER__TURN__EXTERNAL_IP", list(addresses.map(|address| address.to_string()))),
     ])
 }
@@ -166,8 +167,8 @@ mod tests {
 
     #[test]
     fn lists_are_written_as_the_configuration_reads_them() {
-        let list = list(["45.16.0.11:443".to_owned(), "[2a00::1]:443".to_owned()]);
-        assert_eq!(list, r#"["45.16.0.11:443", "[2a00::1]:443"]"#);
+        let list = list(["45.16.0.11".to_owned(), "2a00::1".to_owned()]);
+        assert_eq!(list, r#"["45.16.0.11", "2a00::1"]"#);
     }
 
     #[test]

@@ -124,6 +124,24 @@ mod needs_root {
     }
 
     #[test]
+    fn what_leaves_the_server_without_saying_from_where_leaves_from_the_relay_s_address() {
+        let lab = NatLab::start().unwrap();
+        for (kind, relay) in
+            [(Kind::Open, ServerAddresses::v4().relay), (Kind::Ipv6Only, ServerAddresses::v6().relay)]
+        {
+            let side = lab.side(kind).unwrap();
+            let host = side.run(|| udp(side.addresses(0)[0])).unwrap();
+            let any: IpAddr = if relay.is_ipv4() { [0, 0, 0, 0].into() } else { [0; 16].into() };
+            let server = lab.run_at_server(|| udp(any)).unwrap();
+            // Firewalls let in what was asked for only.
+            host.send_to(b"?", (relay, server.local_addr().unwrap().port())).unwrap();
+            let (_, from) = server.recv_from(&mut [0]).unwrap();
+            server.send_to(b"!", from).unwrap();
+            assert_eq!(host.recv_from(&mut [0]).unwrap().1.ip(), relay, "{kind}");
+        }
+    }
+
+    #[test]
     fn behind_a_carrier_there_are_two_translations() {
         let lab = NatLab::start().unwrap();
         let side = lab.side(Kind::Cgnat).unwrap();

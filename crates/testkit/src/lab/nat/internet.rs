@@ -67,13 +67,18 @@ route add blackhole default
 ",
             server = server.name()
         ))?;
+        // A relay that listens at all addresses sends from the one that it is known by.
+        let (relay, relay_v6) = (ServerAddresses::v4().relay, ServerAddresses::v6().relay);
         let add: String = addresses
             .iter()
             .chain(&addresses_v6)
             .map(|address| format!("address add {address} dev {SERVER_DEVICE}\n"))
             .collect();
         server.ip(&format!(
-            "link set {SERVER_DEVICE} up\n{add}route add default via {gateway}\n-6 route add default via {gateway_v6}\n"
+            "link set {SERVER_DEVICE} up
+{add}route add default via {gateway} src {relay}
+-6 route add default via {gateway_v6} src {relay_v6}
+"
         ))?;
         Ok(Self {
             internet: Arc::new(Internet {

@@ -61,7 +61,7 @@ impl Segment {
 pub struct ServerAddresses {
     /// For signaling.
     pub signaling: IpAddr,
-    /// For relays.
+    /// For relays. What leaves the server without saying from which address leaves from this one.
     pub relay: IpAddr,
     /// A third one, which no service needs.
     pub spare: IpAddr,
