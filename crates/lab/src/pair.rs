@@ -14,8 +14,7 @@ use crate::server::Server;
 const CALL_S: &str = "3";
 /// How long the one who answers may take to be there.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// How long a call may take from the press of the button until it is connected. Relays over TLS take a second; whoever has to
-/// wait longer than this has hung up.
+/// How long a call may take from the press of the button until it is connected. Whoever has to wait longer has hung up.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a connected call may take until it is over and reported on, on a busy machine.
 const OVER_WITHIN: Duration = Duration::from_secs(30);

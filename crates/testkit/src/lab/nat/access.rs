@@ -1,9 +1,10 @@
 //! One way of a host to the internet: the links and routers between them.
 
-use ahoy_media_types::MediaClock;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use ahoy_media_types::MediaClock;
 
 use super::internet::{Internet, at_once, forward};
 use super::kind::{Kind, Nat, Network, V4, V6};

@@ -21,6 +21,7 @@ mod side;
 
 use std::io;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::namespace::{IP_PACKAGE, Namespace, NamespaceError};
 use crate::wire::{TunError, TunLink, TunUnavailable};
@@ -83,6 +84,9 @@ pub enum NatError {
     Full,
 }
 
+/// Part of a namespace's name: several threads of a process may try at once.
+static NEXT_TRY: AtomicU32 = AtomicU32::new(0);
+
 /// Whether this machine can have such networks.
 ///
 /// # Errors
@@ -95,7 +99,8 @@ pub fn available() -> Result<(), NatUnavailable> {
         let ran = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
         ran.map_err(|_| NatUnavailable::Missing { program, package })?;
     }
-    let tried = Namespace::make("try", true).and_then(|namespace| {
+    let label = format!("try{}", NEXT_TRY.fetch_add(1, Ordering::Relaxed));
+    let tried = Namespace::make(&label, true).and_then(|namespace| {
         namespace.nft("table ip lab { chain c { type nat hook postrouting priority 100; masquerade; }; }\n")
     });
     tried.map_err(NatUnavailable::Refused)?;

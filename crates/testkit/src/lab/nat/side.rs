@@ -30,7 +30,8 @@ pub enum Link {
 
 /// A host in a network of a [`Kind`]. Dropping it ends the programs that run there and takes its network away.
 ///
-/// Its ways to the internet are numbered in the order in which they came; the first is 0, and preferred.
+/// Its ways to the internet are numbered in the order in which they came; the first is 0, and preferred. Whatever is asked of a
+/// way that there is not panics.
 #[derive(Debug)]
 pub struct Side {
     // Dropped in this order: links and routers before the host.
