@@ -120,6 +120,14 @@ impl Program {
             .with_context(|| format!("`{self}` printed something that is not text"))
     }
 
+    /// Its standard output, however it ends; what it says on standard error is on ours.
+    pub(crate) fn read_whatever_comes_of_it(mut self) -> Result<String> {
+        self.command.stderr(Stdio::inherit());
+        let output = self.command.output().with_context(|| format!("{self} could not be started"))?;
+        String::from_utf8(output.stdout)
+            .with_context(|| format!("`{self}` printed something that is not text"))
+    }
+
     /// Runs it with its output on our standard error, and gives each line of that output to `on_line` as well.
     pub(crate) fn watch(mut self, mut on_line: impl FnMut(&str) + Send) -> Result<ExitStatus> {
         let (reader, writer) = io::pipe().context("no pipe could be made")?;

@@ -13,6 +13,7 @@ mod counts;
 mod dist;
 mod fuzz;
 mod generate;
+mod lab;
 mod load;
 mod notices;
 mod packages;
@@ -49,6 +50,8 @@ enum Task {
     Bench(bench::Options),
     /// Put the signaling server under load (release build): how much it bears, and what its users notice of it.
     Load(load::Options),
+    /// Call between real programs in networks like those of real people: behind NATs and firewalls (Linux, root).
+    Lab(lab::Options),
     /// Build Ahoy for release and make packages of it that people can install.
     Dist(dist::Options),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Generate => generate::main(),
         Task::Bench(options) => bench::main(&options),
         Task::Load(options) => load::main(&options),
+        Task::Lab(options) => lab::main(&options),
         Task::Dist(options) => dist::main(&options),
     };
     outcome.unwrap_or_else(|error| {

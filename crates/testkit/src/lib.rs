@@ -1,7 +1,8 @@
 //! What Ahoy's tests and benches stand on: virtual time, an emulated network link, and stand-ins for devices.
 //!
 //! - [`clock`]: virtual time for pure machines.
-//! - `lab`: sound devices and cameras (Linux).
+//! - `lab`: sound devices, cameras, and networks behind NATs (Linux).
+//! - `namespace`: network namespaces (Linux, root).
 //! - [`link`]: the pure link model with its packet log.
 //! - `signaling_server`: the real signaling server (feature `server`).
 //! - [`wire`]: the same model between real sockets.
@@ -10,6 +11,8 @@ pub mod clock;
 #[cfg(target_os = "linux")]
 pub mod lab;
 pub mod link;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 #[cfg(feature = "server")]
 pub mod signaling_server;
 #[cfg(unix)]

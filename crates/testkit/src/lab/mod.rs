@@ -12,6 +12,7 @@ mod desktop;
 mod fake_camera;
 mod keyring;
 mod listen;
+pub mod nat;
 mod pulse;
 mod vm;
 

@@ -18,7 +18,7 @@ pub use relay::{RelayError, UdpRelay};
 pub use tap::{TAP_CAPACITY, TapReport, TappedPacket, WireKind};
 pub use tcp_gate::TcpGate;
 #[cfg(target_os = "linux")]
-pub use tun::{TunError, TunLink, TunUnavailable};
+pub use tun::{TunCable, TunError, TunLink, TunUnavailable};
 
 /// One of the two ends that a link connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

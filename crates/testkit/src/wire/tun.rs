@@ -1,24 +1,23 @@
 //! A link between two network namespaces, for programs that need addresses and interfaces of their own.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use ahoy_media_types::MediaClock;
 use rustix::fs::{Mode, OFlags};
 use rustix::ioctl::{self, Setter, ioctl};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::handle::{LinkHandle, Shared};
 use super::pump::{self, Received, Wire};
 use super::{Carried, Direction, Route, Side};
 use crate::link::LinkConfig;
+use crate::namespace::{Namespace, NamespaceError};
 
 const DEVICE: &str = "ahoy0";
 /// Packets that the kernel keeps for the link's thread: more than a second at the rates of calls.
@@ -48,14 +47,9 @@ pub enum TunError {
     /// This machine can't have any.
     #[error(transparent)]
     Unavailable(#[from] TunUnavailable),
-    /// `ip` refused a command.
-    #[error("`ip {arguments}` failed: {output}")]
-    Ip {
-        /// What it was asked.
-        arguments: String,
-        /// What it said.
-        output: String,
-    },
+    /// A namespace could not be made or used.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// The operating system refused something.
     #[error("the link between namespaces could not be made: {0}")]
     Io(#[from] io::Error),
@@ -65,11 +59,10 @@ pub enum TunError {
 /// route. Dropping the link deletes both.
 #[derive(Debug)]
 pub struct TunLink {
-    handle: LinkHandle,
-    shared: Arc<Shared>,
+    // Dropped in this order: its thread ends before the devices go.
+    cable: TunCable,
     a: Namespace,
     b: Namespace,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl TunLink {
@@ -96,22 +89,27 @@ impl TunLink {
     ) -> Result<TunLink, TunError> {
         Self::available()?;
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        let a = Namespace::make(number, Side::A)?;
-        let b = Namespace::make(number, Side::B)?;
-        let shared = Shared::new(clock, forward, backward)?;
-        let wire = TunWire { a: a.open_device(Side::A)?, b: b.open_device(Side::B)? };
-        let thread = pump::start("ahoy-tunlink", Arc::clone(&shared), wire)?;
-        Ok(Self { handle: LinkHandle::new(Arc::clone(&shared)), shared, a, b, thread: Some(thread) })
+        // Without IPv6, or the kernel's own packets would be on the link, and in its log.
+        let a = Namespace::make(&format!("{number}-a"), false)?;
+        let b = Namespace::make(&format!("{number}-b"), false)?;
+        let cable = TunCable::lay(clock, (&a, DEVICE), (&b, DEVICE), forward, backward)?;
+        for (namespace, side) in [(&a, Side::A), (&b, Side::B)] {
+            let (own, peer) = (Self::address(side), Self::address(side.other()));
+            namespace.ip(&format!(
+                "address add {own}/{PREFIX_LENGTH} dev {DEVICE}\nroute add default via {peer}\n"
+            ))?;
+        }
+        Ok(Self { cable, a, b })
     }
 
     /// Control over the links, to be kept or sent elsewhere.
     pub fn handle(&self) -> LinkHandle {
-        self.handle.clone()
+        self.cable.handle()
     }
 
     /// The name of a side's namespace, as `ip netns` knows it.
     pub fn namespace(&self, side: Side) -> &str {
-        &self.at(side).name
+        self.at(side).name()
     }
 
     /// The address of a side's device. Links do not see each other, so all have the same addresses.
@@ -124,9 +122,7 @@ impl TunLink {
 
     /// A command that runs `program` inside a side's namespace.
     pub fn command_in(&self, side: Side, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", self.namespace(side)]).arg(program);
-        command
+        self.at(side).command(program)
     }
 
     /// Runs `work` on a thread inside a side's namespace. Sockets that it opens stay there.
@@ -142,7 +138,42 @@ impl TunLink {
     }
 }
 
-impl Drop for TunLink {
+/// Part of the namespaces' names, beside the process id: a process may have several links.
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// The emulated link between two namespaces that are there already: a TUN device in each, up, without addresses.
+/// Dropping it takes the devices away.
+#[derive(Debug)]
+pub struct TunCable {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TunCable {
+    /// Lays it between two namespaces, under a name of a device in each.
+    ///
+    /// # Errors
+    /// [`TunError`].
+    pub fn lay(
+        clock: MediaClock,
+        (a, device_a): (&Namespace, &str),
+        (b, device_b): (&Namespace, &str),
+        forward: LinkConfig,
+        backward: LinkConfig,
+    ) -> Result<Self, TunError> {
+        let shared = Shared::new(clock, forward, backward)?;
+        let wire = TunWire { a: open_device(a, device_a)?, b: open_device(b, device_b)? };
+        let thread = pump::start("ahoy-tunlink", Arc::clone(&shared), wire)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Control over both directions, to be kept or sent elsewhere.
+    pub fn handle(&self) -> LinkHandle {
+        LinkHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for TunCable {
     fn drop(&mut self) {
         self.shared.stop();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
@@ -151,78 +182,11 @@ impl Drop for TunLink {
     }
 }
 
-/// Part of the namespaces' names, beside the process id: a process may have several links.
-static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
-
-#[derive(Debug)]
-struct Namespace {
-    name: String,
-}
-
-impl Namespace {
-    fn make(number: u32, side: Side) -> Result<Self, TunError> {
-        let letter = if side == Side::A { 'a' } else { 'b' };
-        let name = format!("ahoy-{}-{number}-{letter}", std::process::id());
-        ip(&["netns", "add", &name])?;
-        // From here on dropping deletes it.
-        let namespace = Self { name };
-        // Otherwise the kernel's own IPv6 packets would be on the link, and in its log.
-        namespace.run(disable_ipv6)??;
-        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
-        Ok(namespace)
-    }
-
-    /// Makes the TUN device, with its address and as the default route.
-    fn open_device(&self, side: Side) -> Result<OwnedFd, TunError> {
-        let device = self.run(|| open_tun().and_then(|tun| attach(&tun).map(|()| tun)))??;
-        let address = format!("{}/{PREFIX_LENGTH}", TunLink::address(side));
-        let peer = TunLink::address(side.other()).to_string();
-        ip(&["-n", &self.name, "address", "add", &address, "dev", DEVICE])?;
-        ip(&["-n", &self.name, "link", "set", DEVICE, "txqueuelen", DEVICE_QUEUE_PACKETS, "up"])?;
-        ip(&["-n", &self.name, "route", "add", "default", "via", &peer])?;
-        Ok(device)
-    }
-
-    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-        let path = format!("/run/netns/{}", self.name);
-        // A thread that has moved cannot be used for anything else, so each call has its own.
-        let inside = || {
-            let namespace = File::open(&path)?;
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(work())
-        };
-        thread::scope(|scope| match scope.spawn(inside).join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        if let Err(error) = ip(&["netns", "delete", &self.name]) {
-            tracing::warn!(%error, "a network namespace stays behind");
-        }
-    }
-}
-
-fn ip(arguments: &[&str]) -> Result<(), TunError> {
-    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(TunError::Ip {
-            arguments: arguments.join(" "),
-            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        }),
-    }
-}
-
-/// For all interfaces of the thread's namespace that come after; a kernel without IPv6 has no such file.
-fn disable_ipv6() -> io::Result<()> {
-    match std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        written => written,
-    }
+/// Makes a TUN device and brings it up.
+fn open_device(namespace: &Namespace, name: &str) -> Result<OwnedFd, TunError> {
+    let device = namespace.run(|| open_tun().and_then(|tun| attach(&tun, name).map(|()| tun)))??;
+    namespace.ip(&format!("link set {name} txqueuelen {DEVICE_QUEUE_PACKETS} up\n"))?;
+    Ok(device)
 }
 
 fn open_tun() -> io::Result<OwnedFd> {
@@ -243,10 +207,13 @@ const SET_INTERFACE: ioctl::Opcode = ioctl::opcode::write::<i32>(b'T', 202);
 /// `IFF_TUN | IFF_NO_PI`: bare IP packets.
 const BARE_IP: i16 = 0x1001;
 
-/// Makes the device [`DEVICE`] in the thread's namespace; it lives as long as `tun`.
-fn attach(tun: &OwnedFd) -> io::Result<()> {
+/// Makes a device in the thread's namespace; it lives as long as `tun`.
+fn attach(tun: &OwnedFd, device: &str) -> io::Result<()> {
     let mut name = [0; 16];
-    name[..DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
+    // One byte is left for the end of the name.
+    let room = name.len() - 1;
+    let length = device.len().min(room);
+    name[..length].copy_from_slice(&device.as_bytes()[..length]);
     let request = InterfaceRequest { name, flags: BARE_IP, rest: [0; 22] };
     // SAFETY: TUNSETIFF reads and writes one ifreq, which InterfaceRequest is as long as.
     unsafe { ioctl(tun, Setter::<SET_INTERFACE, _>::new(request)) }?;
