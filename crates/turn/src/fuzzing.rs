@@ -38,7 +38,8 @@ pub fn client_stream(bytes: &[u8]) {
     };
     let policy = PeerPolicy {
         allow: Vec::new(),
-        own: vec![RELAYED.ip()],
+        external: vec![RELAYED.ip()],
+        local: vec![RELAYED.ip()],
         listening: Vec::new(),
         relay_ports: 49_152..=65_535,
     };

@@ -75,8 +75,10 @@ pub(crate) enum Verdict {
 pub(crate) struct PeerPolicy {
     /// Networks that are open although they would be closed.
     pub(crate) allow: Vec<IpNet>,
-    /// The relay's own addresses, as it knows them and as others do.
-    pub(crate) own: Vec<IpAddr>,
+    /// The relay's own addresses, as others know them.
+    pub(crate) external: Vec<IpAddr>,
+    /// The machine's, where its sockets are.
+    pub(crate) local: Vec<IpAddr>,
     /// Where it listens for clients.
     pub(crate) listening: Vec<SocketAddr>,
     /// Ports that allocations get.
@@ -88,12 +90,15 @@ impl PeerPolicy {
     pub(crate) fn address(&self, ip: IpAddr) -> Verdict {
         let allowed = self.allow.iter().any(|net| net.contains(ip));
         // What is allowed of the machine itself is loopback only, for tries on one machine. Its other addresses lie in networks
-        // that somebody opens for their own sake.
-        match self.own.contains(&ip) {
-            true if allowed && ip.is_loopback() => Verdict::Open,
-            true => Verdict::RelayOnly,
-            false if allowed || !is_closed(ip) => Verdict::Open,
-            false => Verdict::Closed,
+        // that somebody opens for the sake of others.
+        if allowed && ip.is_loopback() {
+            Verdict::Open
+        } else if self.external.contains(&ip) {
+            Verdict::RelayOnly
+        } else if self.local.contains(&ip) || (is_closed(ip) && !allowed) {
+            Verdict::Closed
+        } else {
+            Verdict::Open
         }
     }
 
@@ -105,9 +110,7 @@ impl PeerPolicy {
         });
         match self.address(peer.ip()) {
             // A relay that talks to itself as a client would go round in circles.
-            Verdict::Open if listening && (self.own.contains(&peer.ip()) || peer.ip().is_loopback()) => {
-                Verdict::Closed
-            }
+            Verdict::Open if listening && peer.ip().is_loopback() => Verdict::Closed,
             Verdict::RelayOnly if !self.relay_ports.contains(&peer.port()) => Verdict::Closed,
             verdict => verdict,
         }
@@ -162,7 +165,8 @@ mod tests {
     fn policy(allow: &[&str], own: &[&str]) -> PeerPolicy {
         PeerPolicy {
             allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
-            own: own.iter().map(|ip| ip.parse().unwrap()).collect(),
+            external: own.iter().map(|ip| ip.parse().unwrap()).collect(),
+            local: vec!["10.0.0.5".parse().unwrap()],
             listening: vec!["0.0.0.0:3478".parse().unwrap()],
             relay_ports: 49152..=65535,
         }
@@ -269,7 +273,7 @@ mod tests {
 
     #[test]
     fn of_the_relays_own_address_only_relayed_ports_are_reached() {
-        let policy = policy(&[], &["9.9.9.9", "10.0.0.5"]);
+        let policy = policy(&[], &["9.9.9.9"]);
         assert_eq!(verdict(&policy, "9.9.9.9"), Verdict::RelayOnly);
         let peer = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert_eq!(policy.peer(peer("9.9.9.9:53")), Verdict::Closed);
@@ -281,10 +285,10 @@ mod tests {
 
     #[test]
     fn opening_a_network_does_not_open_the_machine() {
-        let policy = policy(&["10.0.0.0/8", "127.0.0.0/8"], &["10.0.0.5", "127.0.0.1"]);
+        let policy = policy(&["10.0.0.0/8", "127.0.0.0/8"], &["9.9.9.9", "127.0.0.1"]);
         let peer = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert!(policy.lets_pass(peer("10.0.0.6:53"), || false));
-        assert!(!policy.lets_pass(peer("10.0.0.5:53"), || false));
+        assert!(!policy.lets_pass(peer("10.0.0.5:53"), || true));
         assert!(policy.lets_pass(peer("127.0.0.1:53"), || false), "loopback was asked for by name");
         assert!(!policy.lets_pass(peer("127.0.0.1:3478"), || true), "where it listens");
         assert!(!policy.lets_pass(peer("127.0.0.2:3478"), || true), "where it listens, too");

@@ -68,6 +68,14 @@ impl Ports {
     }
 }
 
+#[cfg(test)]
+impl Ports {
+    /// As if an allocation had the port of this address.
+    pub(crate) fn pretend(&self, own: SocketAddr) {
+        self.open.lock().unwrap().insert((own.is_ipv4(), own.port()));
+    }
+}
+
 impl Drop for RelaySocket {
     fn drop(&mut self) {
         self.ports.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.v4, self.port));

@@ -161,7 +161,8 @@ impl Relay {
         let own = OwnAddresses::find(&listen, &config.external_ips, way_out);
         let policy = PeerPolicy {
             allow: config.allow_peers,
-            own: own.all().flat_map(|own| [own.local, own.external]).collect(),
+            external: own.all().map(|own| own.external).collect(),
+            local: own.all().map(|own| own.local).collect(),
             listening: addresses.iter().chain(&tls_addresses).copied().collect(),
             relay_ports: config.relay_ports.clone(),
         };

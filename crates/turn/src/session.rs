@@ -301,5 +301,8 @@ impl From<Unpermitted> for Denied {
 }
 
 #[cfg(test)]
+#[path = "session_testing.rs"]
+pub(crate) mod testing;
+#[cfg(test)]
 #[path = "session_tests.rs"]
 mod tests;
