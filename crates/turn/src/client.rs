@@ -151,8 +151,9 @@ impl<L: Link> Client<L> {
                             tracing::trace!(%error, "a datagram can't be relayed");
                         }
                     }
-                    Output::Open(families) => {
-                        let opened = families.into_iter().map(|family| (family, self.open(family))).collect();
+                    Output::Open { families, even } => {
+                        let opened =
+                            families.into_iter().map(|family| (family, self.open(family, even))).collect();
                         if let Some(session) = &mut self.session {
                             session.opened(opened, Moment::now(), out);
                         }
@@ -169,11 +170,11 @@ impl<L: Link> Client<L> {
         Ok(())
     }
 
-    fn open(&mut self, family: AddressFamily) -> Result<SocketAddr, SocketAllocateError> {
+    fn open(&mut self, family: AddressFamily, even: bool) -> Result<SocketAddr, SocketAllocateError> {
         let Some(own) = self.shared.own.of(family) else {
             return Err(SocketAllocateError::AddressFamilyNotSupported);
         };
-        let socket = self.shared.house.ports.open(own.local).map_err(|error| {
+        let socket = self.shared.house.ports.open(own.local, even).map_err(|error| {
             tracing::warn!(%error, "there is no port for an allocation");
             SocketAllocateError::InsufficientCapacity
         })?;

@@ -224,12 +224,13 @@ fn unsupported(request: &Request<'_>) -> Option<(Result<Vec<u8>, AnswerError>, u
         let answer = answer::unknown(message, &[DontFragment::TYPE], Some(&request.key));
         return Some((answer, ErrorCode::UNKNOWN_ATTRIBUTE));
     }
+    let reserves = message.attribute::<EvenPort>().is_ok_and(|even| even.requested());
     let code = match message.attribute::<RequestedTransport>() {
         Ok(transport) if transport.protocol() != RequestedTransport::UDP => {
             ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL
         }
         // Pairs of ports are for RTP beside RTCP, which have gone over one port since RFC 5761.
-        Ok(_) if message.has_attribute(EvenPort::TYPE) || message.has_attribute(ReservationToken::TYPE) => {
+        Ok(_) if reserves || message.has_attribute(ReservationToken::TYPE) => {
             ErrorCode::INSUFFICIENT_CAPACITY
         }
         Ok(_) => return None,

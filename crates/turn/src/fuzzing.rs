@@ -65,7 +65,9 @@ pub fn client_stream(bytes: &[u8]) {
             }
             Some(session) => session.on_client(&signed, now, &mut out),
         }
-        if let (Some(session), true) = (&mut session, out.iter().any(|out| matches!(out, Output::Open(_)))) {
+        if let (Some(session), true) =
+            (&mut session, out.iter().any(|out| matches!(out, Output::Open { .. })))
+        {
             session.opened(vec![(AddressFamily::IPV4, Ok(RELAYED))], now, &mut out);
         }
         if let Some(session) = &mut session {

@@ -46,8 +46,8 @@ impl Ports {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&(own.is_ipv4(), own.port()))
     }
 
-    /// A socket for an allocation, at a free port of `ip`.
-    pub(crate) fn open(self: &Arc<Self>, ip: IpAddr) -> io::Result<RelaySocket> {
+    /// A socket for an allocation, at a free port of `ip`, an even one on demand.
+    pub(crate) fn open(self: &Arc<Self>, ip: IpAddr, even: bool) -> io::Result<RelaySocket> {
         let (first, last) = (*self.range.start(), *self.range.end());
         let count = usize::from(last.saturating_sub(first)) + 1;
         let mut failed = io::Error::from(io::ErrorKind::AddrInUse);
@@ -56,6 +56,9 @@ impl Ports {
             let Some(port) = u16::try_from(pick).ok().and_then(|pick| first.checked_add(pick)) else {
                 continue;
             };
+            if even && port % 2 == 1 {
+                continue;
+            }
             match udp(SocketAddr::new(ip, port)) {
                 Ok(socket) => {
                     self.open.lock().unwrap_or_else(PoisonError::into_inner).insert((ip.is_ipv4(), port));
@@ -109,11 +112,12 @@ mod tests {
     async fn ports_are_of_the_range_and_free_again_when_their_socket_is_gone() {
         let free = udp(SocketAddr::new(LOOPBACK, 0)).unwrap().local_addr().unwrap().port();
         let ports = Ports::new(free..=free);
-        let socket = ports.open(LOOPBACK).unwrap();
+        let socket = ports.open(LOOPBACK, false).unwrap();
         assert_eq!(socket.port, free);
         assert!(ports.is_open(SocketAddr::new(LOOPBACK, free)));
-        assert_eq!(ports.open(LOOPBACK).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(ports.open(LOOPBACK, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(socket);
+        assert_eq!(ports.open(LOOPBACK, true).is_ok(), free % 2 == 0);
         assert!(!ports.is_open(SocketAddr::new(LOOPBACK, free)));
     }
 }

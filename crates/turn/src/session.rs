@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use turn_server_proto::api::SocketAllocateError;
 use turn_types::AddressFamily;
-use turn_types::attribute::ChannelNumber;
+use turn_types::attribute::{ChannelNumber, EvenPort};
 use turn_types::stun::attribute::ErrorCode;
 use turn_types::stun::message::{IntegrityKey, TransactionId};
+use turn_types::stun::prelude::AttributeStaticType as _;
 
 use crate::answer::{self, AnswerError};
 use crate::door::{Door, Ignored, Knock, Method, Request};
@@ -40,8 +41,14 @@ pub(crate) enum Output {
     ToClient(Vec<u8>),
     /// To be sent from a relayed address.
     ToPeer(Outgoing),
-    /// Relayed addresses of these families: [`Session::opened`] takes them.
-    Open(Vec<AddressFamily>),
+    /// Relayed addresses of these families: [`Session::opened`] takes them. At even ports, where that is asked for (RFC 8656
+    /// section 7.2).
+    Open {
+        /// Of which families.
+        families: Vec<AddressFamily>,
+        /// Whether at even ports only.
+        even: bool,
+    },
     /// A relayed address is over.
     Close(SocketAddr),
     /// The client has no allocation any more.
@@ -112,7 +119,8 @@ impl Session {
         if families.is_empty() {
             return Err(turned(request, ErrorCode::SERVER_ERROR));
         }
-        out.push(Output::Open(families));
+        let even = request.message.has_attribute(EvenPort::TYPE);
+        out.push(Output::Open { families, even });
         Ok(Self {
             house,
             engine,

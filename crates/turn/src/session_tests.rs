@@ -37,7 +37,7 @@ impl Stage {
         let now = moment(0);
         let mut out = Vec::new();
         let mut session = begin(&house, &request, now, &mut out).expect("an allocation");
-        assert_eq!(out, [Output::Open(vec![AddressFamily::IPV4])]);
+        assert_eq!(out, [Output::Open { families: vec![AddressFamily::IPV4], even: false }]);
         out.clear();
         session.opened(vec![(AddressFamily::IPV4, Ok(relayed()))], now, &mut out);
         Self { house, knocker, session, begun: now.at, now_s: 0, out }
@@ -303,7 +303,7 @@ fn of_two_families_one_is_enough() {
     for works in [AddressFamily::IPV4, AddressFamily::IPV6] {
         let mut out = Vec::new();
         let mut session = begin(&house, &request, moment(0), &mut out).unwrap();
-        let [Output::Open(families)] = &out[..] else { panic!("{out:?}") };
+        let [Output::Open { families, .. }] = &out[..] else { panic!("{out:?}") };
         assert_eq!(families.len(), 2);
         let v6 = "[2600::9]:50000".parse().unwrap();
         let address = if works == AddressFamily::IPV4 { relayed() } else { v6 };
