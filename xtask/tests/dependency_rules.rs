@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-signal-client", &["ahoy-signal"]),
     ("ahoy-ui-build", &[]),
     ("ahoy-guest-page", &["ahoy-ui-build"]),
-    ("ahoy-server", &["ahoy-guest-page", "ahoy-signal"]),
+    ("ahoy-turn", &[]),
+    ("ahoy-server", &["ahoy-guest-page", "ahoy-signal", "ahoy-turn"]),
     // The product without a face.
     (
         "ahoy-client",
@@ -76,6 +77,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("opus", &["ahoy-media", "ahoy-measure"]),
     ("v4l", &["ahoy-media"]),
     ("keyring", &["ahoy-client"]),
+    ("turn-server-proto", &["ahoy-turn"]),
     // The server's tests ask it as a client would.
     ("reqwest", &["ahoy-signal-client", "ahoy-server"]),
     ("rustls-platform-verifier", &["ahoy-signal-client"]),
@@ -100,6 +102,7 @@ const NEVER_REACHES: &[(&str, &str)] = &[
     ("ahoy-client", "ahoy-server"),
     ("ahoy-signal-client", "ahoy-media"),
     ("ahoy-server", "keyring"),
+    ("ahoy-turn", "axum"),
     ("ahoy-client", "ahoy-testkit"),
     ("xtask", "ahoy-media-types"),
     // What is measured must not be part of what measures it.

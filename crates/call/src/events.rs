@@ -170,6 +170,7 @@ impl Input {
             | ServerMessage::Error(_)
             | ServerMessage::Pong {}
             | ServerMessage::Reconnect { .. }
+            | ServerMessage::IceServers { .. }
             | ServerMessage::Contacts { .. }
             | ServerMessage::Contact { .. }
             | ServerMessage::ContactGone { .. }

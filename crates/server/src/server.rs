@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahoy_turn::Relay;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
@@ -28,6 +29,7 @@ use crate::realtime::{Parts, Realtime};
 use crate::store::StoreError;
 use crate::store::sql::{Database, Retention, SqlStore};
 use crate::tls::{Certificate, TlsError};
+use crate::turn::{self, TurnError};
 
 /// The SQLite file in the data folder.
 const SQLITE_FILE: &str = "ahoy.db";
@@ -54,6 +56,9 @@ pub enum StartError {
     /// The certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no relay.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
     /// Passwords can't be hashed as configured.
     #[error("auth.argon2_*: {0}")]
     Costs(#[from] CostsError),
@@ -73,6 +78,7 @@ pub struct Server {
     url: String,
     state: Arc<HttpState>,
     store: SqlStore,
+    relay: Option<Relay>,
     handle: Handle<SocketAddr>,
     serving: JoinHandle<io::Result<()>>,
     upkeep: JoinHandle<()>,
@@ -171,6 +177,7 @@ impl Server {
             named => named.to_owned(),
         };
 
+        let (ice, relay) = turn::start(&config, certificate.as_ref())?;
         let realtime = Arc::new(Realtime::new(Parts {
             tokens: authenticator.clone(),
             rooms: Arc::new(store.clone()),
@@ -178,6 +185,7 @@ impl Server {
             inboxes: Arc::new(store.clone()),
             bus: Arc::new(LocalBus::default()),
             presence: Arc::new(LocalPresence::default()),
+            ice,
             limits: Limits {
                 guest_per_minute: config.limits.guest_per_minute,
                 normal_per_minute: config.limits.normal_per_minute,
@@ -223,6 +231,7 @@ impl Server {
             url: public_url,
             state,
             store,
+            relay,
             handle,
             serving,
             upkeep: tokio::spawn(upkeep.run()),
@@ -245,12 +254,17 @@ impl Server {
         self.reload.notify_one();
     }
 
+    /// The relay for calls, where this program is one.
+    pub fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
+    }
+
     /// Everything about accounts, for programs that have the server in themselves.
     pub fn accounts(&self) -> &Accounts {
         &self.state.accounts
     }
 
-    /// Stops: not ready any more, clients are told to come back, requests under way are answered.
+    /// Stops: not ready any more, clients are told to come back, requests under way are answered, and nothing more is relayed.
     pub async fn stop(self) {
         self.state.health.stop();
         self.state.realtime.stop().await;
@@ -259,6 +273,10 @@ impl Server {
             Ok(Ok(())) => (),
             Ok(Err(error)) => tracing::error!(%error, "listening ended"),
             Err(error) => tracing::error!(%error, "listening ended unexpectedly"),
+        }
+        // Last, because calls go on while their server is away.
+        if let Some(relay) = self.relay {
+            relay.stop().await;
         }
         self.upkeep.abort();
         self.store.close().await;

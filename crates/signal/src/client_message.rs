@@ -92,6 +92,9 @@ client_messages! {
     /// Ends the session: leaves its rooms, hangs up its calls. The server closes the connection.
     "bye" Bye {}
 
+    /// Asks for servers that help to reach others. Answered by `ice_servers`.
+    "ice_servers" IceServers {}
+
     /// Asks for all contacts. Answered by `contacts`.
     "contacts" Contacts {}
     /// Asks someone to become a contact, or agrees where they have asked. Answered by `contact`.

@@ -14,6 +14,7 @@ mod client_message;
 mod contact;
 mod envelope;
 mod error;
+mod ice;
 mod id;
 mod inbox;
 pub mod limits;
@@ -30,6 +31,7 @@ pub use envelope::{
     read_client_message,
 };
 pub use error::{CloseCode, ErrorCode, Refusal};
+pub use ice::IceServer;
 pub use id::{
     CallId, ChatId, DeviceId, IdError, InviteId, MessageId, ParticipantId, RoomId, SessionId, UserId,
 };
@@ -41,6 +43,6 @@ pub use room::{
 };
 pub use server_message::{ServerMessage, Welcome};
 pub use text::{
-    AccessToken, CandidateLine, ChatText, Handle, IceGeneration, InviteToken, Name, Password, RecoveryCode,
-    RefreshToken, ResumeToken, Sdp, TextError,
+    AccessToken, CandidateLine, ChatText, Handle, IceCredential, IceGeneration, IceUrl, IceUsername,
+    InviteToken, Name, Password, RecoveryCode, RefreshToken, ResumeToken, Sdp, TextError,
 };

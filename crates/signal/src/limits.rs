@@ -38,6 +38,14 @@ pub const CHAT_REMEMBERED: usize = 50;
 pub const CHAT_REMEMBERED_BYTES: usize = 16 * 1024;
 /// Longest ICE username fragment (RFC 8839 section 5.4), which names an ICE generation.
 pub const ICE_UFRAG_LONGEST: usize = 256;
+/// Servers for ICE that one is told of. More only make gathering candidates slower (RFC 8445 section 5.1.1.2 paces each).
+pub const ICE_SERVERS_MOST: usize = 8;
+/// Addresses of one such server: over UDP, TCP and TLS, by IPv4 and IPv6.
+pub const ICE_URLS_MOST: usize = 8;
+/// Longest address of such a server, in bytes: a host name has up to 253 (RFC 1035 section 2.3.4).
+pub const ICE_URL_LONGEST: usize = 256;
+/// Longest username or password at such a server, in bytes (RFC 8489 section 14.3).
+pub const ICE_USERNAME_LONGEST: usize = 508;
 /// Rooms that a session can be in at once.
 pub const ROOMS_JOINED_MOST: usize = 8;
 /// Rooms that a user can have.

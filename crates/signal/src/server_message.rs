@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CallEnd, CallMedia, CallPeer, CallSignal, CallSummary};
 use crate::contact::Contact;
 use crate::error::Refusal;
+use crate::ice::{IceServer, few};
 use crate::id::{CallId, DeviceId, ParticipantId, SessionId, UserId};
 use crate::inbox::InboxEntry;
 use crate::room::{LeaveReason, PositionedDelta, Role, RoomDelta, RoomInfo, RoomSnapshot, WaitingGuest};
@@ -89,6 +90,15 @@ server_messages! {
         /// Random for each, so that not all come at once.
         #[cfg_attr(feature = "bindings", ts(type = "number"))]
         after_ms: u64,
+    }
+
+    /// Servers that help to reach others, with credentials of one's own.
+    "ice_servers" IceServers {
+        /// At most [`limits::ICE_SERVERS_MOST`](crate::limits::ICE_SERVERS_MOST); none where this server knows of none.
+        #[serde(deserialize_with = "few")]
+        servers: Vec<IceServer>,
+        /// For how long the credentials allow to begin something, in seconds; what has begun goes on.
+        expires_in_s: u32,
     }
 
     /// All contacts.

@@ -41,6 +41,18 @@ pub enum TextError {
     /// Not a username fragment.
     #[error("an ICE username fragment has 1 to {} letters, digits, + and /", limits::ICE_UFRAG_LONGEST)]
     IceGeneration,
+    /// Not the address of a server for ICE.
+    #[error(
+        "a server for ICE is written like stun:host:port, turn:host:port?transport=udp or turns:host:port, in up to {} bytes",
+        limits::ICE_URL_LONGEST
+    )]
+    IceUrl,
+    /// Not what one signs in with at a server for ICE.
+    #[error(
+        "a username or password for a relay has 1 to {} printable characters",
+        limits::ICE_USERNAME_LONGEST
+    )]
+    IceSecret,
     /// No token or code is as long as this, or as short.
     #[error("this is not a token or code: it must be copied whole")]
     Secret,
@@ -126,6 +138,12 @@ texts! {
     CandidateLine, candidate;
     /// An ICE generation: the username fragment of its session description (RFC 8445 section 5.3).
     IceGeneration, ice_generation;
+    /// The address of a STUN or TURN server (RFC 7064, RFC 7065).
+    IceUrl, ice_url;
+    /// Who one is to a TURN server (RFC 8489 section 14.3).
+    IceUsername, ice_secret;
+    /// What proves that to a TURN server.
+    IceCredential, ice_secret;
     /// Says for some minutes who one is: a JWT (RFC 7519, profile of RFC 9068).
     AccessToken, secret;
     /// Gets the next access token, once.
@@ -138,7 +156,7 @@ texts! {
     RecoveryCode, secret;
 }
 
-shown!(Handle, Name, ChatText);
+shown!(Handle, Name, ChatText, IceUrl);
 
 fn within(text: String, shortest: usize, longest: usize, error: TextError) -> Result<String, TextError> {
     if (shortest..=longest).contains(&text.len()) { Ok(text) } else { Err(error) }
@@ -178,6 +196,19 @@ fn ice_generation(text: String) -> Result<String, TextError> {
     let text = within(text, 1, limits::ICE_UFRAG_LONGEST, TextError::IceGeneration)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     if text.bytes().all(plain) { Ok(text) } else { Err(TextError::IceGeneration) }
+}
+
+fn ice_url(text: String) -> Result<String, TextError> {
+    let text = within(text, 1, limits::ICE_URL_LONGEST, TextError::IceUrl)?;
+    let place = ["stun:", "stuns:", "turn:", "turns:"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let good =
+        place.is_some_and(|place| !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_graphic()));
+    if good { Ok(text) } else { Err(TextError::IceUrl) }
+}
+
+fn ice_secret(text: String) -> Result<String, TextError> {
+    let text = within(text, 1, limits::ICE_USERNAME_LONGEST, TextError::IceSecret)?;
+    if text.chars().any(char::is_control) { Err(TextError::IceSecret) } else { Ok(text) }
 }
 
 fn candidate(text: String) -> Result<String, TextError> {
@@ -232,6 +263,18 @@ mod tests {
             AccessToken::new("eyJhbGciOi").unwrap()
         );
         assert_eq!(text, "Handle(8 bytes) Name(3 bytes) Sdp(14 bytes) AccessToken(10 bytes)");
+    }
+
+    #[test]
+    fn addresses_of_servers_for_ice_have_their_schemes() {
+        for good in ["stun:a", "stuns:a:5349", "turn:192.0.2.1:3478?transport=udp", "turns:[2001:db8::1]:443"]
+        {
+            assert!(IceUrl::new(good).is_ok(), "{good}");
+        }
+        let long = format!("turn:{}", "a".repeat(limits::ICE_URL_LONGEST));
+        for bad in ["", "stun:", "http://a", "TURN:a", "turn:a b", "turn:ä", "turn:a\n", &long] {
+            assert_eq!(IceUrl::new(bad), Err(TextError::IceUrl), "{bad}");
+        }
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::path::Path;
 use ahoy_signal::{
     AccessToken, CallEnd, CallId, CallMedia, CallPeer, CallSignal, CallStage, CallSummary, CandidateLine,
     ChatId, ChatMessage, ChatText, ClientEnvelope, ClientInfo, ClientMessage, Contact, ContactStanding,
-    DescriptionKind, DeviceId, Epoch, ErrorCode, Handle, IceGeneration, InboxEntry, InboxItem, LeaveReason,
-    Link, MessageId, MessageMark, Name, Participant, ParticipantId, ParticipantState, Position,
-    PositionedDelta, Presence, Refusal, RequestId, ResumeToken, Role, RoomDelta, RoomId, RoomInfo,
-    RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp, ServerEnvelope, ServerMessage, SessionId,
-    StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest, Welcome,
+    DescriptionKind, DeviceId, Epoch, ErrorCode, Handle, IceCredential, IceGeneration, IceServer, IceUrl,
+    IceUsername, InboxEntry, InboxItem, LeaveReason, Link, MessageId, MessageMark, Name, Participant,
+    ParticipantId, ParticipantState, Position, PositionedDelta, Presence, Refusal, RequestId, ResumeToken,
+    Role, RoomDelta, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp, ServerEnvelope,
+    ServerMessage, SessionId, StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest, Welcome,
 };
 use ts_rs::{Config, TS};
 
@@ -36,6 +36,10 @@ fn types() -> String {
         Sdp,
         CandidateLine,
         IceGeneration,
+        IceUrl,
+        IceUsername,
+        IceCredential,
+        IceServer,
         AccessToken,
         ResumeToken,
         ClientEnvelope,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use ahoy_client::account::Fingerprint;
 use ahoy_client::host::{RunningServer, ServerRunner};
-use ahoy_server::config::{Config, MetricsFor, SignUp};
+use ahoy_server::config::{Config, MetricsFor, SignUp, TurnMode};
 use ahoy_server::server::{Server, StartError};
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -63,6 +63,8 @@ impl ServerRunner for OwnServer {
             config.http.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
             config.http.public_url = format!("https://{}", SocketAddr::from((address, port)));
             config.http.metrics = MetricsFor::Nobody;
+            // Who finds the call reaches this computer; a relay on it would reach no further.
+            config.turn.mode = TurnMode::Off;
             config.tls.certificate.clone_from(&certificate.chain_file);
             config.tls.key.clone_from(&certificate.key_file);
             config.auth.sign_up = SignUp::Code;

@@ -30,6 +30,26 @@ export type CandidateLine = string;
 
 export type IceGeneration = string;
 
+export type IceUrl = string;
+
+export type IceUsername = string;
+
+export type IceCredential = string;
+
+export type IceServer = { 
+/**
+ * The ways to it, at least one, and at most [`limits::ICE_URLS_MOST`].
+ */
+urls: Array<IceUrl>, 
+/**
+ * Who one is to it; absent for STUN.
+ */
+username?: IceUsername, 
+/**
+ * What proves that; absent for STUN.
+ */
+credential?: IceCredential, };
+
 export type AccessToken = string;
 
 export type ResumeToken = string;
@@ -107,7 +127,7 @@ seq: number, } | { "type": "reauth",
 /**
  * A fresh one.
  */
-token: AccessToken, } | { "type": "ping", } | { "type": "bye", } | { "type": "contacts", } | { "type": "contact_add", 
+token: AccessToken, } | { "type": "ping", } | { "type": "bye", } | { "type": "ice_servers", } | { "type": "contacts", } | { "type": "contact_add", 
 /**
  * Whom.
  */
@@ -257,7 +277,15 @@ last_request: number, } | { "type": "done", } | { "type": "error" } & Refusal | 
 /**
  * Random for each, so that not all come at once.
  */
-after_ms: number, } | { "type": "contacts", 
+after_ms: number, } | { "type": "ice_servers", 
+/**
+ * At most [`limits::ICE_SERVERS_MOST`](crate::limits::ICE_SERVERS_MOST); none where this server knows of none.
+ */
+servers: Array<IceServer>, 
+/**
+ * For how long the credentials allow to begin something, in seconds; what has begun goes on.
+ */
+expires_in_s: number, } | { "type": "contacts", 
 /**
  * In the order of their names.
  */

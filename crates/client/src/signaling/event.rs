@@ -103,6 +103,7 @@ fn news(message: ServerMessage) -> Option<SignalingEvent> {
         | ServerMessage::Error(_)
         | ServerMessage::Pong {}
         | ServerMessage::Reconnect { .. }
+        | ServerMessage::IceServers { .. }
         | ServerMessage::Contacts { .. }
         | ServerMessage::Inbox { .. }
         | ServerMessage::Rooms { .. }

@@ -125,6 +125,9 @@ impl Config {
         if auth.keys_file.as_os_str().is_empty() {
             wrong("auth.keys_file", "must name a file".into());
         }
+        for (key, problem) in self.turn.problems(self.uses_tls()) {
+            wrong(key, problem);
+        }
         let limits = &self.limits;
         let ranges = [
             ("database.connections", u64::from(self.database.connections), 2, 1_000),
@@ -144,6 +147,11 @@ impl Config {
             ("limits.call_signals_burst", u64::from(limits.call_signals_burst), 1, 10_000_000),
             ("limits.strangers_per_minute", u64::from(limits.strangers_per_minute), 1, 10_000_000),
             ("limits.sockets_per_minute", u64::from(limits.sockets_per_minute), 1, 10_000_000),
+            ("turn.credential_s", self.turn.credential_s, 60, 86_400),
+            ("turn.allocations_per_user", self.turn.allocations_per_user as u64, 1, 10_000),
+            ("turn.allocations", self.turn.allocations as u64, 1, 65_535),
+            ("turn.allocation_bytes_per_s", self.turn.allocation_bytes_per_s, 10_000, 10_000_000_000),
+            ("turn.user_bytes_per_s", self.turn.user_bytes_per_s, 10_000, 10_000_000_000),
             ("retention.audit_days", self.retention.audit_days, 1, 36_500),
             ("retention.inbox_days", self.retention.inbox_days, 1, 36_500),
             ("retention.unused_room_days", self.retention.unused_room_days, 1, 36_500),

@@ -4,6 +4,7 @@
 //! The defaults are read from the same text that is printed: a key without a default, or one that nothing reads, can't be.
 
 mod check;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,7 @@ use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use check::{ConfigError, Finding};
+pub use turn::{TurnConfig, TurnMode};
 
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -38,6 +40,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How much one may ask for.
     pub limits: LimitsConfig,
+    /// A relay for calls.
+    pub turn: TurnConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
     /// What is logged.

@@ -138,8 +138,50 @@ fn plain_http_beyond_loopback_needs_a_word() {
 }
 
 #[test]
+fn everything_that_is_wrong_about_relays_is_told_at_once() {
+    let mut config = Config::defaults().unwrap();
+    config.turn.listen = "everywhere".into();
+    config.turn.tls_listen = "0.0.0.0:5349".into();
+    config.turn.relay_ports = "65535-49152".into();
+    config.turn.external_ip = vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
+    config.turn.allow_peers = vec!["10.0.0.0/8".into(), "the office".into()];
+    config.turn.urls = vec!["https://turn.example.org".into(), "turn:turn.example.org".into()];
+    config.turn.credential_s = 10;
+    let error = config.check().unwrap_err();
+    let keys: Vec<_> = error.findings.iter().map(|finding| &*finding.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "turn.listen",
+            "turn.tls_listen",
+            "turn.relay_ports",
+            "turn.external_ip",
+            "turn.allow_peers",
+            "turn.urls",
+            "turn.secret",
+            "turn.credential_s",
+        ]
+    );
+}
+
+#[test]
+fn another_relay_needs_addresses_and_its_secret() {
+    let mut config = Config::defaults().unwrap();
+    config.turn.mode = TurnMode::External;
+    assert!(problems(&config.check().unwrap_err()).contains("turn.urls"));
+    config.turn.urls = vec!["turns:turn.example.org:443?transport=tcp".into()];
+    assert!(problems(&config.check().unwrap_err()).contains("turn.secret"));
+    config.turn.secret = "north".into();
+    config.check().unwrap();
+    config.turn.secret.clear();
+    config.turn.urls = vec!["stun:turn.example.org".into()];
+    config.check().unwrap();
+}
+
+#[test]
 fn debug_output_tells_no_secret() {
     let mut config = Config::defaults().unwrap();
+    config.turn.secret = "hush".into();
     config.database.url = "postgres://ahoy:hush@host/ahoy".into();
     config.auth.sign_up_code = "hush".into();
     assert!(!format!("{config:?}").contains("hush"));

@@ -66,6 +66,7 @@ impl Bucket {
             | ClientMessage::Resume { .. }
             | ClientMessage::Reauth { .. }
             | ClientMessage::Bye {}
+            | ClientMessage::IceServers {}
             | ClientMessage::Contacts {}
             | ClientMessage::ContactAdd { .. }
             | ClientMessage::ContactRemove { .. }

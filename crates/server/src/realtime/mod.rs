@@ -40,6 +40,7 @@ use self::room::directory::RoomDirectory;
 use self::session::directory::SessionDirectory;
 use crate::identity::{Identity, Sessions, TokenCheck};
 use crate::store::{ContactStore, InboxStore, RoomStore};
+use crate::turn::IceList;
 
 /// How much later than now clients come back when the server stops, at most: each at another time, so that they don't all come
 /// at once.
@@ -61,6 +62,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// Knows who is there: `presence::LocalPresence` on one node.
     pub presence: Arc<dyn Presence>,
+    /// What helps calls whose two sides can't reach each other.
+    pub ice: IceList,
     /// How much one may ask for.
     pub limits: Limits,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) ice: IceList,
     pub(crate) herald: Herald,
     pub(crate) switchboard: Switchboard,
     pub(crate) rooms: Arc<RoomDirectory>,
@@ -119,7 +123,7 @@ impl fmt::Debug for Realtime {
 impl Realtime {
     /// Starts it, inside a tokio runtime.
     pub fn new(parts: Parts) -> Self {
-        let Parts { tokens, rooms, contacts, inboxes, bus, presence, limits } = parts;
+        let Parts { tokens, rooms, contacts, inboxes, bus, presence, ice, limits } = parts;
         let contacts = Arc::new(ContactBook::new(contacts, presence.clone(), bus.clone()));
         let inboxes = Inboxes::new(inboxes, contacts.clone(), presence.clone(), bus.clone());
         let inboxes = Arc::new(inboxes);
@@ -138,6 +142,7 @@ impl Realtime {
             inboxes,
             bus,
             presence,
+            ice,
             herald,
             switchboard,
             rooms: RoomDirectory::new(rooms),

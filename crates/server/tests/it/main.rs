@@ -13,5 +13,6 @@ mod killed;
 mod operators_page;
 mod program;
 mod realtime;
+mod relay;
 mod signed_out;
 mod support;

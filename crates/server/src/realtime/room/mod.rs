@@ -66,6 +66,7 @@ impl RoomRequest {
             | ClientMessage::Reauth { .. }
             | ClientMessage::Ping {}
             | ClientMessage::Bye {}
+            | ClientMessage::IceServers {}
             | ClientMessage::Contacts {}
             | ClientMessage::ContactAdd { .. }
             | ClientMessage::ContactRemove { .. }

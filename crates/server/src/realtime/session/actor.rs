@@ -19,6 +19,7 @@ use futures_util::{FutureExt, Sink, StreamExt};
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::machine::{Request, SessionInput, SessionMachine, SessionOutput};
+use crate::clock::unix_ms;
 use crate::identity::Identity;
 use crate::realtime::Shared;
 use crate::realtime::call::switchboard::{CallRequest, Party};
@@ -352,6 +353,10 @@ impl SessionActor {
             }
             (Err(body), _) => *body,
         };
+        if let ClientMessage::IceServers {} = body {
+            let body = self.shared.ice.answer(self.identity.user, unix_ms() / 1_000);
+            return Some(News { re: Some(re), room, pos: None, body, membership: Membership::Same });
+        }
         let Some(handle) = self.identity.handle.clone().filter(|_| self.identity.guest.is_none()) else {
             let why = "Guests can only be in the room that they were invited to.";
             return refused(ErrorCode::Forbidden, why, Membership::Same);
