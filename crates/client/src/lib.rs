@@ -5,6 +5,7 @@
 pub mod account;
 pub mod calls;
 pub mod capture;
+mod connectivity;
 pub mod desk;
 pub mod devices;
 pub mod diagnostics;

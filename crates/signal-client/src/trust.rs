@@ -113,6 +113,14 @@ impl Trust {
         Self { extra: Vec::new(), pinned: Some(fingerprint) }
     }
 
+    /// TLS as the client speaks it, for other servers of the same operator, such as relays.
+    ///
+    /// # Errors
+    /// [`TrustError::System`].
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TrustError> {
+        self.tls(true)
+    }
+
     /// TLS as the client speaks it. Where nothing is to be encrypted, the system needs no certificates.
     pub(crate) fn tls(&self, encrypted: bool) -> Result<Arc<ClientConfig>, TrustError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());

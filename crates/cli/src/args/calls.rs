@@ -43,6 +43,10 @@ pub(crate) struct TalkArgs {
     #[arg(long, value_name = "IP")]
     pub(crate) bind: Vec<IpAddr>,
 
+    /// Go through a relay, so that the other side learns no address of this machine
+    #[arg(long)]
+    pub(crate) relay_only: bool,
+
     /// Print the figures of the call twice a second; with --json only
     #[arg(long)]
     pub(crate) stats: bool,

@@ -2,15 +2,18 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_call::{CONTROL_LONGEST, Control, PeerId};
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use ahoy_rtc::{
-    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, LocalTrack, Message, Path, Peer,
-    PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Politeness, RemoteTrack, RtcError, Signal,
+    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, LocalTrack, Message, Path, Peer,
+    PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness, RemoteTrack, RtcError, Signal,
 };
 use ahoy_signal::CallSignal;
+use ahoy_tunnel::Tunnel;
+use rustls::ClientConfig;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -55,6 +58,8 @@ pub(super) enum LegNews {
 enum Command {
     Deliver(CallSignal),
     RestartIce,
+    NetworkChanged,
+    IceServers(Vec<IceServer>),
     Tell(Control),
     Stats(oneshot::Sender<PeerStats>),
 }
@@ -66,8 +71,20 @@ pub(super) struct LegPlan {
     pub(super) number: u64,
     /// Whether this side makes the first offer.
     pub(super) offers: bool,
+    /// By which ways.
+    pub(super) ways: Ways,
+}
+
+/// The ways that a leg may take.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
     /// Local addresses; all if empty.
     pub(super) bind: Vec<SocketAddr>,
+    /// STUN and TURN servers.
+    pub(super) servers: Vec<IceServer>,
+    pub(super) policy: Policy,
+    pub(super) tunnel: Tunnel,
+    pub(super) tls: Option<Arc<ClientConfig>>,
 }
 
 /// What a leg sends on.
@@ -97,9 +114,11 @@ impl Leg {
         } else {
             (Politeness::Polite, FirstOffer::Theirs)
         };
-        let mut config = PeerConfig { first_offer, ..PeerConfig::new(role) };
-        if !plan.bind.is_empty() {
-            config.bind = plan.bind;
+        let Ways { bind, servers, policy, tunnel, tls } = plan.ways;
+        let mut config = PeerConfig { first_offer, policy, tunnel, tls, ..PeerConfig::new(role) };
+        config.ice_servers = servers;
+        if !bind.is_empty() {
+            config.bind = bind;
         }
         let (peer, peer_events) = Peer::new(config, clock).await?;
         let audio = peer.add_track(Codec::Opus).await?;
@@ -135,6 +154,14 @@ impl Leg {
 
     pub(super) fn restart_ice(&self) {
         self.command(Command::RestartIce);
+    }
+
+    pub(super) fn network_changed(&self) {
+        self.command(Command::NetworkChanged);
+    }
+
+    pub(super) fn set_ice_servers(&self, servers: Vec<IceServer>) {
+        self.command(Command::IceServers(servers));
     }
 
     pub(super) fn tell(&self, message: Control) {
@@ -209,6 +236,8 @@ impl Task {
             Command::RestartIce => {
                 let _ = self.connection.restart_ice().await;
             }
+            Command::NetworkChanged => self.connection.network_changed().await,
+            Command::IceServers(servers) => self.connection.set_ice_servers(servers).await,
             Command::Tell(message) => {
                 if self.unsent.len() == UNSENT {
                     self.unsent.pop_front();

@@ -17,6 +17,7 @@ pub use ahoy_call::{
     CallRecord, CallSnapshot, CommandError, CurrentCall, Direction, IncomingCall, LegSnapshot, LegStatus,
     MediaState, Outcome, PeerId, RoomCallSnapshot, StageName,
 };
+pub use ahoy_rtc::Policy;
 use ahoy_signal::{CallId, CallMedia, CallPeer, LeaveReason, Refusal, RoomId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +41,8 @@ pub struct CallsOptions {
     pub media: MediaOptions,
     /// Local addresses to use; all if empty.
     pub bind: Vec<SocketAddr>,
+    /// Which ways to the other side may be used.
+    pub policy: Policy,
 }
 
 /// What happens.

@@ -4,6 +4,7 @@
 mod outputs;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahoy_call::{
@@ -11,10 +12,12 @@ use ahoy_call::{
     RoomCallSnapshot, RoomInput, StageName,
 };
 use ahoy_rtc::ConnectionState;
-use ahoy_signal::{CallId, CallMedia, RoomId, ServerMessage};
+use ahoy_signal::{CallId, CallMedia, ClientMessage, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
 use ahoy_signal_client::{ClientEvent, PostId};
+use ahoy_tunnel::Tunnel;
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -25,6 +28,7 @@ use super::media::Media;
 use super::report::CallReport;
 use super::wire::Outgoing;
 use super::{CallsEvent, CallsOptions, Command, RoomEnd};
+use crate::connectivity::{KnownServers, NetworkWatch};
 use crate::problem::{Problem, ProblemCode};
 use crate::signaling::{Signaling, SignalingEvents, told};
 
@@ -62,6 +66,11 @@ pub(super) struct Runner {
     /// Whose devices are being let go.
     ending: Option<JoinHandle<(Over, CallReport)>>,
     ticks: u32,
+    servers: KnownServers,
+    /// The request for them that has not been answered.
+    servers_asked: Option<PostId>,
+    tunnel: Tunnel,
+    tls: Option<Arc<ClientConfig>>,
     told: CallSnapshot,
     told_room: Option<RoomCallSnapshot>,
 }
@@ -69,6 +78,9 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(signaling: Signaling, options: CallsOptions, events: mpsc::Sender<CallsEvent>) -> Self {
         let (leg_events, from_legs) = mpsc::channel(LEG_EVENTS);
+        // Without certificates there are no relays over TLS, and other ways.
+        let tls = signaling.trust().client_config();
+        let tls = tls.inspect_err(|error| tracing::warn!(%error, "no relays over TLS")).ok();
         Self {
             machine: CallMachine::default(),
             room: None,
@@ -86,6 +98,10 @@ impl Runner {
             over: None,
             ending: None,
             ticks: 0,
+            servers: KnownServers::default(),
+            servers_asked: None,
+            tunnel: Tunnel::system(tls.clone()),
+            tls,
             told: CallSnapshot::default(),
             told_room: None,
         }
@@ -95,11 +111,18 @@ impl Runner {
         let Some(mut from_legs) = self.from_legs.take() else { return };
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut network: Option<NetworkWatch> = None;
         let calls = session.take_calls();
+        self.ask_for_servers().await;
         self.handle(Input::SessionBegan { calls }).await;
         let mut session_is_over = false;
         loop {
             let room_deadline = self.room.as_ref().and_then(RoomCall::deadline);
+            // Only a call cares which addresses there are.
+            match self.active.is_some() {
+                true => drop(network.get_or_insert_with(NetworkWatch::start)),
+                false => network = None,
+            }
             let deadline = self.machine.deadline().into_iter().chain(room_deadline).min();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -118,6 +141,7 @@ impl Runner {
                     self.handle(Input::Tick).await;
                 }
                 _ = tick.tick(), if self.active.is_some() => self.on_tick().await,
+                () = changed(&mut network), if network.is_some() => self.legs.values().for_each(Leg::network_changed),
             }
             if session_is_over && self.active.is_none() && self.ending.is_none() {
                 break;
@@ -240,9 +264,14 @@ impl Runner {
             self.on_room(event).await;
         }
         if let ClientEvent::Answered(post, answer) = event {
+            if self.servers_asked == Some(post) {
+                self.servers_asked = None;
+                return self.on_servers(answer.map(|answer| answer.body));
+            }
             let call = self.asked.remove(&post);
             return self.on_answer(call, answer.map(|answer| answer.body)).await;
         }
+        let began = matches!(event, ClientEvent::Began(_));
         let input = match &event {
             ClientEvent::Began(welcome) => Some(Input::SessionBegan { calls: welcome.calls.clone() }),
             ClientEvent::News(message) => Input::of_server((**message).clone()),
@@ -256,8 +285,44 @@ impl Runner {
         if let Some(event) = told(event) {
             self.tell(CallsEvent::Signaling(event)).await;
         }
+        if began {
+            self.servers.forget();
+        }
+        // Credentials are fresh when a call is answered, though it takes no time then.
+        if began || matches!(input, Some(Input::Incoming { .. })) {
+            self.ask_for_servers().await;
+        }
         if let Some(input) = input {
             self.handle(input).await;
+        }
+    }
+
+    /// Asks for ICE servers, where those that are known will not do much longer.
+    async fn ask_for_servers(&mut self) {
+        let now = Instant::now();
+        if !self.servers.should_ask(now) {
+            return;
+        }
+        self.servers.asked(now);
+        self.last_post += 1;
+        self.servers_asked = Some(self.last_post);
+        if let Err(error) = self.signaling.post(None, ClientMessage::IceServers {}, self.last_post).await {
+            tracing::debug!(%error, "the session is over");
+        }
+    }
+
+    fn on_servers(&mut self, answer: Result<ServerMessage, RequestError>) {
+        match answer {
+            Ok(ServerMessage::IceServers { servers, expires_in_s }) => {
+                let expires_in = Duration::from_secs(expires_in_s.into());
+                if self.servers.answered(&servers, expires_in, Instant::now()) {
+                    let known = self.servers.list();
+                    self.legs.values().for_each(|leg| leg.set_ice_servers(known.to_vec()));
+                }
+            }
+            Ok(other) => tracing::warn!(kind = other.kind(), "the server answers with something else"),
+            // An older server knows of none; calls go where they can.
+            Err(error) => tracing::debug!(%error, "no ICE servers"),
         }
     }
 
@@ -374,6 +439,7 @@ impl Runner {
             // Figures that nobody looks at are left out.
             let _ = self.events.try_send(CallsEvent::Stats(Box::new(stats)));
         }
+        self.ask_for_servers().await;
         self.tell_media().await;
     }
 
@@ -427,6 +493,13 @@ fn without_time(snapshot: &CallSnapshot) -> CallSnapshot {
         current.answered_for = None;
     }
     snapshot
+}
+
+async fn changed(network: &mut Option<NetworkWatch>) {
+    match network {
+        Some(network) => network.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wait_for<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {

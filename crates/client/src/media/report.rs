@@ -8,8 +8,11 @@ use serde::Serialize;
 /// The selected route between the two sides.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PathReport {
-    /// Transport protocol: `udp` or `tcp`.
+    /// Transport protocol between the two candidates: `udp`.
     pub protocol: String,
+    /// How this side's relay is reached, where there is one: `udp`, `tcp` or `tls`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_protocol: Option<String>,
     /// This side's candidate type: `host`, `srflx`, `prflx` or `relay`.
     pub local_type: String,
     /// This side's address and port.
@@ -28,7 +31,8 @@ impl PathReport {
     pub(crate) fn new(path: &Path, stats: &PeerStats) -> Self {
         let srtp = &stats.transport.srtp_profile;
         Self {
-            protocol: path.protocol.clone(),
+            protocol: "udp".to_owned(),
+            relay_protocol: path.relay_transport.map(|transport| transport.to_string()),
             local_type: kind_name(path.local.kind).to_owned(),
             local: path.local.address.to_string(),
             remote_type: kind_name(path.remote.kind).to_owned(),

@@ -11,7 +11,7 @@ use ahoy_signal::{
 };
 pub use ahoy_signal_client::RoomView;
 pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
-use ahoy_signal_client::{Client, ClientEvent, ClientOptions, PostId, TrustError};
+use ahoy_signal_client::{Client, ClientEvent, ClientOptions, PostId, Trust, TrustError};
 use tokio::sync::mpsc;
 
 pub(crate) use self::event::told;
@@ -67,6 +67,7 @@ impl SignalingError {
 #[derive(Clone, Debug)]
 pub struct Signaling {
     client: Client,
+    trust: Trust,
 }
 
 /// What happens. Take events as they come: while many wait, nothing more is read from the server.
@@ -119,7 +120,8 @@ impl Signaling {
             trust: signed_in.trust().clone(),
             tokens: signed_in.tokens().clone(),
         })?;
-        Ok((Self { client }, SignalingEvents { events, calls: Vec::new() }))
+        let trust = signed_in.trust().clone();
+        Ok((Self { client, trust }, SignalingEvents { events, calls: Vec::new() }))
     }
 
     /// Connects, and waits until one is online. A server that can't be reached at all is an error at once.
@@ -153,6 +155,11 @@ impl Signaling {
             }
         }
         Err(EndReason::Left.into())
+    }
+
+    /// Whose certificates are believed.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Asks the server without waiting for the answer.

@@ -3,6 +3,7 @@
 //! The task owns the protocol's state (`turn-client-proto`) and the way to its server: a socket that others use as well, or a
 //! stream that is its alone. Everyone else has a [`RelayHandle`].
 
+mod framing;
 mod stream;
 mod task;
 

@@ -21,6 +21,7 @@ use turn_client_proto::types::stun::TransportType;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
+use super::framing::{LostPlace, filling, next_message};
 use super::stream::Duplex;
 use super::{Command, RelayEvent, RelayFailure, RelayId, Way};
 use crate::config::IceServer;
@@ -272,10 +273,9 @@ impl Task {
         }
     }
 
-    /// Takes in what the server sent: one datagram, or any part of a stream.
+    /// Takes in a message of the server's.
     fn on_received(&mut self, client: &mut Client, bytes: Bytes) {
         let (transport, from, to) = (client.transport(), client.remote_addr(), client.local_addr());
-        // What a stream brings at once is nearly always one message.
         self.note_refusal(&bytes);
         let transmit = Transmit::new(bytes, transport, from, to);
         match client.recv(transmit, self.now()) {
@@ -328,6 +328,7 @@ async fn write(link: &mut Link, bytes: &[u8]) -> Result<(), RelayFailure> {
         Link::Stream { writer, .. } => {
             let written = async {
                 writer.write_all(bytes).await?;
+                writer.write_all(filling(bytes)).await?;
                 writer.flush().await
             };
             written.await.map_err(|error| RelayFailure::Unreachable(error.to_string()))?;
@@ -336,14 +337,21 @@ async fn write(link: &mut Link, bytes: &[u8]) -> Result<(), RelayFailure> {
     Ok(())
 }
 
-/// The next bytes of a stream. A socket is read by others.
+/// The next message of a stream. A socket is read by others. May be dropped at any time without losing anything.
 async fn read(link: &mut Link) -> Result<Bytes, RelayFailure> {
-    match link {
-        Link::Socket { .. } => std::future::pending().await,
-        Link::Stream { reader, buffer, .. } => match reader.read_buf(buffer).await {
-            Ok(0) => Err(RelayFailure::Unreachable("the relay closed the connection".to_owned())),
-            Ok(_) => Ok(buffer.split().freeze()),
-            Err(error) => Err(RelayFailure::Unreachable(error.to_string())),
-        },
+    let Link::Stream { reader, buffer, .. } = link else { return std::future::pending().await };
+    loop {
+        match next_message(buffer) {
+            Ok(Some(message)) => return Ok(message),
+            Ok(None) => {}
+            Err(LostPlace) => {
+                return Err(RelayFailure::Unreachable("what answers there is no relay".to_owned()));
+            }
+        }
+        match reader.read_buf(buffer).await {
+            Ok(0) => return Err(RelayFailure::Unreachable("the relay closed the connection".to_owned())),
+            Ok(_) => {}
+            Err(error) => return Err(RelayFailure::Unreachable(error.to_string())),
+        }
     }
 }

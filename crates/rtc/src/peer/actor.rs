@@ -205,6 +205,8 @@ impl Actor {
             Command::RestartIce => {
                 let _ = self.negotiate(Input::RestartIce).await;
             }
+            Command::NetworkChanged => self.ice.ice.network_changed().await,
+            Command::IceServers(servers) => self.ice.ice.set_servers(servers).await,
             Command::Stats(reply) => {
                 let _ = reply.send(self.stats().await);
             }

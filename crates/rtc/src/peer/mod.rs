@@ -3,6 +3,7 @@
 mod actor;
 mod bridge;
 
+use ahoy_ice::IceServer;
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -89,6 +90,8 @@ enum Command {
     OpenChannel(String, ChannelOptions, Reply<Channel>),
     Signal(Signal, Reply<()>),
     RestartIce,
+    NetworkChanged,
+    IceServers(Vec<IceServer>),
     Stats(oneshot::Sender<PeerStats>),
     Close,
 }
@@ -152,6 +155,16 @@ impl Peer {
     /// Looks for a new path to the other side; media keeps the old one for as long as it works.
     pub async fn restart_ice(&self) -> Result<(), RtcError> {
         self.commands.send(Command::RestartIce).await.map_err(|_| RtcError::Closed)
+    }
+
+    /// The machine's addresses may have changed, or it has slept: looks, and uses what there is.
+    pub async fn network_changed(&self) {
+        let _ = self.commands.send(Command::NetworkChanged).await;
+    }
+
+    /// Other STUN and TURN servers, or other credentials for them, for what is gathered from now on.
+    pub async fn set_ice_servers(&self, servers: Vec<IceServer>) {
+        let _ = self.commands.send(Command::IceServers(servers)).await;
     }
 
     /// Figures as of now; empty once the peer is closed.

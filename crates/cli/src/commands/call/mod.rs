@@ -158,5 +158,6 @@ fn options(args: TalkArgs) -> (CallsOptions, CallMedia) {
         ..MediaOptions::default()
     };
     let bind = args.bind.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
-    (CallsOptions { media: options, bind }, media)
+    let policy = if args.relay_only { Policy::RelayOnly } else { Policy::All };
+    (CallsOptions { media: options, bind, policy }, media)
 }

@@ -8,7 +8,7 @@ use ahoy_signal::{CallId, ClientMessage};
 use super::{Over, Runner, wait_for};
 use crate::calls::CallsEvent;
 use crate::calls::active::Active;
-use crate::calls::leg::{Leg, LegPlan};
+use crate::calls::leg::{Leg, LegPlan, Ways};
 use crate::calls::report::CallReport;
 use crate::problem::{Problem, ProblemCode};
 
@@ -64,6 +64,7 @@ impl Runner {
     }
 
     async fn begin_media(&mut self, camera: bool) {
+        self.ask_for_servers().await;
         // A camera belongs to one call at a time.
         self.await_end().await;
         match Active::start(self.options.media.clone(), camera) {
@@ -80,7 +81,14 @@ impl Runner {
     async fn open_leg(&mut self, peer: PeerId, offers: bool) {
         let Some(active) = &mut self.active else { return };
         self.leg_number += 1;
-        let plan = LegPlan { peer, number: self.leg_number, offers, bind: self.options.bind.clone() };
+        let ways = Ways {
+            bind: self.options.bind.clone(),
+            servers: self.servers.list().to_vec(),
+            policy: self.options.policy,
+            tunnel: self.tunnel.clone(),
+            tls: self.tls.clone(),
+        };
+        let plan = LegPlan { peer, number: self.leg_number, offers, ways };
         match Leg::open(plan, active.media.clock, self.leg_events.clone()).await {
             Ok((leg, tracks)) => {
                 active.media.send_on(tracks);

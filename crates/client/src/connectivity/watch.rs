@@ -1,0 +1,82 @@
+//! News of this machine's network: addresses that come and go, and waking from sleep.
+
+use std::future;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use if_watch::tokio::IfWatcher;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+
+/// How often the clocks are compared. Sleeping stops the one and not the other.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A difference that is sleep, and no adjustment of the clock by a time server, which moves it by half a second at most.
+const SLEPT: Duration = Duration::from_secs(2);
+/// How long news are gathered: an interface that comes up gets its addresses one by one. It is what a call waits longer for, so
+/// it is short.
+const SETTLES: Duration = Duration::from_millis(20);
+/// How often it is looked again after addresses changed: a new IPv6 address can be used only when it is known that nobody else
+/// has it (RFC 4862 section 5.4, one second), which is told by nothing.
+const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
+
+/// The watch. Nothing is told where the system tells nothing.
+pub(crate) struct NetworkWatch {
+    addresses: Option<IfWatcher>,
+    look: Interval,
+    clocks: (Instant, SystemTime),
+    again: Vec<Instant>,
+}
+
+impl NetworkWatch {
+    /// Begins to watch. Must be called on a tokio runtime.
+    pub(crate) fn start() -> Self {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let addresses = IfWatcher::new().inspect_err(|error| tracing::warn!(%error, "the network is not watched"));
+        Self { addresses: addresses.ok(), look, clocks: (Instant::now(), SystemTime::now()), again: Vec::new() }
+    }
+
+    /// Waits until the network may have changed. May be dropped at any time without missing anything.
+    pub(crate) async fn changed(&mut self) {
+        loop {
+            let again = self.again.iter().min().copied();
+            tokio::select! {
+                // What there is already is told first, as if it were new: one look too many.
+                () = next(&mut self.addresses) => {
+                    let until = Instant::now() + SETTLES;
+                    while timeout_at(until, next(&mut self.addresses)).await.is_ok() {}
+                    self.again = AGAIN.map(|later| until + later).to_vec();
+                    return;
+                }
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    self.again.retain(|at| Some(*at) != again);
+                    return;
+                }
+                _ = self.look.tick() => {
+                    if self.has_slept() {
+                        tracing::info!("this machine has slept");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_slept(&mut self) -> bool {
+        let now = (Instant::now(), SystemTime::now());
+        let before = std::mem::replace(&mut self.clocks, now);
+        let counted = now.0.saturating_duration_since(before.0);
+        let passed = now.1.duration_since(before.1).unwrap_or_default();
+        passed > counted + SLEPT
+    }
+}
+
+async fn next(addresses: &mut Option<IfWatcher>) {
+    match addresses {
+        Some(watcher) => match watcher.next().await {
+            Some(Ok(event)) => tracing::debug!(?event, "addresses"),
+            Some(Err(error)) => tracing::warn!(%error, "the network is not watched any more"),
+            None => future::pending().await,
+        },
+        None => future::pending().await,
+    }
+}
