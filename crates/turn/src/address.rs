@@ -31,16 +31,21 @@ impl OwnAddresses {
             let is_of = |ip: &&IpAddr| ip.is_ipv4() == (family == AddressFamily::IPV4);
             let listens = listen.iter().find(is_of)?;
             let external = external.iter().find(is_of).copied();
-            let local = match listens.is_unspecified() {
-                true => way_out(family).unwrap_or(match family {
-                    AddressFamily::IPV4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                    AddressFamily::IPV6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-                }),
-                false => *listens,
-            };
+            let local = if listens.is_unspecified() { way_out(family)? } else { *listens };
             Some(Own { local, external: external.unwrap_or(local) })
         };
-        Self { v4: find(AddressFamily::IPV4), v6: find(AddressFamily::IPV6) }
+        match (find(AddressFamily::IPV4), find(AddressFamily::IPV6)) {
+            // A machine without a network: whoever is there is on it.
+            (None, None) => {
+                let loopback = |ip: IpAddr| Some(Own { local: ip, external: ip });
+                let v4 = listen.iter().any(IpAddr::is_ipv4);
+                Self {
+                    v4: loopback(Ipv4Addr::LOCALHOST.into()).filter(|_| v4),
+                    v6: loopback(Ipv6Addr::LOCALHOST.into()).filter(|_| !v4),
+                }
+            }
+            (v4, v6) => Self { v4, v6 },
+        }
     }
 
     /// The address of a family.
@@ -116,6 +121,9 @@ mod tests {
         assert_eq!(own.of(AddressFamily::IPV4).unwrap().external, ip("192.168.1.7"));
         let own = OwnAddresses::find(&[ip("::")], &[], nowhere);
         assert_eq!(own.of(AddressFamily::IPV6).unwrap().local, ip("::1"), "there is no way out");
+        let only_v4 = |family| Some(ip("192.168.1.7")).filter(|_| family == AddressFamily::IPV4);
+        let own = OwnAddresses::find(&[ip("::"), ip("0.0.0.0")], &[], only_v4);
+        assert_eq!(own.all().count(), 1, "there is no way out by IPv6");
     }
 
     #[test]

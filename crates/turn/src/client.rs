@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, sleep_until};
 use turn_server_proto::api::SocketAllocateError;
 use turn_types::AddressFamily;
-use turn_types::message::ALLOCATE;
 use turn_types::stun::attribute::ErrorCode;
 
 use crate::address::OwnAddresses;
@@ -22,6 +22,9 @@ use crate::ports::RelaySocket;
 use crate::session::{House, Output, Session};
 use crate::stopping::Stopping;
 use crate::strangers::Stranger;
+
+/// How long a client that comes with a message is waited for.
+const FIRST_MESSAGE: Duration = Duration::from_secs(1);
 
 /// What all clients share.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl<L: Link> Client<L> {
                 (Some(session), _) => Instant::from_std(session.deadline()),
                 (None, Some(patience)) => begun + patience,
                 // There is a message already: clients of this kind come with one.
-                (None, None) => begun + std::time::Duration::from_secs(1),
+                (None, None) => begun + FIRST_MESSAGE,
             };
             if timer.deadline() != deadline {
                 timer.as_mut().reset(deadline);
@@ -184,9 +187,9 @@ impl<L: Link> Client<L> {
     }
 }
 
-/// Whether a message asks for an allocation, as far as can be seen without looking closer.
+/// Whether somebody with credentials asks for an allocation.
 pub(crate) fn asks_for_allocation(knock: &Knock<'_>) -> bool {
-    matches!(knock, Knock::Request(request) if request.message.method() == ALLOCATE)
+    matches!(knock, Knock::Request(request) if request.method == Method::Allocate)
 }
 
 /// The next datagram at any of the relayed addresses, how long it is, and from whom.

@@ -3,7 +3,7 @@
 //!
 //! Each client has a library of its own, so that looking things up does not take longer the more clients there are, and all of
 //! a client is gone when it is. The library wants to check signatures by itself and to know all users in advance. The
-//! [door](crate::door) has checked them, against users that nobody can list; so requests are signed anew, for the one user that
+//! door (`door.rs`) has checked them, against users that nobody can list; so requests are signed anew, for the one user that
 //! this library knows, and nothing of that leaves the relay. It is told that all clients come over UDP: streams are cut into
 //! messages before.
 
@@ -30,6 +30,9 @@ const REALM: &str = "relay";
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 /// How long the library's own nonce is good: for longer than any client is there.
 const NONCE_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// What lasts until a time is over after it: asked at that very time, the library wants to be asked again at once.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// The library does not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +157,7 @@ impl Engine {
                 TurnServerPollRet::SocketClose { listen_addr, .. } => return Want::Close(listen_addr),
                 TurnServerPollRet::WaitUntil(at) => {
                     let nanos = u64::try_from(at.as_nanos()).unwrap_or(0);
-                    return Want::Wait(self.begun + Duration::from_nanos(nanos));
+                    return Want::Wait(self.begun + Duration::from_nanos(nanos) + A_MOMENT);
                 }
                 // There are no allocations of this kind: the door lets none through.
                 TurnServerPollRet::TcpConnect { .. } | TurnServerPollRet::TcpClose { .. } => {}

@@ -3,10 +3,10 @@
 //! Calls whose two sides can't reach each other go through it. Whoever may use it shows credentials that expire, which whoever
 //! knows the shared [`Secret`] makes without asking the relay (`draft-uberti-behave-turn-rest-00`), as for other TURN servers.
 //!
-//! How it is put together: a listener hands what comes from one client to that client's task ([`client`]), which owns the
-//! client's sockets. What decides is pure. The [`door`] answers whatever needs no memory, and lets requests in whose
-//! signature is right: nothing is remembered of anybody who has not shown credentials. A [`session`] decides for one client
-//! with an allocation, and asks the [`policy`] whom it may reach, the [`quota`] how much it may have, and the [`engine`], in
+//! How it is put together: a listener hands what comes from one client to that client's task (`client`), which owns the
+//! client's sockets. What decides is pure. The `door` answers whatever needs no memory, and lets requests in whose
+//! signature is right: nothing is remembered of anybody who has not shown credentials. A `session` decides for one client
+//! with an allocation, and asks the `policy` whom it may reach, the `quota` how much it may have, and the `engine`, in
 //! which the protocol library keeps allocation, permissions and channels.
 
 #![forbid(unsafe_code)]

@@ -58,7 +58,10 @@ pub(crate) fn start(
             };
             let relay = Relay::start(relay_config(config, certificate, secret.clone()))?;
             tell(config, &relay);
-            let own = urls::of_relay(&config.http.public_url, &relay);
+            let own = match is_behind_a_proxy(&config.http.public_url, &relay) {
+                true => Vec::new(),
+                false => urls::of_relay(&config.http.public_url, &relay),
+            };
             Ok((IceList::new(secret, lasts_s, &own, &turn.other_servers()), Some(relay)))
         }
     }
@@ -107,11 +110,26 @@ fn relay_config(config: &Config, certificate: Option<&Certificate>, secret: Secr
     }
 }
 
+/// Whether a proxy passes HTTP on to this machine alone, where nobody else reaches the relay.
+fn is_behind_a_proxy(public_url: &str, relay: &Relay) -> bool {
+    let named = urls::host_of(public_url).is_some_and(|host| {
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback())
+    });
+    let mut listening = relay.addresses().iter().chain(relay.tls_addresses());
+    named && listening.all(|address| address.ip().is_loopback())
+}
+
 /// Says in the log where the relay is, and what about that may be a surprise.
 fn tell(config: &Config, relay: &Relay) {
     let (addresses, tls_addresses) = (relay.addresses(), relay.tls_addresses());
     let external: Vec<IpAddr> = relay.external_ips();
     tracing::info!(?addresses, ?tls_addresses, ?external, "the relay listens");
+    if is_behind_a_proxy(&config.http.public_url, relay) {
+        tracing::warn!(
+            "nobody else reaches the relay, so nobody is told of it: proxies pass on no TURN, set turn.listen"
+        );
+    }
     let elsewhere = |addresses: &[SocketAddr], port| addresses.iter().any(|address| address.port() != port);
     if config.turn.listen.is_empty() && elsewhere(addresses, PORT) {
         tracing::warn!(

@@ -104,6 +104,13 @@ async fn another_relay_is_told_of_with_credentials_that_it_takes() {
 }
 
 #[tokio::test]
+async fn a_relay_that_a_proxy_leaves_out_of_reach_is_not_told_of() {
+    let (_place, server) = server(|config| config.http.public_url = "https://ahoy.example.org".into()).await;
+    let mut ada = Peer::hello(&server, &server.sign_up("ada").await.grant).await;
+    assert_eq!(servers(&mut ada).await, []);
+}
+
+#[tokio::test]
 async fn several_servers_on_one_machine_relay_at_ports_of_their_own() {
     let (_place, first) = server(|_| ()).await;
     let (_other, second) = server(|_| ()).await;
