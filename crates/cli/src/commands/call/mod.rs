@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahoy_client::calls::{CallReport, Calls, CallsEvent, CallsOptions, MediaOptions};
+use ahoy_client::calls::{CallReport, Calls, CallsEvent, CallsOptions, MediaOptions, Policy};
 use ahoy_client::loopback::Recording;
 use ahoy_client::signaling::SignalingEvent;
 use ahoy_client::{Stamping, VideoFormat, VideoSourceSpec};
