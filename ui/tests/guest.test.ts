@@ -7,6 +7,7 @@ import { readInvite } from '../src/guest/backend';
 import { readControl } from '../src/guest/control';
 import { generationOf } from '../src/guest/leg';
 import { Room, type RoomListener } from '../src/guest/room';
+import { Servers } from '../src/guest/servers';
 import { Session } from '../src/guest/session';
 import { Refused, Tokens } from '../src/guest/tokens';
 import { WebSocket, WebSocketServer } from './media-server';
@@ -318,5 +319,49 @@ describe('a guest’s session', () => {
     await vi.waitFor(() => expect(people.at(-1)).toBe('me p_me'));
     expect(people).toEqual(['', 'me p_me', 'Ada', 'Ada+Grace', 'Grace', 'me p_me']);
     expect(room.name).toBe('Bridge');
+  });
+});
+
+describe('servers that help to connect', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it('are asked for again before their credentials expire, and when a session begins', async () => {
+    let asked = 0;
+    const told: RTCIceServer[][] = [];
+    const answer = {
+      type: 'ice_servers',
+      servers: [{ urls: ['stun:a.example'] }],
+      expires_in_s: 300,
+    } as const;
+    const ask = () => {
+      asked += 1;
+      return Promise.resolve({ v: 1, body: answer } as unknown as ServerEnvelope);
+    };
+    const servers = new Servers({ ask }, (known) => told.push(known));
+    servers.begin();
+    await vi.advanceTimersByTimeAsync(209_000);
+    expect([asked, told]).toEqual([1, [[{ urls: ['stun:a.example'] }]]]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(asked).toBe(2);
+    servers.begin();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toBe(3);
+    servers.end();
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    expect(asked).toBe(3);
+  });
+
+  it('are asked for again soon where there was no answer', async () => {
+    let asked = 0;
+    const ask = () => {
+      asked += 1;
+      return Promise.reject(new Error('the session is over'));
+    };
+    const servers = new Servers({ ask }, () => undefined);
+    servers.begin();
+    await vi.advanceTimersByTimeAsync(10_500);
+    expect(asked).toBe(2);
+    servers.end();
   });
 });

@@ -17,8 +17,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-signal", &["ahoy-media-types"]),
     // The edges: devices, the peer connection, the signaling connection.
     ("ahoy-media", &["ahoy-media-types", "ahoy-measure"]),
-    ("ahoy-rtc", &["ahoy-media-types", "ahoy-congestion"]),
-    ("ahoy-signal-client", &["ahoy-signal"]),
+    ("ahoy-tunnel", &[]),
+    ("ahoy-ice", &["ahoy-tunnel"]),
+    ("ahoy-rtc", &["ahoy-media-types", "ahoy-congestion", "ahoy-ice", "ahoy-tunnel"]),
+    ("ahoy-signal-client", &["ahoy-signal", "ahoy-tunnel"]),
     ("ahoy-ui-build", &[]),
     ("ahoy-guest-page", &["ahoy-ui-build"]),
     ("ahoy-turn", &[]),
@@ -36,6 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ahoy-signal",
             "ahoy-signal-client",
             "ahoy-transfer",
+            "ahoy-tunnel",
         ],
     ),
     // Its faces.
@@ -68,6 +71,7 @@ const FOR_TESTS: &[&str] =
 const OWNED: &[(&str, &[&str])] = &[
     ("webrtc", &["ahoy-rtc"]),
     ("rtc", &["ahoy-rtc"]),
+    ("is", &["ahoy-ice"]),
     ("tauri", &["ahoy"]),
     ("tauri-build", &["ahoy"]),
     ("cpal", &["ahoy-media"]),

@@ -32,6 +32,6 @@ mod wire;
 pub use agent::{Ice, IceEvent, IceEvents, IceState};
 pub use candidate::{CandidateError, CandidateKind};
 pub use config::{Credentials, IceConfig, IceError, IceServer, Policy, ServerUrl, ServerUrlError, Transport};
-pub use lite::answer_check;
+pub use lite::{CheckAnswer, answer_check};
 pub use view::{IceView, LocalView, PairView, RemoteView};
 pub use wire::{Received, Wire};

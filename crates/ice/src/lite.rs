@@ -8,9 +8,17 @@ use is::{DefaultSha1HmacProvider, Sha1HmacProvider as _};
 /// The longest answer: an address, the integrity and the fingerprint have 76 bytes with the header.
 const LONGEST: usize = 128;
 
-/// The answer to a connectivity check that came from `from` and was made for `password`; `None` if the message is no such
-/// check.
-pub fn answer_check(message: &[u8], password: &str, from: SocketAddr) -> Option<Vec<u8>> {
+/// The answer to a connectivity check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckAnswer {
+    /// The message to send back.
+    pub message: Vec<u8>,
+    /// Whether the check says that its pair is the one to use (RFC 8445 section 7.1.2).
+    pub nominates: bool,
+}
+
+/// Answers a connectivity check that came from `from` and was made for `password`; `None` if the message is no such check.
+pub fn answer_check(message: &[u8], password: &str, from: SocketAddr) -> Option<CheckAnswer> {
     let hmac = |key: &[u8], parts: &[&[u8]]| DefaultSha1HmacProvider.sha1_hmac(key, parts);
     let check = StunMessage::parse(message).ok()?;
     if !check.is_binding_request() || !check.verify(password.as_bytes(), hmac) {
@@ -20,7 +28,7 @@ pub fn answer_check(message: &[u8], password: &str, from: SocketAddr) -> Option<
     let reply = StunMessage::binding_reply(check.trans_id(), from);
     let length = reply.to_bytes(Some(password.as_bytes()), &mut answer, hmac).ok()?;
     answer.truncate(length);
-    Some(answer)
+    Some(CheckAnswer { message: answer, nominates: check.use_candidate() })
 }
 
 #[cfg(test)]
@@ -42,7 +50,8 @@ mod tests {
     fn a_check_with_the_right_password_is_answered_with_the_address_it_came_from() {
         let from: SocketAddr = "192.0.2.5:4000".parse().unwrap();
         let answer = answer_check(&check("password"), "password", from).unwrap();
-        let answer = StunMessage::parse(&answer).unwrap();
+        assert!(!answer.nominates);
+        let answer = StunMessage::parse(&answer.message).unwrap();
         assert!(answer.is_successful_binding_response());
         assert_eq!(answer.mapped_address(), Some(from));
     }
@@ -52,7 +61,7 @@ mod tests {
         let from: SocketAddr = "192.0.2.5:4000".parse().unwrap();
         assert_eq!(answer_check(&check("another"), "password", from), None);
         assert_eq!(answer_check(b"\0\x01\0\0", "password", from), None);
-        let answer = answer_check(&check("password"), "password", from).unwrap();
+        let answer = answer_check(&check("password"), "password", from).unwrap().message;
         assert_eq!(answer_check(&answer, "password", from), None);
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const STUN_QUEUE: usize = 256;
 const HELD_MOST: usize = 16;
 /// Datagrams from relays that wait to be received, as many as a socket's buffer holds of video. New ones are dropped.
 const RELAYED_MOST: usize = 512;
+/// Packets of a handshake that may come before their sender has proven to be there: its check is still on the way through the
+/// agent. The oldest go.
+const UNPROVEN_MOST: usize = 8;
 /// Bursts of STUN that are taken from the sockets in one go before others have their turn.
 const BUDGET: usize = 64;
 
@@ -79,11 +82,35 @@ struct Shared {
     /// What was sent before there was a way.
     held: VecDeque<Vec<u8>>,
     had_route: bool,
+    /// What can be received next: from relays, and what had to wait.
     relayed: VecDeque<Bytes>,
+    unproven: VecDeque<(Pair, Bytes)>,
     waker: Option<Waker>,
     /// Where reading went on last, so that one busy socket does not starve the others.
     next: usize,
     closed: bool,
+}
+
+impl Shared {
+    /// Keeps a packet of a handshake until its sender has proven to be there. Anything else that comes before that is lost.
+    fn wait(&mut self, pair: Pair, datagram: &[u8]) {
+        if datagram.first().copied().is_some_and(is_dtls) {
+            if self.unproven.len() == UNPROVEN_MOST {
+                self.unproven.pop_front();
+            }
+            self.unproven.push_back((pair, Bytes::copy_from_slice(datagram)));
+        }
+    }
+
+    /// Gives a datagram to whoever receives.
+    fn give(&mut self, datagram: Bytes) {
+        if self.relayed.len() < RELAYED_MOST {
+            self.relayed.push_back(datagram);
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        }
+    }
 }
 
 /// The pipe. Cloning shares it.
@@ -213,6 +240,8 @@ impl Wire {
             } else if known {
                 buf.copy_within(at..end, kept);
                 kept += end - at;
+            } else {
+                shared.wait(pair, &buf[at..end]);
             }
             at = end;
         }
@@ -226,14 +255,11 @@ impl Wire {
             return;
         }
         let mut shared = self.lock();
-        let Some(known) = shared.known.get_mut(&pair) else { return };
-        known.heard = Instant::now();
-        if shared.relayed.len() < RELAYED_MOST {
-            shared.relayed.push_back(datagram);
-            if let Some(waker) = shared.waker.take() {
-                waker.wake();
-            }
+        match shared.known.get_mut(&pair) {
+            Some(known) => known.heard = Instant::now(),
+            None => return shared.wait(pair, &datagram),
         }
+        shared.give(datagram);
     }
 
     /// A STUN message for the agent.
@@ -243,7 +269,17 @@ impl Wire {
 
     /// The other side has shown that it is there.
     pub(crate) fn recognise(&self, pair: Pair, now: Instant) {
-        self.lock().known.insert(pair, Known { heard: now });
+        let mut shared = self.lock();
+        if shared.known.insert(pair, Known { heard: now }).is_some() {
+            return;
+        }
+        let (of_pair, others) =
+            std::mem::take(&mut shared.unproven).into_iter().partition(|(of, _)| *of == pair);
+        shared.unproven = others;
+        let of_pair: VecDeque<(Pair, Bytes)> = of_pair;
+        for (_, datagram) in of_pair {
+            shared.give(datagram);
+        }
     }
 
     /// When something came this way last.
@@ -304,6 +340,11 @@ impl Wire {
             waker.wake();
         }
     }
+}
+
+/// Whether a datagram that begins with `first` is DTLS (RFC 7983 section 7).
+const fn is_dtls(first: u8) -> bool {
+    matches!(first, 20..=63)
 }
 
 /// Whether a datagram that begins with `first` is STUN (RFC 7983 section 7).

@@ -1,6 +1,8 @@
 //! The one UDP socket that the library knows: no socket, but the [`Wire`] that ICE keeps, with these additions.
 //!
 //! - What the library's own ICE agent sends is answered by the [`StandIn`].
+//! - What comes before that agent has agreed with the stand-in waits: the library would throw away the first packet of the
+//!   handshake, which its sender repeats only after a second.
 //! - A packet of the DTLS handshake is the last of its burst. The library takes the keys from it only between bursts, and
 //!   media right behind the handshake's last packet, which is the call's first key frame, would be thrown away.
 //! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`].
@@ -13,13 +15,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use ahoy_ice::{Received, Wire};
+use ahoy_ice::{CheckAnswer, Received, Wire};
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use crate::handshake::Handshake;
 use crate::runtime::Stir;
 use crate::stand_in::StandIn;
 
+/// Datagrams that wait for the library to be ready, which takes it a few milliseconds. The other side can only have begun the
+/// handshake. The oldest go.
+const EARLY: usize = 16;
 /// Answers of the stand-in that wait for the library, which makes one check after the other. The oldest go.
 const ANSWERS: usize = 16;
 
@@ -29,7 +34,10 @@ pub(crate) struct CallSocket {
     local: SocketAddr,
     wire: Wire,
     stand_in: Arc<StandIn>,
-    answers: Mutex<VecDeque<Vec<u8>>>,
+    answers: Mutex<VecDeque<CheckAnswer>>,
+    /// Whether the library takes what comes from the other side.
+    ready: AtomicBool,
+    early: Mutex<VecDeque<Vec<u8>>>,
     pause: AtomicBool,
     stir: Arc<Stir>,
     handshake: Handshake,
@@ -43,14 +51,31 @@ impl CallSocket {
             wire,
             stand_in,
             answers: Mutex::default(),
+            ready: AtomicBool::new(false),
+            early: Mutex::default(),
             pause: AtomicBool::new(false),
             stir,
             handshake: Handshake::default(),
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+    fn answers(&self) -> MutexGuard<'_, VecDeque<CheckAnswer>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn early(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps datagrams until the library is ready.
+    fn keep(&self, datagrams: &[u8], stride: usize) {
+        let mut early = self.early();
+        for datagram in datagrams.chunks(stride) {
+            if early.len() == EARLY {
+                early.pop_front();
+            }
+            early.push_back(datagram.to_vec());
+        }
     }
 
     fn came(&self, meta: &mut RecvMeta, Received { len, stride }: Received) {
@@ -103,14 +128,36 @@ impl AsyncUdpSocket for CallSocket {
         let (Some(buffer), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else {
             return Poll::Ready(Ok(0));
         };
-        if let Some(answer) = self.answers().pop_front() {
-            let len = answer.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&answer[..len]);
-            self.stir.passed(&answer);
+        if let Some(CheckAnswer { message, nominates }) = self.answers().pop_front() {
+            let len = message.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&message[..len]);
+            self.stir.passed(&message);
             self.came(meta, Received { len, stride: len.max(1) });
+            if nominates {
+                // The library is ready when it has looked at everything once more.
+                self.ready.store(true, Relaxed);
+                self.pause.store(true, Relaxed);
+            }
             return Poll::Ready(Ok(1));
         }
-        let Poll::Ready(received) = self.wire.poll_recv(cx, buffer) else { return Poll::Pending };
+        let ready = self.ready.load(Relaxed);
+        let kept = if ready { self.early().pop_front() } else { None };
+        let received = match kept {
+            Some(datagram) => {
+                let len = datagram.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&datagram[..len]);
+                Received { len, stride: len.max(1) }
+            }
+            None => match self.wire.poll_recv(cx, buffer) {
+                Poll::Ready(received) => received,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        if !ready {
+            self.keep(&buffer[..received.len], received.stride);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut wanted = false;
         for datagram in buffer[..received.len].chunks(received.stride) {
             self.stir.passed(datagram);

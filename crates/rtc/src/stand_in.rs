@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ahoy_ice::{Credentials, answer_check};
+use ahoy_ice::{CheckAnswer, Credentials, answer_check};
 
 use crate::negotiation::attribute;
 
@@ -46,7 +46,7 @@ impl StandIn {
     }
 
     /// What the library hears to a check of its own.
-    pub(crate) fn answer(&self, check: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+    pub(crate) fn answer(&self, check: &[u8], from: SocketAddr) -> Option<CheckAnswer> {
         answer_check(check, &self.credentials.password, from)
     }
 

@@ -1,15 +1,15 @@
 //! The WebSocket: whole text messages each way, and nothing else.
 //!
-//! One address after the other is tried, and no proxy is asked: that may come when somebody needs it.
+//! One address after the other is tried; where the system says so, a proxy is asked.
 
 use std::sync::Arc;
 
 use ahoy_signal::{Refusal, limits};
+use ahoy_tunnel::{Tunnel, TunnelError};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -60,12 +60,18 @@ pub(crate) struct Stuck;
 
 impl Connection {
     /// Opens a connection. Takes as long as it takes: the caller bounds it.
-    pub(crate) async fn open(server: &ServerUrl, tls: Arc<ClientConfig>) -> Result<Self, ReachError> {
+    pub(crate) async fn open(
+        server: &ServerUrl,
+        tls: Arc<ClientConfig>,
+        tunnel: &Tunnel,
+    ) -> Result<Self, ReachError> {
         let name = server.to_string();
         let unreachable = |error: std::io::Error| ReachError::of(&name, &error);
-        let tcp = TcpStream::connect((server.host(), server.port())).await.map_err(unreachable)?;
-        // Messages are short, and somebody waits for each.
-        tcp.set_nodelay(true).map_err(unreachable)?;
+        let tcp = match tunnel.connect(server.host(), server.port()).await {
+            Ok(tcp) => tcp,
+            Err(TunnelError::Host(error)) => return Err(unreachable(error)),
+            Err(error) => return Err(ReachError::Unreachable { server: name, cause: error.to_string() }),
+        };
         if !server.is_encrypted() {
             return Self::shake_hands(server, tcp).await;
         }

@@ -42,7 +42,6 @@ impl Http {
             .user_agent(agent)
             // Tokens go to the server that gave them and nowhere else.
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
             .build()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_signal::{ClientMessage, ErrorCode, Refusal, RoomId, ServerEnvelope};
+use ahoy_tunnel::Tunnel;
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -260,8 +261,10 @@ impl Runner {
         self.connection = None;
         let (generation, report) = (self.generation, self.report.clone());
         let (server, tls) = (self.tokens.http().server().clone(), Arc::clone(&self.tls));
+        // A server on this machine or network may do without: `no_proxy` says which.
+        let tunnel = Tunnel::system(Some(Arc::clone(&self.tls)));
         tokio::spawn(async move {
-            let opened = tokio::time::timeout(crate::session::CONNECT_WITHIN, Connection::open(&server, tls));
+            let opened = tokio::time::timeout(crate::session::CONNECT_WITHIN, Connection::open(&server, tls, &tunnel));
             let opened =
                 opened.await.unwrap_or_else(|_| Err(ReachError::TimedOut { server: server.to_string() }));
             // The session may be over.

@@ -16,6 +16,7 @@ import { Call, type Other } from './call';
 import { Figures } from './figures';
 import { knowsH264, type Tracks } from './leg';
 import { Room } from './room';
+import { Servers } from './servers';
 import { Session } from './session';
 import { Refused, Tokens } from './tokens';
 
@@ -58,6 +59,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
   readonly #onStage: (stage: Stage) => void;
   readonly #onLink: (online: boolean) => void;
   readonly #call: Call;
+  #servers: Servers | undefined;
   #session: Session | undefined;
   #room: Room | undefined;
   #own = new MediaStream();
@@ -111,7 +113,10 @@ export class GuestBackend extends BrowserBackend implements Backend {
       url: url.href,
       tokens,
       version: __AHOY_VERSION__,
-      onBegan: () => void this.#join(),
+      onBegan: () => {
+        this.#servers?.begin();
+        void this.#join();
+      },
       onResumed: () => void this.#room?.sync().catch(() => undefined),
       onNews: (envelope) => this.#room?.take(envelope),
       onLink: this.#onLink,
@@ -119,6 +124,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
         if (this.#session === session && why !== 'left') this.#end({ at: 'over', why: 'ended' });
       },
     }));
+    this.#servers = new Servers(session, (servers) => this.#call.use(servers));
     this.#room = new Room(session, this.#invite.room, {
       onWaiting: () => this.#onStage({ at: 'waiting' }),
       onEntered: (me) => this.#entered(me),
@@ -151,6 +157,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#call.leave();
+    this.#servers?.end();
     const seconds = this.#connectedAt ? (performance.now() - this.#connectedAt) / 1000 : 0;
     const session = this.#session;
     this.#session = this.#room = undefined;

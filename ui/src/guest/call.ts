@@ -39,6 +39,7 @@ export class Call {
   #tracks: Tracks = { audio: null, video: null };
   #media: MediaState = { microphone: false, camera: false };
   #held = false;
+  #servers: RTCIceServer[] = [];
 
   constructor(listener: CallListener) {
     this.#listener = listener;
@@ -88,6 +89,12 @@ export class Call {
       other.connection = connection;
     }
     if (connection === other.connection) void other.leg.take(signal);
+  }
+
+  /** STUN and TURN servers from now on. */
+  use(servers: RTCIceServer[]) {
+    this.#servers = servers;
+    for (const { leg } of this.#others.values()) leg.use(servers);
   }
 
   async send(tracks: Tracks, media: MediaState): Promise<void> {
@@ -141,6 +148,7 @@ export class Call {
     const leg: Leg = new Leg({
       offers: entry.offers,
       tracks: this.#sent(),
+      servers: this.#servers,
       onSignal: (signal) => this.#say(entry, leg, signal),
       onControl: (message) => this.#heard(entry, leg, message),
       onState: (state) => this.#linked(entry, leg, state),

@@ -14,6 +14,8 @@ export interface LegOptions {
   /** Whether this side offers first, and is the impolite one when offers cross (W3C WebRTC section 10.7). */
   offers: boolean;
   tracks: Tracks;
+  /** STUN and TURN servers, as far as they are known. */
+  servers: RTCIceServer[];
   onSignal: (signal: CallSignal) => void;
   onControl: (message: Control) => void;
   onState: (state: RTCPeerConnectionState) => void;
@@ -31,12 +33,16 @@ export function knowsH264(): boolean {
   return codecs.some(({ mimeType }) => mimeType.toLowerCase() === 'video/h264');
 }
 
+function configuration(iceServers: RTCIceServer[]): RTCConfiguration {
+  return { bundlePolicy: 'max-bundle', iceServers };
+}
+
 /** The connection to one other participant. */
 export class Leg {
   readonly stream = new MediaStream();
   readonly #options: LegOptions;
   #tracks: Tracks;
-  readonly #connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  readonly #connection: RTCPeerConnection;
   #channel: RTCDataChannel | undefined;
   #unsent: Control[] = [];
   #revision = 0;
@@ -50,7 +56,8 @@ export class Leg {
   constructor(options: LegOptions) {
     this.#options = options;
     this.#tracks = options.tracks;
-    const connection = this.#connection;
+    const connection = new RTCPeerConnection(configuration(options.servers));
+    this.#connection = connection;
     connection.onnegotiationneeded = () => void this.#offer();
     connection.onicecandidate = ({ candidate }) => candidate && this.#tellCandidate(candidate);
     connection.onconnectionstatechange = () => this.#onState();
@@ -85,6 +92,11 @@ export class Leg {
           sender.replaceTrack(track.kind === 'audio' ? tracks.audio : tracks.video),
         ),
     );
+  }
+
+  /** Other servers, or other credentials for them, for what is gathered from now on. */
+  use(servers: RTCIceServer[]) {
+    this.#connection.setConfiguration(configuration(servers));
   }
 
   tell(message: Control) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ahoy_call::MediaState;
 use ahoy_measure::stamp;
@@ -319,6 +320,11 @@ impl Media {
             audio: sent(|tracks| &tracks.audio),
             sound: self.incoming_audio.stats().jitter,
         }
+    }
+
+    /// The longest time between two packets of sound.
+    pub(super) fn longest_silence(&self) -> Duration {
+        self.incoming_audio.stats().longest_silence
     }
 
     /// When the first sound and the first picture came.

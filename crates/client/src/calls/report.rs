@@ -110,6 +110,8 @@ pub struct ReceivedReport {
     pub arrived_to_shown_ms: SpreadReport,
     /// Packets of sound.
     pub audio_packets: u64,
+    /// The longest time without a packet of sound, in milliseconds, between the first and the last.
+    pub longest_silence_ms: f64,
     /// Concealed samples per heard sample (webrtc-stats `concealedSamples` over `totalSamplesReceived`).
     pub concealed_ratio: f64,
     /// Mean delay that the jitter buffer of the sound held, in milliseconds.
@@ -236,6 +238,7 @@ impl Milestones {
         let (shown, arrived_to_shown) = (totals.rendered, totals.arrived_to_shown());
         let freezes = totals.freezes.finish(ended_at);
         let sound = counters.sound;
+        let longest_silence = media.longest_silence();
         let problems = media.finish();
         let cpu = process::cpu_time().unwrap_or_default().saturating_sub(self.cpu_before);
         let peak = process::usage().map_or(0, |usage| usage.peak_rss_bytes);
@@ -270,6 +273,7 @@ impl Milestones {
                 video_packets: counters.received.packets_received,
                 arrived_to_shown_ms: arrived_to_shown,
                 audio_packets: sound.packets_received,
+                longest_silence_ms: round(longest_silence.as_secs_f64() * 1e3),
                 concealed_ratio: round(sound.concealed_ratio()),
                 jitter_buffer_ms: round(sound.mean_delay().as_secs_f64() * 1e3),
             },

@@ -31,8 +31,14 @@ impl NetworkWatch {
     pub(crate) fn start() -> Self {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let addresses = IfWatcher::new().inspect_err(|error| tracing::warn!(%error, "the network is not watched"));
-        Self { addresses: addresses.ok(), look, clocks: (Instant::now(), SystemTime::now()), again: Vec::new() }
+        let addresses =
+            IfWatcher::new().inspect_err(|error| tracing::warn!(%error, "the network is not watched"));
+        Self {
+            addresses: addresses.ok(),
+            look,
+            clocks: (Instant::now(), SystemTime::now()),
+            again: Vec::new(),
+        }
     }
 
     /// Waits until the network may have changed. May be dropped at any time without missing anything.

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ahoy_media::audio::BlockProvider;
 use ahoy_media::codec::AudioDecoder;
@@ -21,10 +22,23 @@ const QUEUE: usize = 256;
 pub struct IncomingAudioStats {
     /// When the first packet was taken from the socket.
     pub first_packet_at: Option<MediaTime>,
+    /// When the last one was.
+    pub last_packet_at: Option<MediaTime>,
+    /// The longest time between two packets.
+    pub longest_silence: Duration,
     /// Packets that found the sink stalled.
     pub overflowed: u64,
     /// What the jitter buffer counted.
     pub jitter: AudioJitterStats,
+}
+
+impl IncomingAudioStats {
+    fn arrived(&mut self, at: MediaTime) {
+        self.first_packet_at.get_or_insert(at);
+        let silence = self.last_packet_at.map_or(Duration::ZERO, |before| at.since(before));
+        self.longest_silence = self.longest_silence.max(silence);
+        self.last_packet_at = Some(at);
+    }
 }
 
 type Shared = Arc<Mutex<IncomingAudioStats>>;
@@ -85,7 +99,7 @@ async fn receive(mut track: RemoteTrack, queue: SyncSender<RtpPacket>, sync: Lip
     while let Some(event) = track.next_event().await {
         match event {
             RemoteTrackEvent::Packet(packet) => {
-                lock(&stats).first_packet_at.get_or_insert(packet.arrived_at);
+                lock(&stats).arrived(packet.arrived_at);
                 match queue.try_send(packet) {
                     Ok(()) => {}
                     Err(TrySendError::Full(_)) => lock(&stats).overflowed += 1,

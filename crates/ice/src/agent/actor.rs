@@ -43,6 +43,8 @@ pub(super) struct Actor {
     previous: Option<Session>,
     paths: Paths,
     in_use: Option<Pair>,
+    /// Where to begin, when the check that came from there is answered.
+    beginning: Option<Pair>,
     /// What has not been told yet.
     outbox: Vec<IceEvent>,
     state: IceState,
@@ -74,6 +76,7 @@ impl Actor {
             previous: None,
             paths: Paths::default(),
             in_use: None,
+            beginning: None,
             outbox: Vec::new(),
             state: IceState::New,
             gathered: false,
@@ -204,7 +207,7 @@ impl Actor {
                 // The other side is there and wants to be answered: the DTLS handshake may begin before the way back is proven,
                 // which takes half a round trip more. Only those who know our password get it.
                 if self.in_use.is_none() && self.current.has_remote() {
-                    self.use_pair(*pair);
+                    self.beginning = Some(*pair);
                 }
             }
             Meaning::Answer { number, mapped } => {
@@ -238,6 +241,9 @@ impl Actor {
         self.current.drive(now, &mut send);
         if let Some(previous) = &mut self.previous {
             previous.drive(now, &mut send);
+        }
+        if let Some(pair) = self.beginning.take().filter(|_| self.in_use.is_none()) {
+            self.use_pair(pair);
         }
         let heard = |pair| self.wire.heard(pair);
         for pair in self.paths.due(self.in_use, heard, now) {

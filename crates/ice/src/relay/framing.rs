@@ -97,6 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_noticed() {
-        assert_eq!(next_message(&mut BytesMut::from(&b"HTTP/1.1 400"[..])), Err(LostPlace));
+        // An alert of TLS, from a server that expects it.
+        assert_eq!(next_message(&mut BytesMut::from(&[0x15, 3, 1, 0][..])), Err(LostPlace));
     }
 }
