@@ -129,7 +129,7 @@ impl Ledger {
 fn can_be_asked_twice(body: &ClientMessage) -> bool {
     use ClientMessage as M;
     match body {
-        M::Contacts {} | M::Rooms {} | M::Inbox { .. } | M::Join { .. } => true,
+        M::IceServers {} | M::Contacts {} | M::Rooms {} | M::Inbox { .. } | M::Join { .. } => true,
         // A message has an id of its own, and marks only go on.
         M::Message { .. } | M::MessageMark { .. } => true,
         // In another session one is not in the room: whoever follows it joins again, which tells the same.
