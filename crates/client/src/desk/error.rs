@@ -92,6 +92,8 @@ fn text_code(error: &TextError) -> ProblemCode {
         | TextError::Sdp
         | TextError::Candidate
         | TextError::IceGeneration
+        | TextError::IceUrl
+        | TextError::IceSecret
         | TextError::Secret => ProblemCode::NameRefused,
     }
 }
