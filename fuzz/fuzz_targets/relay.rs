@@ -4,4 +4,6 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| ahoy_turn::fuzzing::client_stream(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    ahoy_turn::fuzzing::client_stream(bytes);
+});

@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// What a client wants to be passed on, if it may.
-    pub(crate) fn from_client(&mut self, message: &[u8], now: Instant) -> Option<Outgoing> {
+    pub(crate) fn client_sends(&mut self, message: &[u8], now: Instant) -> Option<Outgoing> {
         let now = self.moment(now);
         let transmit = Transmit::new(message, TransportType::Udp, self.client, HERE);
         let out = self.server.recv(transmit, now)?.build();
@@ -137,7 +137,7 @@ impl Engine {
     }
 
     /// What the client is told of a datagram that came to its relayed address, if it wants to hear of it.
-    pub(crate) fn from_peer(
+    pub(crate) fn peer_sends(
         &mut self,
         relayed: SocketAddr,
         peer: SocketAddr,

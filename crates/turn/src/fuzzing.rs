@@ -26,8 +26,8 @@ const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(19
 const RELAYED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), 50_000);
 
 /// Takes the bytes as a client's stream, once from nobody, and once from somebody whose every request is signed right: those
-/// reach what signatures keep others from.
-pub fn client_stream(bytes: &[u8]) {
+/// reach what signatures keep others from. How often something was answered or passed on.
+pub fn client_stream(bytes: &[u8]) -> usize {
     let now = Moment { at: Instant::now(), unix_s: 1_000 };
     let secret = Secret::new("fuzzing");
     let limits = Limits {
@@ -52,6 +52,7 @@ pub fn client_stream(bytes: &[u8]) {
     let mut frames = Frames::default();
     frames.push(bytes);
     let mut session = None;
+    let mut done = 0;
     while let Ok(Some(message)) = frames.next(4_000) {
         // From nobody.
         let _ = house.door.look(&message, CLIENT, now);
@@ -73,10 +74,12 @@ pub fn client_stream(bytes: &[u8]) {
         if let Some(session) = &mut session {
             session.on_peer(RELAYED, SocketAddr::from(([8, 8, 8, 8], 53)), bytes, now, &mut out);
         }
+        done += out.len();
         if out.contains(&Output::Over) {
             session = None;
         }
     }
+    done
 }
 
 /// The message with a good signature; `None` where it is none.

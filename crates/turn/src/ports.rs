@@ -56,7 +56,7 @@ impl Ports {
             let Some(port) = u16::try_from(pick).ok().and_then(|pick| first.checked_add(pick)) else {
                 continue;
             };
-            if even && port % 2 == 1 {
+            if even && !port.is_multiple_of(2) {
                 continue;
             }
             match udp(SocketAddr::new(ip, port)) {
@@ -117,7 +117,7 @@ mod tests {
         assert!(ports.is_open(SocketAddr::new(LOOPBACK, free)));
         assert_eq!(ports.open(LOOPBACK, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(socket);
-        assert_eq!(ports.open(LOOPBACK, true).is_ok(), free % 2 == 0);
+        assert_eq!(ports.open(LOOPBACK, true).is_ok(), free.is_multiple_of(2));
         assert!(!ports.is_open(SocketAddr::new(LOOPBACK, free)));
     }
 }

@@ -234,7 +234,7 @@ impl Session {
     }
 
     fn on_data(&mut self, message: &[u8], now: Moment, out: &mut Vec<Output>) {
-        let Some(outgoing) = self.engine.from_client(message, now.at) else {
+        let Some(outgoing) = self.engine.client_sends(message, now.at) else {
             return measure::dropped(Dropped::Unpermitted);
         };
         if !self.lets_pass(outgoing.peer) {
@@ -259,7 +259,7 @@ impl Session {
         if !self.lets_pass(peer) {
             return measure::dropped(Dropped::Forbidden);
         }
-        let Some(message) = self.engine.from_peer(relayed, peer, data, now.at) else {
+        let Some(message) = self.engine.peer_sends(relayed, peer, data, now.at) else {
             return measure::dropped(Dropped::Unpermitted);
         };
         if !self.place.lets_pass(Way::In, data.len(), now.at) {

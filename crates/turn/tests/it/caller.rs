@@ -16,7 +16,14 @@ use turn_client_proto::api::{Transmit, TurnClientApi as _, TurnConfig, TurnEvent
 use turn_client_proto::client::TurnClient;
 use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::udp::TurnClientUdp;
+use turn_types::attribute::RequestedTransport;
+use turn_types::message::ALLOCATE;
 use turn_types::prelude::DelayedTransmitBuild as _;
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, Username};
+use turn_types::stun::message::{
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageWrite as _, MessageWriteExt as _,
+    MessageWriteVec,
+};
 use turn_types::{AddressFamily, TransportType, TurnCredentials};
 
 /// How long anything may take.
@@ -35,6 +42,40 @@ pub(crate) enum Way {
     Udp(SocketAddr),
     Tcp(SocketAddr),
     Tls(SocketAddr, CertificateDer<'static>),
+}
+
+/// What a relay answers to a request for an allocation with these credentials: the code of the error, or 0. The library's own
+/// client goes on asking where it is refused.
+pub(crate) async fn answer_to(relay: SocketAddr, credentials: &Credentials) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    socket.connect(relay).await.expect("loopback");
+    let ask = async |request: Vec<u8>| {
+        socket.send(&request).await.expect("it is sent");
+        let mut answer = vec![0; 1_500];
+        let length = timeout(PATIENCE, socket.recv(&mut answer)).await.expect("in time").expect("an answer");
+        answer.truncate(length);
+        answer
+    };
+    let allocate = || {
+        let mut request = Message::builder_request(ALLOCATE, MessageWriteVec::new());
+        request.add_attribute(&RequestedTransport::new(RequestedTransport::UDP)).expect("room");
+        request
+    };
+    let challenge = ask(allocate().finish()).await;
+    let challenge = Message::from_bytes(&challenge).expect("STUN");
+    let (realm, nonce) = (challenge.attribute::<Realm>(), challenge.attribute::<Nonce>());
+    let (realm, nonce) = (realm.expect("a realm"), nonce.expect("a nonce"));
+    let Credentials { username, password } = credentials.clone();
+    let mut request = allocate();
+    request.add_attribute(&Username::new(&username).expect("a short name")).expect("room");
+    request.add_attribute(&realm).expect("room");
+    request.add_attribute(&nonce).expect("room");
+    let key = LongTermKeyCredentials::new(username, password, realm.realm().to_owned());
+    let key = key.make_key(IntegrityAlgorithm::Sha1);
+    request.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("room");
+    let answer = ask(request.finish()).await;
+    let answer = Message::from_bytes(&answer).expect("STUN");
+    answer.attribute::<ErrorCode>().map_or(0, |error| error.code())
 }
 
 /// Something that a client hears.
@@ -63,18 +104,6 @@ impl Caller {
     ) -> Result<(Self, SocketAddr), TurnEvent> {
         let mut config = TurnConfig::new(TurnCredentials::new(&credentials.username, &credentials.password));
         config.set_address_family(family);
-        Self::allocate_as(way, config).await
-    }
-
-    /// Whether a relay takes credentials. This client goes on asking where they are refused, so it asks for a second only.
-    pub(crate) async fn is_let_in(way: Way, credentials: &Credentials) -> bool {
-        let mut config = TurnConfig::new(TurnCredentials::new(&credentials.username, &credentials.password));
-        let (first, last) = (Duration::from_millis(200), Duration::from_millis(400));
-        config.set_request_retransmits(first, last, 3, last);
-        Self::allocate_as(way, config).await.is_ok()
-    }
-
-    async fn allocate_as(way: Way, config: TurnConfig) -> Result<(Self, SocketAddr), TurnEvent> {
         let (wire, local, relay, transport) = connect(way).await;
         let client = match transport {
             TransportType::Udp => TurnClient::from(TurnClientUdp::allocate(local, relay, config)),

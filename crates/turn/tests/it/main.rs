@@ -4,5 +4,6 @@ mod caller;
 mod coturn;
 mod peers;
 mod relaying;
+mod seeds;
 mod streams;
 mod support;
