@@ -212,6 +212,13 @@ impl Wire {
         Poll::Pending
     }
 
+    /// Has whoever receives look again, for something that this does not know of.
+    pub fn wake_receiver(&self) {
+        if let Some(waker) = self.lock().waker.take() {
+            waker.wake();
+        }
+    }
+
     /// Takes out of a burst what is not for whoever receives, and closes the gaps.
     fn sort(&self, shared: &mut Shared, local: SocketAddr, burst: Burst, buf: &mut [u8]) -> Received {
         let Burst { from, len, stride } = burst;

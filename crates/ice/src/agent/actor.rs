@@ -106,7 +106,7 @@ impl Actor {
                 },
                 Some(arrival) = arrivals.recv() => self.on_arrival(&arrival),
                 Some(event) = self.relay_events.recv() => {
-                    let changes = self.ways.on_relay(event);
+                    let changes = self.ways.on_relay(event, Instant::now());
                     self.apply(changes);
                 }
                 Some(looked_up) = self.looked_up.recv() => self.ways.on_looked_up(looked_up, Instant::now()),
