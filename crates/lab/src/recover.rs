@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::pair::{MEDIA, READY_WITHIN, is_connected, of_type, report};
+use crate::pair::{READY_WITHIN, is_connected, of_type, report};
 use crate::person::{Person, Staying};
 use crate::say;
 use crate::server::{Relays, Server};
@@ -20,6 +20,8 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
 const BEFORE: Duration = Duration::from_secs(4);
 /// How long the call lasts, in seconds, from when it is connected: what happens, and time to recover.
 const CALL_S: &str = "14";
+/// A tone, which has a packet every 20 ms: chirps pause, and pauses are not sent.
+const MEDIA: [&str; 8] = ["--video", "pattern", "--size", "320x180", "--audio", "tone", "--speaker", "null"];
 /// How long the network is gone in a blackout.
 const BLACKOUT: Duration = Duration::from_secs(3);
 
