@@ -29,6 +29,7 @@ use super::report::CallReport;
 use super::wire::Outgoing;
 use super::{CallsEvent, CallsOptions, Command, RoomEnd};
 use crate::connectivity::{KnownServers, NetworkWatch};
+use crate::media::WaysStats;
 use crate::problem::{Problem, ProblemCode};
 use crate::signaling::{Signaling, SignalingEvents, told};
 
@@ -400,6 +401,11 @@ impl Runner {
             LegNews::Path(path) => {
                 if let Some(active) = &mut self.active {
                     active.milestones.path = Some(path);
+                }
+            }
+            LegNews::Ways(view) => {
+                if let Some(active) = &mut self.active {
+                    active.ways = WaysStats::from(&*view);
                 }
             }
             LegNews::Track(track) => {
