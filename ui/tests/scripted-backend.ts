@@ -40,6 +40,7 @@ export const settings: Settings = {
   ringer: null,
   picture: '720p',
   mirror_self: true,
+  relay_only: false,
   first_run_done: true,
 };
 

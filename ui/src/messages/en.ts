@@ -328,6 +328,8 @@ export const en = {
     picture: 'Picture size',
     pictureHint: 'Larger pictures need a faster computer and connection.',
     pictures: { '360p': '360p, saves data', '720p': '720p, recommended', '1080p': '1080p, sharpest' },
+    relayOnly: 'Hide my address from others',
+    relayOnlyHint: 'Calls go through your server’s relay, which takes a little longer. For calls from now on.',
     mirror: 'Show me as in a mirror',
     mirrorHint: 'Only for you: others always see you the right way round.',
     shortcuts: 'Keys during a call',

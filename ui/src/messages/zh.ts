@@ -320,6 +320,8 @@ export const zh: Messages = {
     picture: '画面尺寸',
     pictureHint: '画面越大，对电脑和网络的要求越高。',
     pictures: { '360p': '360p（省流量）', '720p': '720p（推荐）', '1080p': '1080p（最清晰）' },
+    relayOnly: '对他人隐藏我的地址',
+    relayOnlyHint: '通话经由服务器中继，延迟会略有增加。从下次通话起生效。',
     mirror: '镜像显示自己',
     mirrorHint: '只影响你自己看到的画面，别人看到的始终是正的。',
     shortcuts: '通话中的快捷键',

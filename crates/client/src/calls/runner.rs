@@ -229,10 +229,10 @@ impl Runner {
                 let done = self.with_media(|media| media.turn_camera(on)).await;
                 let _ = reply.send(done);
             }
-            Command::Follow(media) => {
-                self.options.media = (*media).clone();
+            Command::Follow(options) => {
+                self.options = *options;
                 if let Some(active) = &mut self.active {
-                    active.media.follow(*media);
+                    active.media.follow(self.options.media.clone());
                 }
             }
             Command::Retry => {
