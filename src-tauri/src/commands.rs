@@ -423,8 +423,8 @@ mod tests {
     use ahoy_client::history::MessageState;
     use ahoy_client::host::NearbyCall;
     use ahoy_client::loopback::{
-        AddressKind, AddressStats, AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
-        ProblemCode, StageStats, VideoStats, WayStats, WaysStats,
+        AddressKind, AddressStats, AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding,
+        DeviceState, NetworkStats, ProblemCode, StageStats, VideoStats, WayStats, WaysStats,
     };
     use ahoy_client::settings::{Language, PictureSize, Theme};
     use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};

@@ -80,8 +80,9 @@ fn our_call(half: Duration, clip: &Path) -> Result<f64> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (_stay, cancel) = watch::channel(false);
-    let report =
-        runtime.block_on(run_over(&config, &mut OverLink(relay(half)?), cancel, |_| {})).context("no call")?;
+    let report = runtime
+        .block_on(run_over(&config, &mut OverLink(relay(half)?), cancel, |_| {}))
+        .context("no call")?;
     report.setup_ms.first_frame.context("no picture came")
 }
 

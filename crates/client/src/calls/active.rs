@@ -46,7 +46,8 @@ impl Active {
         let mut stats = self.rates.next(now, self.media.count());
         stats.at_ms = self.milestones.connected_at().map_or(0.0, |at| now.since(at).as_secs_f64() * 1e3);
         stats.ways = self.ways.clone();
-        stats.network.round_trip_ms = self.ways.ways.first().map(|way| way.round_trip_ms).or(stats.network.round_trip_ms);
+        stats.network.round_trip_ms =
+            self.ways.ways.first().map(|way| way.round_trip_ms).or(stats.network.round_trip_ms);
         let glance = self.media.shown.look();
         let size = self.media.size();
         (stats.video.width, stats.video.height) = (size.width(), size.height());

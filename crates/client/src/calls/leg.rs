@@ -8,9 +8,9 @@ use std::time::Duration;
 use ahoy_call::{CONTROL_LONGEST, Control, PeerId};
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use ahoy_rtc::{
-    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, IceView, LocalTrack, Message, Path,
-    Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness, RemoteTrack, RtcError,
-    Signal,
+    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, IceView, LocalTrack,
+    Message, Path, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness,
+    RemoteTrack, RtcError, Signal,
 };
 use ahoy_signal::CallSignal;
 use ahoy_tunnel::Tunnel;

@@ -16,9 +16,9 @@ mod ways;
 
 pub use device_state::{DeviceStanding, DeviceState};
 pub use figures::{AudioStats, CallStats, NetworkStats, StageStats, VideoStats};
-pub use ways::{AddressKind, AddressStats, WayStats, WaysStats};
 pub use recording::RecordingError;
 pub use report::{PathReport, SpreadReport, StageReport};
+pub use ways::{AddressKind, AddressStats, WayStats, WaysStats};
 
 pub(crate) use camera::Camera;
 pub(crate) use figures::{Counters, Rates};

@@ -139,7 +139,12 @@ mod tests {
             relay_transport: None,
         };
         let view = IceView {
-            pairs: vec![pair(1, false, true), pair(9, false, false), pair(5, false, false), pair(40, true, false)],
+            pairs: vec![
+                pair(1, false, true),
+                pair(9, false, false),
+                pair(5, false, false),
+                pair(40, true, false),
+            ],
             locals: vec![local(1), local(2)],
             ..IceView::default()
         };
