@@ -255,7 +255,10 @@ export function stats(at: number): CallStats {
       ways: [
         way('srflx', '203.0.113.9:50122', 'prflx', '198.51.100.4:61034', 23.4, { in_use: true }),
         way('relay', '192.0.2.80:49301', 'srflx', '198.51.100.4:61034', 31, { relay_protocol: 'udp' }),
-        way('relay', '192.0.2.80:49302', 'relay', '192.0.2.80:50210', 64, { relay_protocol: 'tls', dead: true }),
+        way('relay', '192.0.2.80:49302', 'relay', '192.0.2.80:50210', 64, {
+          relay_protocol: 'tls',
+          dead: true,
+        }),
       ],
       addresses: [
         { here: true, kind: 'host', address: '192.168.1.20:50122', priority: 2130706175 },

@@ -1,7 +1,7 @@
 //! What can go wrong with a connection, in sentences for the person in front of it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use ahoy_ice::{CandidateError, IceError};
 use ahoy_media_types::Codec;
@@ -90,4 +90,11 @@ impl From<IceError> for RtcError {
             IceError::NoSocket { tried, cause } => Self::NoUdpPort { tried, cause },
         }
     }
+}
+
+/// Why the library could not bind a socket either, if that is so: it only logs it.
+pub(crate) fn no_port(local: IpAddr) -> Option<RtcError> {
+    let address = SocketAddr::new(local, 0);
+    let cause = UdpSocket::bind(address).err()?;
+    Some(RtcError::NoUdpPort { tried: vec![address], cause })
 }

@@ -76,6 +76,10 @@ picture: PictureSize,
  */
 mirror_self: boolean, 
 /**
+ * Whether calls go by relays only, so that others learn no address of this machine.
+ */
+relay_only: boolean, 
+/**
  * Whether the first run's questions are answered.
  */
 first_run_done: boolean, };
@@ -117,6 +121,10 @@ picture?: PictureSize,
  * See [`Settings::mirror_self`].
  */
 mirror_self?: boolean, 
+/**
+ * See [`Settings::relay_only`].
+ */
+relay_only?: boolean, 
 /**
  * See [`Settings::first_run_done`].
  */
@@ -248,6 +256,10 @@ audio: AudioStats,
  */
 network: NetworkStats, 
 /**
+ * The ways there are between them.
+ */
+ways: WaysStats, 
+/**
  * Milliseconds from stage to stage, the median since the figures before; null where nothing came through.
  */
 stages_ms: StageStats, 
@@ -259,6 +271,70 @@ cpu_percent: number,
  * Resident memory of this process in MB (10^6 bytes).
  */
 memory_mb: number, };
+
+export type AddressKind = "host" | "srflx" | "prflx" | "relay";
+
+export type AddressStats = { 
+/**
+ * Whether it is this side's.
+ */
+here: boolean, 
+/**
+ * What it is.
+ */
+kind: AddressKind, 
+/**
+ * Address and port.
+ */
+address: string, 
+/**
+ * Its priority (RFC 8445 section 5.1.2).
+ */
+priority: number, };
+
+export type WayStats = { 
+/**
+ * What this side's address is.
+ */
+local_kind: AddressKind, 
+/**
+ * Where packets leave from.
+ */
+local: string, 
+/**
+ * What the other side's address is.
+ */
+remote_kind: AddressKind, 
+/**
+ * Where packets go to.
+ */
+remote: string, 
+/**
+ * How this side's relay is reached: `udp`, `tcp` or `tls`; null without one.
+ */
+relay_protocol: string | null, 
+/**
+ * There and back.
+ */
+round_trip_ms: number, 
+/**
+ * Whether sound and pictures go this way.
+ */
+in_use: boolean, 
+/**
+ * Whether it has stopped working.
+ */
+dead: boolean, };
+
+export type WaysStats = { 
+/**
+ * Pairs that have worked.
+ */
+ways: Array<WayStats>, 
+/**
+ * Addresses of both sides, the preferred ones first.
+ */
+addresses: Array<AddressStats>, };
 
 export type VideoStats = { 
 /**

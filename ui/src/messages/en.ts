@@ -293,14 +293,20 @@ export const en = {
     concealed: 'Repaired sound',
     memory: 'Memory',
     ways: 'Ways to the other side',
-    waysHint: 'All that have worked in this call, with their round trips. When one fails, another takes its place.',
+    waysHint:
+      'All that have worked in this call, with their round trips. When one fails, another takes its place.',
     wayInUse: 'In use',
     wayReady: 'Ready',
     wayDead: 'Silent',
     addresses: 'Addresses of both sides',
     addressesHere: 'This computer',
     addressesThere: 'The other side',
-    addressKinds: { host: 'own', srflx: 'as a server sees it', prflx: 'as the other side sees it', relay: 'relay' },
+    addressKinds: {
+      host: 'own',
+      srflx: 'as a server sees it',
+      prflx: 'as the other side sees it',
+      relay: 'relay',
+    },
   },
   summary: {
     good: 'All shipshape',
@@ -329,7 +335,8 @@ export const en = {
     pictureHint: 'Larger pictures need a faster computer and connection.',
     pictures: { '360p': '360p, saves data', '720p': '720p, recommended', '1080p': '1080p, sharpest' },
     relayOnly: 'Hide my address from others',
-    relayOnlyHint: 'Calls go through your server’s relay, which takes a little longer. For calls from now on.',
+    relayOnlyHint:
+      'Calls go through your server’s relay, which takes a little longer. For calls from now on.',
     mirror: 'Show me as in a mirror',
     mirrorHint: 'Only for you: others always see you the right way round.',
     shortcuts: 'Keys during a call',

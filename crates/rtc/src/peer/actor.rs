@@ -32,7 +32,7 @@ use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
 use crate::channels::Channel;
 use crate::config::{self, PeerConfig};
-use crate::error::{LibraryError, RtcError};
+use crate::error::{LibraryError, RtcError, no_port};
 use crate::interceptors::{
     LocalStreams, MediaTap, NackGenerator, NackStage, RemoteStream, RemoteStreams, SenderReportStage,
     SenderReports, TapStage,
@@ -108,14 +108,14 @@ impl Actor {
             .with_setting_engine(config::setting_engine(&config))
             .with_runtime(Arc::new(runtime))
             .with_handler(Arc::new(bridge))
-            // It binds a socket, and nothing passes through it.
+            // It binds a socket, gives it up at once, and nothing ever passes through it.
             .with_udp_addrs(vec![SocketAddr::new(local, 0)])
             .with_data_channel_send_buffer_limit(config.channel_send_buffer)
             .build()
             .await;
         let connection: Arc<dyn PeerConnection> = match built {
             Ok(connection) => Arc::new(connection),
-            Err(error) => return Err(RtcError::Setup(error)),
+            Err(error) => return Err(no_port(local).unwrap_or(RtcError::Setup(error))),
         };
         Ok(Self {
             negotiation: Negotiation::new(config.role, config.first_offer),
