@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use stun_proto::types::attribute::ErrorCode;
+use stun_proto::types::attribute::{ErrorCode, XorMappedAddress};
 use stun_proto::types::message::{Message, MessageClass};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
@@ -67,10 +67,18 @@ pub(super) struct Task {
     challenged: bool,
     /// The last refusal, to tell why there is no relay.
     refusal: Option<u16>,
+    /// Where the server sees this side.
+    mapped: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Task {
-    pub(super) fn new(id: RelayId, server: &IceServer, wire: Wire, events: mpsc::Sender<RelayEvent>) -> Self {
+    pub(super) fn new(
+        id: RelayId,
+        server: &IceServer,
+        wire: Wire,
+        events: mpsc::Sender<RelayEvent>,
+        mapped: Arc<OnceLock<SocketAddr>>,
+    ) -> Self {
         Self {
             id,
             username: server.username.clone(),
@@ -83,6 +91,7 @@ impl Task {
             waiting: HashMap::new(),
             challenged: false,
             refusal: None,
+            mapped,
         }
     }
 
@@ -276,7 +285,7 @@ impl Task {
     /// Takes in a message of the server's.
     fn on_received(&mut self, client: &mut Client, bytes: Bytes) {
         let (transport, from, to) = (client.transport(), client.remote_addr(), client.local_addr());
-        self.note_refusal(&bytes);
+        self.note(&bytes);
         let transmit = Transmit::new(bytes, transport, from, to);
         match client.recv(transmit, self.now()) {
             TurnRecvRet::PeerData(data) => self.came_out(data.peer, Bytes::copy_from_slice(data.data())),
@@ -300,8 +309,8 @@ impl Task {
         }
     }
 
-    /// The protocol's state tells that a request was refused, but not why.
-    fn note_refusal(&mut self, datagram: &[u8]) {
+    /// The protocol's state tells that a request was refused, but not why, and nothing of where the server sees this side.
+    fn note(&mut self, datagram: &[u8]) {
         /// The first request has no credentials, and is answered with what is needed for them.
         const UNAUTHENTICATED: u16 = 401;
         const STALE_NONCE: u16 = 438;
@@ -309,6 +318,11 @@ impl Task {
             return;
         }
         let Ok(message) = Message::from_bytes(datagram) else { return };
+        if let (true, Ok(mapped)) =
+            (message.has_class(MessageClass::Success), message.attribute::<XorMappedAddress>())
+        {
+            self.mapped.get_or_init(|| mapped.addr(message.transaction_id()));
+        }
         if !message.has_class(MessageClass::Error) {
             return;
         }
