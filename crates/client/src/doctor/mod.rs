@@ -40,7 +40,7 @@ pub use self::findings::{
     NameOutcome, NatFinding, RelayFinding, RelayOutcome, RelayWay, ServerFinding, ServerOutcome,
     SessionFinding, SessionOutcome, UdpFinding,
 };
-pub use self::progress::{Check, Progress, Result as CheckResult};
+pub use self::progress::{Check, CheckResult, Progress};
 pub use self::report::{DoctorReport, SCHEMA_VERSION};
 pub use self::verdict::{Conclusion, ConclusionCode, Severity, conclude};
 

@@ -36,7 +36,7 @@ pub enum Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
-pub enum Result {
+pub enum CheckResult {
     /// All is as it should be.
     Good,
     /// Something of it is not.
@@ -62,7 +62,7 @@ pub enum Progress {
         /// Which.
         check: Check,
         /// How.
-        result: Result,
+        result: CheckResult,
         /// What was found, in a few English words, for a terminal.
         words: String,
     },
@@ -95,7 +95,7 @@ impl Teller {
     }
 }
 
-fn summary(check: Check, findings: &Findings) -> (Result, String) {
+fn summary(check: Check, findings: &Findings) -> (CheckResult, String) {
     let summary = match check {
         Check::Name => name(findings),
         Check::Server => server(findings),
@@ -107,15 +107,15 @@ fn summary(check: Check, findings: &Findings) -> (Result, String) {
         Check::Path => path(findings),
         Check::Call => call(findings),
     };
-    summary.unwrap_or((Result::Unknown, "not known".to_owned()))
+    summary.unwrap_or((CheckResult::Unknown, "not known".to_owned()))
 }
 
 /// How many of how many.
-fn share(good: usize, all: usize) -> Result {
+fn share(good: usize, all: usize) -> CheckResult {
     match good {
-        0 => Result::Bad,
-        _ if good == all => Result::Good,
-        _ => Result::Partly,
+        0 => CheckResult::Bad,
+        _ if good == all => CheckResult::Good,
+        _ => CheckResult::Partly,
     }
 }
 
@@ -123,17 +123,19 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn name(findings: &Findings) -> Option<(Result, String)> {
+fn name(findings: &Findings) -> Option<(CheckResult, String)> {
     let name = findings.name.as_ref()?;
     Some(match name.outcome {
         NameOutcome::Found => {
-            (Result::Good, format!("{} in {:.0} ms ({})", name.name, name.took_ms, list(&name.families)))
+            (CheckResult::Good, format!("{} in {:.0} ms ({})", name.name, name.took_ms, list(&name.families)))
         }
-        NameOutcome::Unknown | NameOutcome::Silent => (Result::Bad, name.detail.clone().unwrap_or_default()),
+        NameOutcome::Unknown | NameOutcome::Silent => {
+            (CheckResult::Bad, name.detail.clone().unwrap_or_default())
+        }
     })
 }
 
-fn server(findings: &Findings) -> Option<(Result, String)> {
+fn server(findings: &Findings) -> Option<(CheckResult, String)> {
     let server = findings.server.as_ref()?;
     let proxy = findings.proxy.as_ref().map(|proxy| format!(" by the proxy {proxy}")).unwrap_or_default();
     let detail = server.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -145,13 +147,13 @@ fn server(findings: &Findings) -> Option<(Result, String)> {
                 findings.families.len(),
             );
             // By a proxy there are no families.
-            let result = if findings.families.is_empty() { Result::Good } else { result };
+            let result = if findings.families.is_empty() { CheckResult::Good } else { result };
             let total: f64 = all.into_iter().flatten().sum();
             (result, format!("answers in {total:.0} ms{proxy}"))
         }
-        ServerOutcome::Unwell => (Result::Bad, format!("it is unwell{detail}")),
-        ServerOutcome::NotAhoy => (Result::Bad, format!("something else answers{detail}")),
-        ServerOutcome::CaptivePortal => (Result::Bad, format!("sent elsewhere{detail}")),
+        ServerOutcome::Unwell => (CheckResult::Bad, format!("it is unwell{detail}")),
+        ServerOutcome::NotAhoy => (CheckResult::Bad, format!("something else answers{detail}")),
+        ServerOutcome::CaptivePortal => (CheckResult::Bad, format!("sent elsewhere{detail}")),
         ServerOutcome::NoRoute
         | ServerOutcome::Refused
         | ServerOutcome::TimedOut
@@ -161,36 +163,36 @@ fn server(findings: &Findings) -> Option<(Result, String)> {
         | ServerOutcome::CertificateUntrusted
         | ServerOutcome::NotTls
         | ServerOutcome::ProxyRefuses
-        | ServerOutcome::BrokenOff => (Result::Bad, format!("not reached{proxy}{detail}")),
+        | ServerOutcome::BrokenOff => (CheckResult::Bad, format!("not reached{proxy}{detail}")),
     })
 }
 
-fn clock(findings: &Findings) -> Option<(Result, String)> {
+fn clock(findings: &Findings) -> Option<(CheckResult, String)> {
     let clock = findings.clock.as_ref()?;
     let direction = if clock.ahead_s > 0.0 { "ahead of" } else { "behind" };
     let result = match (clock.explains_certificate, clock.is_proven) {
-        (true, _) => Result::Bad,
-        (false, true) => Result::Good,
-        (false, false) => Result::Unknown,
+        (true, _) => CheckResult::Bad,
+        (false, true) => CheckResult::Good,
+        (false, false) => CheckResult::Unknown,
     };
     Some((result, format!("{:.1} s {direction} the server's", clock.ahead_s.abs())))
 }
 
-fn session(findings: &Findings) -> Option<(Result, String)> {
+fn session(findings: &Findings) -> Option<(CheckResult, String)> {
     let session = findings.session.as_ref()?;
     Some(match session.outcome {
         SessionOutcome::Online => {
             let took = session.online_ms.unwrap_or_default();
             let named = format!("{} STUN servers, {} ways to relays", session.stun_servers, session.relays);
-            (Result::Good, format!("open in {took:.0} ms; {named}"))
+            (CheckResult::Good, format!("open in {took:.0} ms; {named}"))
         }
-        SessionOutcome::NoAccount => (Result::Unknown, "not signed in".to_owned()),
-        SessionOutcome::SignedOut => (Result::Bad, "signed out by the server".to_owned()),
-        SessionOutcome::Failed => (Result::Bad, session.detail.clone().unwrap_or_default()),
+        SessionOutcome::NoAccount => (CheckResult::Unknown, "not signed in".to_owned()),
+        SessionOutcome::SignedOut => (CheckResult::Bad, "signed out by the server".to_owned()),
+        SessionOutcome::Failed => (CheckResult::Bad, session.detail.clone().unwrap_or_default()),
     })
 }
 
-fn udp(findings: &Findings) -> Option<(Result, String)> {
+fn udp(findings: &Findings) -> Option<(CheckResult, String)> {
     findings.udp.first()?;
     let answers = || findings.udp.iter().filter(|udp| udp.mapped.is_some());
     let told = answers().map(|udp| {
@@ -201,7 +203,7 @@ fn udp(findings: &Findings) -> Option<(Result, String)> {
     Some((share(answers().count(), findings.udp.len()), words))
 }
 
-fn relays(findings: &Findings) -> Option<(Result, String)> {
+fn relays(findings: &Findings) -> Option<(CheckResult, String)> {
     findings.relays.first()?;
     let good = || findings.relays.iter().filter(|relay| relay.outcome == RelayOutcome::Allocated);
     let told = findings.relays.iter().map(|relay| match (relay.allocated_ms, &relay.detail) {
@@ -212,7 +214,7 @@ fn relays(findings: &Findings) -> Option<(Result, String)> {
     Some((share(good().count(), findings.relays.len()), list(told)))
 }
 
-fn nat(findings: &Findings) -> Option<(Result, String)> {
+fn nat(findings: &Findings) -> Option<(CheckResult, String)> {
     findings.nat.first()?;
     let told = findings.nat.iter().map(|nat| {
         let translated = match nat.is_translated {
@@ -222,28 +224,28 @@ fn nat(findings: &Findings) -> Option<(Result, String)> {
         };
         format!("{} {translated}, mapping {}, filtering {}", nat.family, nat.mapping, nat.filtering)
     });
-    Some((Result::Good, told.collect::<Vec<_>>().join("; ")))
+    Some((CheckResult::Good, told.collect::<Vec<_>>().join("; ")))
 }
 
-fn path(findings: &Findings) -> Option<(Result, String)> {
+fn path(findings: &Findings) -> Option<(CheckResult, String)> {
     Some(match findings.path? {
-        ExpectedPath::Direct => (Result::Good, "direct".to_owned()),
-        ExpectedPath::RelayUdp => (Result::Good, "a relay over UDP".to_owned()),
-        ExpectedPath::RelayTcp => (Result::Partly, "a relay over TCP".to_owned()),
-        ExpectedPath::RelayTls => (Result::Partly, "a relay over TLS".to_owned()),
-        ExpectedPath::None => (Result::Bad, "none".to_owned()),
+        ExpectedPath::Direct => (CheckResult::Good, "direct".to_owned()),
+        ExpectedPath::RelayUdp => (CheckResult::Good, "a relay over UDP".to_owned()),
+        ExpectedPath::RelayTcp => (CheckResult::Partly, "a relay over TCP".to_owned()),
+        ExpectedPath::RelayTls => (CheckResult::Partly, "a relay over TLS".to_owned()),
+        ExpectedPath::None => (CheckResult::Bad, "none".to_owned()),
     })
 }
 
-fn call(findings: &Findings) -> Option<(Result, String)> {
+fn call(findings: &Findings) -> Option<(CheckResult, String)> {
     let call = findings.call.as_ref()?;
     let (Some(way), Some(loss)) = (call.way, call.loss) else {
-        return Some((Result::Bad, "the two ends did not find each other".to_owned()));
+        return Some((CheckResult::Bad, "the two ends did not find each other".to_owned()));
     };
     let result = match loss {
-        0.0 => Result::Good,
-        1.0 => Result::Bad,
-        _ => Result::Partly,
+        0.0 => CheckResult::Good,
+        1.0 => CheckResult::Bad,
+        _ => CheckResult::Partly,
     };
     let (delay, jitter) = (call.delay_ms.unwrap_or_default(), call.jitter_ms.unwrap_or_default());
     let words = format!("over {way}: {:.1} % lost, {delay:.1} ms, jitter {jitter:.1} ms", loss * 100.0);
