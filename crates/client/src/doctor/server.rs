@@ -1,10 +1,13 @@
 //! The way to the server: its name, a connection in each family, its certificate, who answers, and what time it is there.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use ahoy_signal_client::{CertificateFault, KnockError, Knocked, Knocker, LookUpError, Way};
-use tokio::time::timeout;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{timeout, timeout_at};
 
 use super::findings::{
     ClockFinding, Family, FamilyFinding, NameFinding, NameOutcome, ServerFinding, ServerOutcome, ms,
@@ -12,6 +15,9 @@ use super::findings::{
 
 /// How long a page that takes over connections may take: it is in the same building.
 const PORTAL_WITHIN: Duration = Duration::from_secs(3);
+
+/// How much longer the second family may take: one lost packet and a long way.
+const OTHER_FAMILY_WITHIN: Duration = Duration::from_secs(2);
 
 /// Looks the server's name up.
 pub(super) async fn look_up(knocker: &Knocker, name: &str) -> (NameFinding, Vec<SocketAddr>) {
@@ -30,27 +36,41 @@ pub(super) async fn look_up(knocker: &Knocker, name: &str) -> (NameFinding, Vec<
     (NameFinding { name: name.to_owned(), outcome, families, took_ms, detail }, addresses)
 }
 
-/// Connects to the server's first address of each family that this machine has too.
+/// Connects to the server's first address of each family that this machine has too. When one has got there, the other has only
+/// a moment more: what takes longer is of no use to anybody.
 pub(super) async fn connect(
     knocker: &Knocker,
     addresses: &[SocketAddr],
     own: &[Family],
 ) -> Vec<(FamilyFinding, Result<SocketAddr, KnockError>)> {
-    let targets = Family::BOTH
-        .into_iter()
-        .filter(|family| own.contains(family))
-        .filter_map(|family| addresses.iter().copied().find(|address| Family::of(*address) == family));
-    let dialed = targets.map(|address| async move {
-        let dialed = knocker.dial(address).await;
+    let first_of = |family: Family| addresses.iter().copied().find(|address| Family::of(*address) == family);
+    let targets: Vec<_> = own.iter().copied().filter_map(first_of).collect();
+    let dial = |address| async move { (address, knocker.dial(address).await) };
+    let mut waiting: FuturesUnordered<_> = targets.iter().copied().map(dial).collect();
+    let mut dialed = BTreeMap::new();
+    let mut until = None;
+    loop {
+        let next = match until {
+            None => waiting.next().await,
+            Some(until) => timeout_at(until, waiting.next()).await.ok().flatten(),
+        };
+        let Some((address, result)) = next else { break };
+        if result.is_ok() {
+            until.get_or_insert_with(|| tokio::time::Instant::now() + OTHER_FAMILY_WITHIN);
+        }
+        dialed.insert(address, result);
+    }
+    let finding = |address: SocketAddr| {
+        let result = dialed.remove(&address).unwrap_or(Err(KnockError::Silent));
         let finding = FamilyFinding {
             family: Family::of(address),
             address: address.to_string(),
-            connected_ms: dialed.as_ref().ok().copied().map(ms),
-            detail: dialed.as_ref().err().map(ToString::to_string),
+            connected_ms: result.as_ref().ok().copied().map(ms),
+            detail: result.as_ref().err().map(ToString::to_string),
         };
-        (finding, dialed.map(|_| address))
-    });
-    futures_util::future::join_all(dialed).await
+        (finding, result.map(|_| address))
+    };
+    targets.into_iter().map(finding).collect()
 }
 
 /// Asks who is there.

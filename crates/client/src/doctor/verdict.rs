@@ -1,5 +1,7 @@
 //! What the findings mean: conclusions, the worst first. Pure.
 
+use std::net::Ipv6Addr;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -249,7 +251,15 @@ fn ipv6(findings: &Findings) -> Found {
     };
     let (tried, works) = (of(Family::Ipv6).count() > 0, of(Family::Ipv6).any(|works| works));
     let other_works = of(Family::Ipv4).any(|works| works);
-    (tried && !works && other_works).then_some((Severity::CallsWorkLessWell, ConclusionCode::Ipv6Broken))
+    // Addresses that count in one house or company only lead nowhere by design.
+    let has_public = findings.addresses.iter().any(|address| address.parse().is_ok_and(is_public));
+    (has_public && tried && !works && other_works)
+        .then_some((Severity::CallsWorkLessWell, ConclusionCode::Ipv6Broken))
+}
+
+/// Whether an address is one of those that are given to everybody (2000::/3, RFC 4291 section 2.4).
+fn is_public(address: Ipv6Addr) -> bool {
+    address.segments()[0] >> 13 == 0b001
 }
 
 fn nat(findings: &Findings) -> Found {

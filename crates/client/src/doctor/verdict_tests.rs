@@ -237,6 +237,7 @@ fn a_relay_is_judged_by_what_it_passes_on() {
 
 #[test]
 fn ipv6_is_broken_only_where_ipv4_works() {
+    let well = || Findings { addresses: vec!["192.0.2.1".to_owned(), "2001:db8::1".to_owned()], ..well() };
     let both = |v4, v6| Findings { udp: vec![udp(Family::Ipv4, v4), udp(Family::Ipv6, v6)], ..well() };
     assert_eq!(codes(&both(true, false)), [Code::Ipv6Broken]);
     assert_eq!(codes(&both(true, true)), [Code::AllWell]);
@@ -244,7 +245,9 @@ fn ipv6_is_broken_only_where_ipv4_works() {
     let connection =
         |family, connected_ms| FamilyFinding { family, address: String::new(), connected_ms, detail: None };
     let families = vec![connection(Family::Ipv4, Some(1.0)), connection(Family::Ipv6, None)];
-    assert_eq!(codes(&Findings { families, ..well() }), [Code::Ipv6Broken]);
+    assert_eq!(codes(&Findings { families: families.clone(), ..well() }), [Code::Ipv6Broken]);
+    let at_home_only = vec!["192.0.2.1".to_owned(), "fd00::2".to_owned()];
+    assert_eq!(codes(&Findings { families, addresses: at_home_only, ..well() }), [Code::AllWell]);
 }
 
 #[test]
@@ -261,6 +264,7 @@ fn a_symmetric_nat_is_bad_only_without_a_relay() {
 fn the_worst_comes_first() {
     let findings = Findings {
         session: Some(session(SessionOutcome::Online)),
+        addresses: vec!["192.0.2.1".to_owned(), "2001:db8::1".to_owned()],
         udp: vec![udp(Family::Ipv4, true), udp(Family::Ipv6, false)],
         nat: nat(Behaviour::AddressAndPortDependent, Some(true)),
         call: Some(call(0.3, 400.0)),

@@ -96,7 +96,7 @@ mod needs_root {
         let world = World::well(Kind::PortRestricted);
         world.portal(PORT);
         world.rules(&format!(
-            "table ip portal {{ chain output {{ type nat hook output priority dstnat; tcp dport {{ 80, 443 }} redirect to :{PORT}; }}; }}\n"
+            "table ip portal {{ chain output {{ type nat hook output priority -100; tcp dport {{ 80, 443 }} redirect to :{PORT}; }}; }}\n"
         ));
         world.doctor()
     }
