@@ -126,6 +126,8 @@ pub struct Knocked {
     pub is_ahoy: bool,
     /// Where it sends one instead.
     pub location: Option<String>,
+    /// Whether that is another host.
+    pub leads_away: bool,
     /// When the server says that it is, and when this machine says that it was in the middle between question and answer.
     pub clocks: Option<(SystemTime, SystemTime)>,
 }
@@ -193,7 +195,7 @@ impl Knocker {
     pub async fn led_astray(&self, address: IpAddr) -> Option<String> {
         let to = SocketAddr::new(address, PLAIN_PORT);
         let knocked = self.talk(connect(to).await.ok()?, Duration::ZERO, None).await.ok()?;
-        knocked.location.filter(|location| leads_away(location, self.server.host()))
+        knocked.location.filter(|_| knocked.leads_away)
     }
 
     async fn knock_with(&self, way: Way, tls: Arc<ClientConfig>) -> Result<Knocked, KnockError> {
@@ -269,6 +271,7 @@ impl Knocker {
             status: head.status,
             is_ahoy: head.status == 200 && body == ALIVE,
             clocks: head.date.map(|theirs| (theirs, asked_at + answering / 2)),
+            leads_away: head.location.as_ref().is_some_and(|to| leads_away(to, self.server.host())),
             location: head.location,
         })
     }

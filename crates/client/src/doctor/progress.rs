@@ -183,7 +183,7 @@ fn session(findings: &Findings) -> Option<(CheckResult, String)> {
     Some(match session.outcome {
         SessionOutcome::Online => {
             let took = session.online_ms.unwrap_or_default();
-            let named = format!("{} STUN servers, {} ways to relays", session.stun_servers, session.relays);
+            let named = format!("STUN servers: {}, ways to relays: {}", session.stun_servers, session.relays);
             (CheckResult::Good, format!("open in {took:.0} ms; {named}"))
         }
         SessionOutcome::NoAccount => (CheckResult::Unknown, "not signed in".to_owned()),

@@ -123,7 +123,7 @@ fn finding(server: &str, knocked: &Result<Knocked, KnockError>) -> ServerFinding
             finding.outcome = match knocked.status {
                 _ if knocked.is_ahoy => ServerOutcome::Ahoy,
                 // Without TLS a page that takes over connections answers at once.
-                300..=399 if knocked.securing.is_none() => ServerOutcome::CaptivePortal,
+                300..=399 if knocked.securing.is_none() && knocked.leads_away => ServerOutcome::CaptivePortal,
                 500.. => ServerOutcome::Unwell,
                 _ => ServerOutcome::NotAhoy,
             };
@@ -239,19 +239,21 @@ mod tests {
 
     #[test]
     fn a_redirection_without_tls_is_somebody_in_between() {
-        let answer = |status, securing| Knocked {
+        let answer = |status, securing, leads_away| Knocked {
             connecting: Duration::ZERO,
             securing,
             answering: Duration::ZERO,
             status,
             is_ahoy: false,
+            leads_away,
             location: Some("http://portal.example/".to_owned()),
             clocks: None,
         };
         let outcome = |knocked| finding("s", &Ok(knocked)).outcome;
-        assert_eq!(outcome(answer(302, None)), ServerOutcome::CaptivePortal);
-        assert_eq!(outcome(answer(302, Some(Duration::ZERO))), ServerOutcome::NotAhoy);
-        assert_eq!(outcome(answer(503, None)), ServerOutcome::Unwell);
-        assert_eq!(outcome(answer(200, None)), ServerOutcome::NotAhoy);
+        assert_eq!(outcome(answer(302, None, true)), ServerOutcome::CaptivePortal);
+        assert_eq!(outcome(answer(302, Some(Duration::ZERO), true)), ServerOutcome::NotAhoy);
+        assert_eq!(outcome(answer(302, None, false)), ServerOutcome::NotAhoy, "perhaps it wants TLS");
+        assert_eq!(outcome(answer(503, None, false)), ServerOutcome::Unwell);
+        assert_eq!(outcome(answer(200, None, false)), ServerOutcome::NotAhoy);
     }
 }

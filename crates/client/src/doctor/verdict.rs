@@ -143,7 +143,8 @@ type Found = Option<(Severity, ConclusionCode)>;
 
 fn way_to_server(findings: &Findings) -> Found {
     let impossible = |code| Some((Severity::CallsImpossible, code));
-    if findings.addresses.is_empty() && !findings.is_here {
+    let answers = findings.server.as_ref().is_some_and(|server| server.outcome == ServerOutcome::Ahoy);
+    if findings.addresses.is_empty() && !findings.is_here && !answers {
         return impossible(ConclusionCode::NoNetwork);
     }
     match findings.name.as_ref().map(|name| name.outcome) {
