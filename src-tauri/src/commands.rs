@@ -423,8 +423,8 @@ mod tests {
     use ahoy_client::history::MessageState;
     use ahoy_client::host::NearbyCall;
     use ahoy_client::loopback::{
-        AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState, NetworkStats,
-        ProblemCode, StageStats, VideoStats,
+        AddressKind, AddressStats, AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding,
+        DeviceState, NetworkStats, ProblemCode, StageStats, VideoStats, WayStats, WaysStats,
     };
     use ahoy_client::settings::{Language, PictureSize, Theme};
     use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};
@@ -454,6 +454,10 @@ mod tests {
             DeviceState::decl(&config),
             DeviceStanding::decl(&config),
             CallStats::decl(&config),
+            AddressKind::decl(&config),
+            AddressStats::decl(&config),
+            WayStats::decl(&config),
+            WaysStats::decl(&config),
             VideoStats::decl(&config),
             AudioStats::decl(&config),
             NetworkStats::decl(&config),

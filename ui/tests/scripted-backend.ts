@@ -5,6 +5,7 @@ import type {
   CallNotice,
   CallSnapshot,
   CallStats,
+  WayStats,
   CallSummary,
   CallsView,
   Contact,
@@ -39,6 +40,7 @@ export const settings: Settings = {
   ringer: null,
   picture: '720p',
   mirror_self: true,
+  relay_only: false,
   first_run_done: true,
 };
 
@@ -205,6 +207,18 @@ export const summary: CallSummary = {
   bitrate_kbps: 1540,
 };
 
+function way(
+  local_kind: WayStats['local_kind'],
+  local: string,
+  remote_kind: WayStats['remote_kind'],
+  remote: string,
+  round_trip_ms: number,
+  rest: Partial<WayStats> = {},
+): WayStats {
+  const how = { relay_protocol: null, in_use: false, dead: false, ...rest };
+  return { local_kind, local, remote_kind, remote, round_trip_ms, ...how };
+}
+
 /** The numbers of a good call; `at` counts from 0 and makes them move a little. */
 export function stats(at: number): CallStats {
   const sway = Math.sin(at / 5) + Math.sin(at / 2.3) / 2;
@@ -236,6 +250,20 @@ export function stats(at: number): CallStats {
       loss_percent: at % 23 === 7 ? 1.2 : 0.1,
       jitter_ms: 3 + Math.abs(sway) * 2,
       round_trip_ms: 1,
+    },
+    ways: {
+      ways: [
+        way('srflx', '203.0.113.9:50122', 'prflx', '198.51.100.4:61034', 23.4, { in_use: true }),
+        way('relay', '192.0.2.80:49301', 'srflx', '198.51.100.4:61034', 31, { relay_protocol: 'udp' }),
+        way('relay', '192.0.2.80:49302', 'relay', '192.0.2.80:50210', 64, { relay_protocol: 'tls', dead: true }),
+      ],
+      addresses: [
+        { here: true, kind: 'host', address: '192.168.1.20:50122', priority: 2130706175 },
+        { here: true, kind: 'srflx', address: '203.0.113.9:50122', priority: 1686052607 },
+        { here: true, kind: 'relay', address: '192.0.2.80:49301', priority: 37748479 },
+        { here: false, kind: 'host', address: '10.0.0.7:61034', priority: 2130706175 },
+        { here: false, kind: 'prflx', address: '198.51.100.4:61034', priority: 1853824767 },
+      ],
     },
     stages_ms: {
       capture_to_encode: 1.4,

@@ -14,12 +14,13 @@ const PROGRAMS: [&str; 3] = ["ahoy-lab", "ahoy-cli", "ahoy-server"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which lab: `nat`, calls between all kinds of network (docs/connectivity.md). Needs root.
+    /// Which lab: `nat`, calls between all kinds of network, or `recover`, calls under which the network changes
+    /// (docs/connectivity.md). Both need root.
     name: String,
-    /// One pair for each of the reasons why calls come about, under a minute once built if all do.
+    /// `nat`: one pair for each of the reasons why calls come about, under a minute once built if all do. `recover`: each once.
     #[arg(long)]
     quick: bool,
-    /// Only pairs of these kinds of network, such as `open,symmetric`.
+    /// `nat`: only pairs of these kinds of network, such as `open,symmetric`. `recover`: only this event.
     #[arg(long, value_name = "KIND,KIND")]
     only: Option<String>,
     /// Put the matrix into docs/connectivity.md.
@@ -62,14 +63,14 @@ fn built(release: bool) -> Result<Program> {
     Ok(command::built(&workspace::target()?.join(folder).join(PROGRAMS[0])))
 }
 
-/// All pairs: one test each.
-pub(crate) fn matrix() -> Result<Counts> {
+/// Everything that a lab tries: one test each.
+pub(crate) fn all_of(name: &str) -> Result<Counts> {
     if !command::is_root()? {
         anyhow::bail!(
-            "the pairs of networks need root: run `cargo xtask test nat` as root, for example with sudo"
+            "the labs of networks need root: run `cargo xtask test {name}` as root, for example with sudo"
         );
     }
-    let printed = built(false)?.args(["nat", "--json"]).read_whatever_comes_of_it()?;
+    let printed = built(false)?.args([name, "--json"]).read_whatever_comes_of_it()?;
     let findings = printed.lines().last().unwrap_or_default();
     let findings: serde_json::Value = serde_json::from_str(findings).context("the lab could try nothing")?;
     let number = |key: &str| findings[key].as_u64().with_context(|| format!("the lab tells no {key}"));

@@ -47,15 +47,15 @@ enum Step {
     Fuzz,
     /// The server under load for minutes: one test for each scenario.
     Soak,
-    /// All pairs of networks: one test each.
-    Nat,
+    /// One of the labs of networks: one test for each call.
+    Lab(&'static str),
     /// The tests of tests/package.rs, on a Debian package that is built for them.
     Package,
 }
 
 /// Said where they can't run.
 pub(crate) const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
-                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package nat` \
+                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package nat recover` \
                             those of the package and of all kinds of network.";
 
 const fn minutes(minutes: u64) -> Duration {
@@ -160,7 +160,13 @@ pub(crate) fn long() -> Vec<Suite> {
             name: "nat",
             what: "calls between all kinds of network, behind NATs and firewalls, by the way that theory expects",
             budget: minutes(12),
-            step: Step::Nat,
+            step: Step::Lab("nat"),
+        },
+        Suite {
+            name: "recover",
+            what: "calls under which the network changes: they go on, and how soon",
+            budget: minutes(10),
+            step: Step::Lab("recover"),
         },
         Suite {
             name: "package",
@@ -211,7 +217,7 @@ impl Suite {
                 Ok(judged(success, found).into())
             }
             Step::Soak => Ok(load::soak()?.into()),
-            Step::Nat => Ok(lab::matrix()?.into()),
+            Step::Lab(name) => Ok(lab::all_of(name)?.into()),
             Step::Fuzz => Ok(fuzz::run()?.into()),
             Step::Package => {
                 let package = dist::deb()?;

@@ -8,6 +8,7 @@ mod mouth_to_ear;
 mod output;
 mod processes;
 mod setup;
+mod setup_over_links;
 mod signaling;
 mod window_call;
 

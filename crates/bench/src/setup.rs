@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::output::{Goal, Row, median};
 use crate::window_call::Setting;
-use crate::{loopback, say};
+use crate::{loopback, say, setup_over_links};
 
 /// How long the server may take to start.
 const STARTED_WITHIN: Duration = Duration::from_secs(10);
@@ -28,11 +28,18 @@ pub(crate) struct Args {
     /// Leave Chromium out
     #[arg(long)]
     no_peer: bool,
+
+    /// Only calls over links with these round trips, in milliseconds, and no windows
+    #[arg(long, value_name = "MS,MS", value_delimiter = ',')]
+    links: Vec<u64>,
 }
 
 pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let calls = if quick { 3 } else { args.calls.max(1) };
     let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?;
+    if !args.links.is_empty() {
+        return setup_over_links::rows(&args.links, links_calls(calls), &clip.pictures, !args.no_peer);
+    }
     let programs = loopback::built_programs()?;
     let server = Server::start(&programs.join("ahoy-server"))?;
     say(&format!("{calls} calls between two windows"));
@@ -49,7 +56,7 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let row = |metric, value: Option<f64>, peer, goal| {
         Row::new("answered at once", metric, "ms", value, peer, goal)
     };
-    Ok(vec![
+    let mut rows = vec![
         row("click to first picture, median", median(&ours), peer, goal),
         row(
             "click to first picture, best",
@@ -63,7 +70,17 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
             most(&theirs).map(|value| ("Chromium", value)),
             None,
         ),
-    ])
+    ];
+    rows.extend(setup_over_links::rows(&ROUND_TRIPS_MS, links_calls(calls), &clip.pictures, !args.no_peer)?);
+    Ok(rows)
+}
+
+/// Delay emulated between two calls' ends: none, across a continent, around the world.
+const ROUND_TRIPS_MS: [u64; 3] = [0, 100, 300];
+
+/// Calls at each of those: fewer than between windows, because they differ less.
+fn links_calls(calls: u32) -> u32 {
+    calls.div_ceil(2)
 }
 
 fn least(values: &[f64]) -> Option<f64> {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub picture: PictureSize,
     /// Whether one's own picture is shown as in a mirror. Others see it as it is.
     pub mirror_self: bool,
+    /// Whether calls go by relays only, so that others learn no address of this machine.
+    pub relay_only: bool,
     /// Whether the first run's questions are answered.
     pub first_run_done: bool,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             ringer: None,
             picture: PictureSize::P720,
             mirror_self: true,
+            relay_only: false,
             first_run_done: false,
         }
     }
@@ -129,6 +132,8 @@ pub struct SettingsChange {
     pub picture: Option<PictureSize>,
     /// See [`Settings::mirror_self`].
     pub mirror_self: Option<bool>,
+    /// See [`Settings::relay_only`].
+    pub relay_only: Option<bool>,
     /// See [`Settings::first_run_done`].
     pub first_run_done: Option<bool>,
 }
@@ -150,6 +155,7 @@ impl Settings {
             ringer,
             picture,
             mirror_self,
+            relay_only,
             first_run_done,
         } = change;
         if let Some(name) = name {
@@ -163,6 +169,7 @@ impl Settings {
         self.ringer = ringer.unwrap_or_else(|| self.ringer.take());
         self.picture = picture.unwrap_or(self.picture);
         self.mirror_self = mirror_self.unwrap_or(self.mirror_self);
+        self.relay_only = relay_only.unwrap_or(self.relay_only);
         self.first_run_done = first_run_done.unwrap_or(self.first_run_done);
     }
 }

@@ -23,6 +23,8 @@
 mod agent;
 mod candidate;
 mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 mod lite;
 mod paths;

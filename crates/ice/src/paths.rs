@@ -98,6 +98,21 @@ impl Path {
     }
 }
 
+/// Where the other side's media comes from, as far as it says where to send one's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Media {
+    /// When it came this way last.
+    pub(crate) last: Instant,
+    /// Since when it has come this way without a pause.
+    pub(crate) since: Instant,
+}
+
+/// Media that has come by another pair for less than this, while the pair in use is silent, means that the other side has moved:
+/// its network has changed, and it knows better. After that what answers is what counts.
+const MOVED: Duration = Duration::from_secs(2);
+/// Silence of the pair in use that goes with it. Two packets of sound may be late, or on their way by the old pair.
+const LEFT: Duration = Duration::from_millis(50);
+
 /// Everything that has worked.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
@@ -213,6 +228,31 @@ impl Paths {
                 }
             }
         }
+    }
+
+    /// Where the other side has moved to, if it has.
+    pub(crate) fn moved(
+        &self,
+        in_use: Option<Pair>,
+        media: impl Fn(Pair) -> Option<Media>,
+        now: Instant,
+    ) -> Option<Pair> {
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let silent = in_use.and_then(&media).is_none_or(|media| ago(media.last) > LEFT);
+        let candidates = self.paths.iter().filter(|(_, path)| !path.dead);
+        let arriving = candidates.filter_map(|(pair, _)| Some((*pair, media(*pair)?)));
+        let moved = arriving.filter(|(pair, media)| {
+            Some(*pair) != in_use && ago(media.last) <= LEFT && ago(media.since) <= MOVED
+        });
+        let newest = moved.max_by_key(|(_, media)| media.since)?;
+        silent.then_some(newest.0)
+    }
+
+    /// Whether the other side, which has moved to this pair, is still to be followed there.
+    pub(crate) fn follows(&self, pair: Pair, media: impl Fn(Pair) -> Option<Media>, now: Instant) -> bool {
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let alive = self.paths.get(&pair).is_some_and(|path| !path.dead);
+        alive && media(pair).is_some_and(|media| ago(media.since) <= MOVED)
     }
 
     /// Pairs to be asked now whether they work.

@@ -199,3 +199,34 @@ fn a_quiet_call_costs_few_questions() {
     world.run(10_000 * MS);
     assert!(world.questions <= 70, "more where nothing is heard: {}", world.questions);
 }
+
+/// Media as it comes: pair, when it began to, when it came last; in milliseconds before now.
+fn media_of(rows: &[(Pair, u64, u64)], now: Instant) -> impl Fn(Pair) -> Option<Media> {
+    let rows: Vec<_> = rows.iter().map(|(pair, since, last)| (*pair, *since, *last)).collect();
+    let ago = move |ms: u64| now - Duration::from_millis(ms);
+    move |pair| {
+        let row = rows.iter().find(|(of, ..)| *of == pair);
+        row.map(|(_, since, last)| Media { since: ago(*since), last: ago(*last) })
+    }
+}
+
+#[test]
+fn the_other_side_is_followed_to_where_its_media_comes_from_when_the_pair_in_use_is_silent() {
+    let world = World::new(&[(pair(1, 1), 20), (pair(2, 1), 20)]);
+    let moved =
+        |rows: &[(Pair, u64, u64)]| world.paths.moved(Some(pair(1, 1)), media_of(rows, world.now), world.now);
+    assert_eq!(moved(&[(pair(1, 1), 9000, 60), (pair(2, 1), 70, 5)]), Some(pair(2, 1)));
+    assert_eq!(moved(&[(pair(1, 1), 9000, 10), (pair(2, 1), 70, 5)]), None, "both: it is moving");
+    assert_eq!(moved(&[(pair(1, 1), 9000, 60), (pair(2, 1), 3000, 5)]), None, "it has always sent that way");
+    assert_eq!(moved(&[(pair(1, 1), 9000, 60)]), None, "only silence");
+    assert_eq!(moved(&[(pair(1, 1), 9000, 60), (pair(3, 1), 70, 5)]), None, "a pair that has never worked");
+}
+
+#[test]
+fn it_is_followed_for_two_seconds_and_then_what_answers_counts() {
+    let world = World::new(&[(pair(1, 1), 20), (pair(2, 1), 20)]);
+    let follows =
+        |since| world.paths.follows(pair(2, 1), media_of(&[(pair(2, 1), since, 5)], world.now), world.now);
+    assert!(follows(1900));
+    assert!(!follows(2100));
+}

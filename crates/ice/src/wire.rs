@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -36,7 +36,7 @@ pub(crate) struct Pair {
     pub(crate) remote: SocketAddr,
 }
 
-/// A STUN message, and how it came.
+/// A STUN message, and how it came. Without one, media has begun to come this way.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) pair: Pair,
@@ -69,7 +69,12 @@ struct Route {
 #[derive(Debug)]
 struct Known {
     heard: Instant,
+    /// When what is not STUN came this way last, and since when it has come without a pause.
+    media: Option<(Instant, Instant)>,
 }
+
+/// A pause after which media counts as having begun anew: sound comes every 10 to 20 ms, with pauses of its own.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -212,6 +217,13 @@ impl Wire {
         Poll::Pending
     }
 
+    /// Has whoever receives look again, for something that this does not know of.
+    pub fn wake_receiver(&self) {
+        if let Some(waker) = self.lock().waker.take() {
+            waker.wake();
+        }
+    }
+
     /// Takes out of a burst what is not for whoever receives, and closes the gaps.
     fn sort(&self, shared: &mut Shared, local: SocketAddr, burst: Burst, buf: &mut [u8]) -> Received {
         let Burst { from, len, stride } = burst;
@@ -223,13 +235,15 @@ impl Wire {
             }
             return Received { len: 0, stride: 1 };
         }
+        let now = Instant::now();
         let known = match shared.known.get_mut(&pair) {
             Some(known) => {
-                known.heard = Instant::now();
+                known.heard = now;
                 true
             }
             None => false,
         };
+        let mut media = false;
         let mut kept = 0;
         let mut at = 0;
         while at < len {
@@ -238,6 +252,7 @@ impl Wire {
                 let datagram = Bytes::copy_from_slice(&buf[at..end]);
                 let _ = self.stun.try_send(Arrival { pair, datagram });
             } else if known {
+                media = true;
                 buf.copy_within(at..end, kept);
                 kept += end - at;
             } else {
@@ -245,7 +260,27 @@ impl Wire {
             }
             at = end;
         }
+        if media {
+            self.media_came(shared, pair, now);
+        }
         Received { len: kept, stride }
+    }
+
+    /// Notes that media came this way. Where it did not before, the agent is told: the other side may have moved.
+    fn media_came(&self, shared: &mut Shared, pair: Pair, now: Instant) {
+        let Some(known) = shared.known.get_mut(&pair) else { return };
+        match &mut known.media {
+            Some((last, _)) if now.saturating_duration_since(*last) < PAUSE => *last = now,
+            media => {
+                *media = Some((now, now));
+                let _ = self.stun.try_send(Arrival { pair, datagram: Bytes::new() });
+            }
+        }
+    }
+
+    /// When media came this way last, and since when it has come without a pause.
+    pub(crate) fn media(&self, pair: Pair) -> Option<(Instant, Instant)> {
+        self.lock().known.get(&pair).and_then(|known| known.media)
     }
 
     /// A datagram came out of a relay.
@@ -255,10 +290,12 @@ impl Wire {
             return;
         }
         let mut shared = self.lock();
+        let now = Instant::now();
         match shared.known.get_mut(&pair) {
-            Some(known) => known.heard = Instant::now(),
+            Some(known) => known.heard = now,
             None => return shared.wait(pair, &datagram),
         }
+        self.media_came(&mut shared, pair, now);
         shared.give(datagram);
     }
 
@@ -270,9 +307,11 @@ impl Wire {
     /// The other side has shown that it is there.
     pub(crate) fn recognise(&self, pair: Pair, now: Instant) {
         let mut shared = self.lock();
-        if shared.known.insert(pair, Known { heard: now }).is_some() {
+        if let Some(known) = shared.known.get_mut(&pair) {
+            known.heard = now;
             return;
         }
+        shared.known.insert(pair, Known { heard: now, media: None });
         let (of_pair, others) =
             std::mem::take(&mut shared.unproven).into_iter().partition(|(of, _)| *of == pair);
         shared.unproven = others;

@@ -6,6 +6,7 @@ mod matrix;
 mod page;
 mod pair;
 mod person;
+mod recover;
 mod report;
 mod server;
 
@@ -22,7 +23,7 @@ use self::report::Findings;
 /// How many threads the waiting is done on; the calls are made by programs.
 const THREADS: usize = 2;
 
-/// Ahoy's labs. Exit code 0: all as expected; 1: a pair did not connect, or by a worse way than expected; 3: nothing could be
+/// Ahoy's labs. With AHOY_LAB_LOGS=FOLDER in the environment, what the programs log is kept there; AHOY_LAB_LOG says what that is, as `ahoy-cli --log` does. Exit code 0: all as expected; 1: a pair did not connect, or by a worse way than expected; 3: nothing could be
 /// tried; 130: ended by Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy-lab", version, about)]
@@ -35,6 +36,27 @@ struct Cli {
 enum Lab {
     /// Calls between all kinds of network that people are in, behind NATs and firewalls (docs/connectivity.md). Needs root
     Nat(Args),
+    /// What becomes of calls when networks change under them, and relays die (docs/connectivity.md). Needs root
+    Recover(RecoverArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RecoverArgs {
+    /// Only this; may be given several times
+    #[arg(long, value_name = "EVENT")]
+    only: Vec<recover::Event>,
+
+    /// Round trips of the side that it happens to, in milliseconds
+    #[arg(long, value_name = "MS", value_delimiter = ',', default_value = "0,100")]
+    rtt: Vec<u64>,
+
+    /// Once each, without delay
+    #[arg(long)]
+    quick: bool,
+
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,11 +78,18 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let Cli { lab: Lab::Nat(args) } = Cli::parse();
+    let Cli { lab } = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-    let done = runtime.context("no threads can be had").and_then(|runtime| runtime.block_on(nat(&args)));
+    let done = runtime.context("no threads can be had").and_then(|runtime| {
+        runtime.block_on(async {
+            match lab {
+                Lab::Nat(args) => Ok(nat(&args).await?.map(|findings| findings.failed)),
+                Lab::Recover(args) => recover(&args).await,
+            }
+        })
+    });
     match done {
-        Ok(Some(findings)) if findings.failed == 0 => ExitCode::SUCCESS,
+        Ok(Some(0)) => ExitCode::SUCCESS,
         Ok(Some(_)) => ExitCode::from(1),
         Ok(None) => ExitCode::from(130),
         Err(error) => {
@@ -88,6 +117,38 @@ async fn nat(args: &Args) -> Result<Option<Findings>> {
         writeln!(out, "{}", serde_json::to_string(&findings)?)?;
     }
     Ok(Some(findings))
+}
+
+/// How many goals were missed; `None` where it was interrupted.
+async fn recover(args: &RecoverArgs) -> Result<Option<usize>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let rows = tokio::select! {
+        rows = all_recoveries(args) => rows?,
+        _ = interrupt.recv() => return Ok(None),
+        _ = terminate.recv() => return Ok(None),
+    };
+    let mut out = std::io::stdout();
+    for row in &rows {
+        writeln!(out, "{row}")?;
+    }
+    let missed = rows.iter().filter(|row| !row.met()).count();
+    if args.json {
+        let object = serde_json::json!({ "passed": rows.len() - missed, "failed": missed, "rows": rows });
+        writeln!(out, "{object}")?;
+    }
+    Ok(Some(missed))
+}
+
+async fn all_recoveries(args: &RecoverArgs) -> Result<Vec<recover::Row>> {
+    let events = if args.only.is_empty() { recover::Event::ALL.to_vec() } else { args.only.clone() };
+    let rtts = if args.quick { vec![0] } else { args.rtt.clone() };
+    let mut rows = Vec::new();
+    for event in events {
+        for rtt in &rtts {
+            rows.push(recover::recover(event, std::time::Duration::from_millis(*rtt)).await?);
+        }
+    }
+    Ok(rows)
 }
 
 async fn all(args: &Args) -> Result<Vec<pair::Outcome>> {

@@ -13,13 +13,13 @@ use crate::server::Server;
 /// How long each call lasts once it is connected, in seconds.
 const CALL_S: &str = "3";
 /// How long the one who answers may take to be there.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How long a call may take from the press of the button until it is connected. Whoever has to wait longer has hung up.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a connected call may take until it is over and reported on, on a busy machine.
 const OVER_WITHIN: Duration = Duration::from_secs(30);
 /// No device, and pictures that cost little: what is tried is the network.
-const MEDIA: [&str; 8] =
+pub(crate) const MEDIA: [&str; 8] =
     ["--video", "pattern", "--size", "320x180", "--audio", "chirps", "--speaker", "null"];
 
 /// The path as one side reports it (`PathReport` of docs/call-report.schema.json).
@@ -196,17 +196,17 @@ async fn tried(
     }))
 }
 
-fn of_type(event: &Value, kind: &str) -> Option<()> {
+pub(crate) fn of_type(event: &Value, kind: &str) -> Option<()> {
     (event["type"] == kind).then_some(())
 }
 
-fn is_connected(event: &Value) -> bool {
+pub(crate) fn is_connected(event: &Value) -> bool {
     let current = &event["calls"]["current"];
     current["stage"] == "answered" && current["legs"][0]["status"] == "connected"
 }
 
 /// The report at the end of a call.
-async fn report(side: &mut Staying) -> Result<Option<Value>> {
+pub(crate) async fn report(side: &mut Staying) -> Result<Option<Value>> {
     let over = |event: &Value| of_type(event, "call_over").map(|()| event["report"].clone());
     side.until(Instant::now() + OVER_WITHIN, over).await
 }

@@ -16,6 +16,10 @@ use crate::server::{Server, beside};
 
 /// What everybody's password is.
 const PASSWORD: &str = "correct horse battery\n";
+/// The environment variable that names a folder for what the programs log.
+const LOGS: &str = "AHOY_LAB_LOGS";
+/// And the one that says what, as `ahoy-cli --log` takes it.
+const LOGGED: &str = "AHOY_LAB_LOG";
 /// How long a command that asks the server for one thing may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// What would lead the program to the accounts, the keyring or the settings of whoever runs the lab.
@@ -47,6 +51,11 @@ impl Person {
         run(self.command(&["contacts", "add", &other.handle])?, "").await
     }
 
+    /// The network they are in.
+    pub(crate) fn side(&mut self) -> &mut Side {
+        &mut self.side
+    }
+
     /// What others find them by.
     pub(crate) fn handle(&self) -> &str {
         &self.handle
@@ -55,10 +64,17 @@ impl Person {
     /// Starts a command that stays and prints events.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Staying> {
         let mut command = self.command(arguments)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log()?);
         let mut process = command.spawn().context("ahoy-cli can't be started")?;
         let output = process.stdout.take().context("its output was asked for")?;
         Ok(Staying { _process: process, lines: BufReader::new(output).lines() })
+    }
+
+    /// Where it logs to: a file of its own, where somebody wants to know.
+    fn log(&self) -> Result<Stdio> {
+        let Some(folder) = std::env::var_os(LOGS) else { return Ok(Stdio::null()) };
+        let path = std::path::Path::new(&folder).join(format!("{}.log", self.handle));
+        Ok(std::fs::File::create(path).context("there is no such folder for logs")?.into())
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
@@ -68,7 +84,8 @@ impl Person {
         }
         let home = self.home.path();
         command
-            .arg("--no-log-file")
+            .args(["--no-log-file", "--log"])
+            .arg(std::env::var(LOGGED).unwrap_or_else(|_| "ahoy_ice=debug,ahoy_rtc=debug,info".to_owned()))
             .args(arguments)
             .arg("--json")
             .arg("--session-file")

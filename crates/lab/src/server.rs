@@ -26,7 +26,7 @@ const STARTED_WITHIN: Duration = Duration::from_secs(20);
 const REQUESTS: &str = "1000000";
 
 /// Settings that are changed, by their names in the environment.
-type Settings = Vec<(&'static str, String)>;
+pub(crate) type Settings = Vec<(&'static str, String)>;
 
 /// A server that is ended with the value.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server that was built beside this program, and waits until it listens.
     pub(crate) async fn start(lab: &NatLab) -> Result<Self> {
+        Self::start_with(lab, turn(&beside("ahoy-server")?).await?).await
+    }
+
+    /// The same, with other settings of relays.
+    pub(crate) async fn start_with(lab: &NatLab, relays: Settings) -> Result<Self> {
         let program = beside("ahoy-server")?;
         let folder = TempDir::with_prefix("ahoy-lab-").context("no temporary folder could be made")?;
         let certificate = Certificate::make(folder.path())?;
@@ -49,21 +54,13 @@ impl Server {
         let mut command = Command::from(lab.command_at_server(&program));
         command
             .envs(signaling(&certificate, folder.path()))
-            .envs(turn(&program).await?)
+            .envs(relays)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(folder.path().join("log"))?)
             .kill_on_drop(true);
-        let mut process =
-            command.spawn().with_context(|| format!("{} can't be started", program.display()))?;
-        let output = process.stdout.take().context("its output was asked for")?;
-        let mut lines = BufReader::new(output).lines();
-        let said = timeout(STARTED_WITHIN, lines.next_line()).await;
-        if !matches!(said, Ok(Ok(Some(_)))) {
-            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            bail!("ahoy-server does not start: {}", log.trim());
-        }
+        let process = started(command, folder.path()).await?;
         Ok(Self { _process: process, authority: certificate.authority, _folder: folder })
     }
 
@@ -76,6 +73,74 @@ impl Server {
     pub(crate) fn url(has_v4: bool) -> String {
         let addresses = if has_v4 { ServerAddresses::v4() } else { ServerAddresses::v6() };
         format!("https://{}", SocketAddr::new(addresses.signaling, HTTPS))
+    }
+}
+
+/// Starts a server and waits until it listens.
+async fn started(mut command: Command, folder: &Path) -> Result<Child> {
+    let mut process = command.spawn().context("ahoy-server can't be started")?;
+    let output = process.stdout.take().context("its output was asked for")?;
+    let mut lines = BufReader::new(output).lines();
+    let said = timeout(STARTED_WITHIN, lines.next_line()).await;
+    if !matches!(said, Ok(Ok(Some(_)))) {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        bail!("ahoy-server does not start: {}", log.trim());
+    }
+    Ok(process)
+}
+
+/// What all relays know.
+const SECRET: &str = "what the relays of the lab know, and nobody else";
+
+/// Two relays that are nothing else, and are ended with the value.
+#[derive(Debug)]
+pub(crate) struct Relays {
+    relays: Vec<(Child, TempDir)>,
+}
+
+impl Relays {
+    /// Starts them, each at an address of its own.
+    pub(crate) async fn start(lab: &NatLab) -> Result<Self> {
+        let mut relays = Vec::new();
+        for address in Self::addresses() {
+            let folder = TempDir::with_prefix("ahoy-lab-").context("no temporary folder could be made")?;
+            let mut command = Command::from(lab.command_at_server(beside("ahoy-server")?));
+            command
+                .env("AHOY_SERVER__DATA_DIR", folder.path().join("data"))
+                .env("AHOY_SERVER__HTTP__LISTEN", "127.0.0.1:0")
+                .env("AHOY_SERVER__TURN__LISTEN", format!("{address}:{TURN}"))
+                .env("AHOY_SERVER__TURN__EXTERNAL_IP", list([address.to_string()]))
+                .env("AHOY_SERVER__TURN__SECRET", SECRET)
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(fs::File::create(folder.path().join("log"))?)
+                .kill_on_drop(true);
+            relays.push((started(command, folder.path()).await?, folder));
+        }
+        Ok(Self { relays })
+    }
+
+    fn addresses() -> [IpAddr; 2] {
+        let addresses = ServerAddresses::v4();
+        [addresses.relay, addresses.spare]
+    }
+
+    /// What the signaling server has to know of them.
+    pub(crate) fn settings(&self) -> Settings {
+        let urls = Self::addresses().map(|address| format!("turn:{address}:{TURN}"));
+        vec![
+            ("AHOY_SERVER__TURN__MODE", "external".to_owned()),
+            ("AHOY_SERVER__TURN__SECRET", SECRET.to_owned()),
+            ("AHOY_SERVER__TURN__URLS", list(urls)),
+        ]
+    }
+
+    /// Kills the one that is preferred, without warning.
+    pub(crate) async fn kill_the_first(mut self) -> Result<Self> {
+        let (mut first, _) = self.relays.remove(0);
+        first.kill().await.context("the relay can't be killed")?;
+        Ok(self)
     }
 }
 

@@ -32,6 +32,47 @@ mod needs_root {
     }
 
     #[test]
+    fn calls_come_about_by_relays_where_there_is_no_other_way() {
+        let pairs =
+            ["symmetric:symmetric", "open:udp-blocked", "tcp443-only:port-restricted", "ipv6-only:cgnat"];
+        let rows = tried(&pairs);
+        let found: Vec<_> = rows.iter().map(|row| row["found"].as_str().unwrap()).collect();
+        assert_eq!(found.len(), pairs.len());
+        assert!(found.iter().all(|found| found.starts_with("relay")), "{found:?}");
+    }
+
+    #[test]
+    fn calls_come_about_directly_through_two_routers() {
+        for row in tried(&["port-restricted:port-restricted", "address-restricted:symmetric"]) {
+            assert_eq!(row["found"], "direct", "{row:#}");
+        }
+    }
+
+    /// What becomes of a call, without delay on its links.
+    fn recovered(event: &str) -> Value {
+        let mut lab = Command::new(env!("CARGO_BIN_EXE_ahoy-lab"));
+        lab.args(["recover", "--quick", "--json", "--only", event]);
+        let output = lab.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let findings: Value = serde_json::from_str(text.lines().last().expect("it says something")).unwrap();
+        findings["rows"][0].clone()
+    }
+
+    /// The lab's goals are for quiet machines; here it is that the call goes on at all, and not by a restart, which takes
+    /// several times as long.
+    const LOOSE_MS: f64 = 3000.0;
+
+    #[test]
+    fn a_call_goes_on_when_a_cable_is_pulled_an_address_changes_or_a_relay_dies() {
+        for event in ["unplugged", "new-address", "relay-killed"] {
+            let row = recovered(event);
+            for silence in row["silence_ms"].as_array().unwrap() {
+                assert!(silence.as_f64().unwrap() < LOOSE_MS, "{event}: {row}");
+            }
+        }
+    }
+
+    #[test]
     fn an_interrupted_lab_takes_its_networks_with_it() {
         let mut lab = Command::new(env!("CARGO_BIN_EXE_ahoy-lab"));
         lab.args(["nat", "--pair", "open:symmetric"]).stdin(Stdio::null()).stdout(Stdio::null());

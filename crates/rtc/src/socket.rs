@@ -101,8 +101,8 @@ impl AsyncUdpSocket for CallSocket {
                     answers.pop_front();
                 }
                 answers.push_back(answer);
-                // The library reads and writes in one task, which looks for the answer now.
-                cx.waker().wake_by_ref();
+                // Reading is a future of its own within the library's task: waking the task alone does not poll it.
+                self.wire.wake_receiver();
             }
             return sent;
         }

@@ -264,7 +264,8 @@ impl Runner {
         // A server on this machine or network may do without: `no_proxy` says which.
         let tunnel = Tunnel::system(Some(Arc::clone(&self.tls)));
         tokio::spawn(async move {
-            let opened = tokio::time::timeout(crate::session::CONNECT_WITHIN, Connection::open(&server, tls, &tunnel));
+            let opened =
+                tokio::time::timeout(crate::session::CONNECT_WITHIN, Connection::open(&server, tls, &tunnel));
             let opened =
                 opened.await.unwrap_or_else(|_| Err(ReachError::TimedOut { server: server.to_string() }));
             // The session may be over.

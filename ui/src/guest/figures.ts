@@ -84,6 +84,7 @@ export class Figures {
         jitter_ms: Math.max(video?.jitter ?? 0, audio?.jitter ?? 0) * 1000,
         round_trip_ms: Number(pair?.currentRoundTripTime ?? 0) * 1000,
       },
+      ways: { ways: [], addresses: [] },
       stages_ms: {
         capture_to_encode: 0,
         encode: 0,

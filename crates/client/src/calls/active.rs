@@ -5,12 +5,14 @@ use tokio::task::JoinHandle;
 
 use super::media::{Media, MediaError, MediaOptions, MediaSnapshot};
 use super::report::{CallReport, Milestones};
-use crate::media::{CallStats, Rates};
+use crate::media::{CallStats, Rates, WaysStats};
 
 /// Media while they last.
 pub(super) struct Active {
     pub(super) media: Media,
     pub(super) milestones: Milestones,
+    /// Between this side and the one who was heard of last.
+    pub(super) ways: WaysStats,
     rates: Rates,
     told: Option<MediaSnapshot>,
     /// Legs that say good-bye.
@@ -22,7 +24,8 @@ impl Active {
         let clock = MediaClock::start();
         let media = Media::start(options, camera, clock)?;
         let (milestones, rates) = (Milestones::begin(), Rates::new(clock.now()));
-        Ok(Self { media, milestones, rates, told: None, leaving: Vec::new() })
+        let ways = WaysStats::default();
+        Ok(Self { media, milestones, ways, rates, told: None, leaving: Vec::new() })
     }
 
     /// Waits for a leg before it ends.
@@ -42,6 +45,9 @@ impl Active {
         let now: MediaTime = self.media.clock.now();
         let mut stats = self.rates.next(now, self.media.count());
         stats.at_ms = self.milestones.connected_at().map_or(0.0, |at| now.since(at).as_secs_f64() * 1e3);
+        stats.ways = self.ways.clone();
+        stats.network.round_trip_ms =
+            self.ways.ways.first().map(|way| way.round_trip_ms).or(stats.network.round_trip_ms);
         let glance = self.media.shown.look();
         let size = self.media.size();
         (stats.video.width, stats.video.height) = (size.width(), size.height());

@@ -8,9 +8,9 @@ use std::time::Duration;
 use ahoy_call::{CONTROL_LONGEST, Control, PeerId};
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use ahoy_rtc::{
-    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, LocalTrack, Message, Path,
-    Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness, RemoteTrack, RtcError,
-    Signal,
+    Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, IceView, LocalTrack,
+    Message, Path, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness,
+    RemoteTrack, RtcError, Signal,
 };
 use ahoy_signal::CallSignal;
 use ahoy_tunnel::Tunnel;
@@ -18,7 +18,7 @@ use rustls::ClientConfig;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::wire;
 
@@ -33,6 +33,8 @@ const UNSENT: usize = 16;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often it is looked whether it has.
 const FAREWELL_TICK: Duration = Duration::from_millis(10);
+/// How often it is told which ways there are. People look at it; nothing depends on it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a leg may take to tell its figures: it is asked when a call ends, which must not wait.
 const STATS_WITHIN: Duration = Duration::from_millis(200);
 
@@ -52,6 +54,8 @@ pub(super) enum LegNews {
     State(ConnectionState),
     Phase(Phase, MediaTime),
     Path(Path),
+    /// All ways that there are at the moment.
+    Ways(Box<IceView>),
     Track(RemoteTrack),
     Control(Control),
 }
@@ -199,6 +203,8 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut peer_events: PeerEvents) {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let channel = self.channel.clone();
             let from_channel = async {
@@ -216,6 +222,10 @@ impl Task {
                     Some(event) => self.on_peer(event).await,
                     None => break,
                 },
+                _ = look.tick() => {
+                    let view = self.connection.stats().await.ice;
+                    self.report(LegNews::Ways(Box::new(view))).await;
+                }
                 event = from_channel, if channel.is_some() => match event {
                     Some(event) => self.on_channel(event).await,
                     None => self.channel = None,

@@ -90,7 +90,7 @@ enum Command {
     Enter(RoomId, CallMedia, Reply),
     Mute(bool, Reply),
     Camera(bool, Reply),
-    Follow(Box<MediaOptions>),
+    Follow(Box<CallsOptions>),
     Retry,
 }
 
@@ -176,10 +176,10 @@ impl Calls {
         self.ask(|reply| Command::Camera(on, reply)).await
     }
 
-    /// Other devices, from now on and in the call that one is in.
-    pub async fn follow(&self, media: MediaOptions) {
+    /// Other devices, from now on and in the call that one is in; other ways to others from the next call on.
+    pub async fn follow(&self, options: CallsOptions) {
         // A session that is over has no calls.
-        let _ = self.commands.send(Command::Follow(Box::new(media))).await;
+        let _ = self.commands.send(Command::Follow(Box::new(options))).await;
     }
 
     /// Tries again to open those devices of the call that could not be opened.

@@ -2,6 +2,7 @@
 //! out.
 
 mod outputs;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use ahoy_call::{
     RoomCallSnapshot, RoomInput, StageName,
 };
 use ahoy_rtc::ConnectionState;
-use ahoy_signal::{CallId, CallMedia, ClientMessage, RoomId, ServerMessage};
+use ahoy_signal::{CallId, CallMedia, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
 use ahoy_signal_client::{ClientEvent, PostId};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use self::ways::changed;
 use super::active::Active;
 use super::leg::{Leg, LegEvent, LegNews};
 use super::media::Media;
@@ -29,6 +31,7 @@ use super::report::CallReport;
 use super::wire::Outgoing;
 use super::{CallsEvent, CallsOptions, Command, RoomEnd};
 use crate::connectivity::{KnownServers, NetworkWatch};
+use crate::media::WaysStats;
 use crate::problem::{Problem, ProblemCode};
 use crate::signaling::{Signaling, SignalingEvents, told};
 
@@ -226,10 +229,10 @@ impl Runner {
                 let done = self.with_media(|media| media.turn_camera(on)).await;
                 let _ = reply.send(done);
             }
-            Command::Follow(media) => {
-                self.options.media = (*media).clone();
+            Command::Follow(options) => {
+                self.options = *options;
                 if let Some(active) = &mut self.active {
-                    active.media.follow(*media);
+                    active.media.follow(self.options.media.clone());
                 }
             }
             Command::Retry => {
@@ -294,35 +297,6 @@ impl Runner {
         }
         if let Some(input) = input {
             self.handle(input).await;
-        }
-    }
-
-    /// Asks for ICE servers, where those that are known will not do much longer.
-    async fn ask_for_servers(&mut self) {
-        let now = Instant::now();
-        if !self.servers.should_ask(now) {
-            return;
-        }
-        self.servers.asked(now);
-        self.last_post += 1;
-        self.servers_asked = Some(self.last_post);
-        if let Err(error) = self.signaling.post(None, ClientMessage::IceServers {}, self.last_post).await {
-            tracing::debug!(%error, "the session is over");
-        }
-    }
-
-    fn on_servers(&mut self, answer: Result<ServerMessage, RequestError>) {
-        match answer {
-            Ok(ServerMessage::IceServers { servers, expires_in_s }) => {
-                let expires_in = Duration::from_secs(expires_in_s.into());
-                if self.servers.answered(&servers, expires_in, Instant::now()) {
-                    let known = self.servers.list();
-                    self.legs.values().for_each(|leg| leg.set_ice_servers(known.to_vec()));
-                }
-            }
-            Ok(other) => tracing::warn!(kind = other.kind(), "the server answers with something else"),
-            // An older server knows of none; calls go where they can.
-            Err(error) => tracing::debug!(%error, "no ICE servers"),
         }
     }
 
@@ -400,6 +374,11 @@ impl Runner {
             LegNews::Path(path) => {
                 if let Some(active) = &mut self.active {
                     active.milestones.path = Some(path);
+                }
+            }
+            LegNews::Ways(view) => {
+                if let Some(active) = &mut self.active {
+                    active.ways = WaysStats::from(&*view);
                 }
             }
             LegNews::Track(track) => {
@@ -493,13 +472,6 @@ fn without_time(snapshot: &CallSnapshot) -> CallSnapshot {
         current.answered_for = None;
     }
     snapshot
-}
-
-async fn changed(network: &mut Option<NetworkWatch>) {
-    match network {
-        Some(network) => network.changed().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn wait_for<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {

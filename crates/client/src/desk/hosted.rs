@@ -9,7 +9,7 @@ use super::room::{CAPACITY, LIFETIME_S, RoomTalk, USES, forget_room};
 use super::visit::PATIENCE;
 use super::{Desk, DeskError, DeskEvent, DeskListener, HostOptions};
 use crate::account::{AccountError, InviteLink, PlainHttp, SignedIn};
-use crate::calls::MediaOptions;
+use crate::calls::CallsOptions;
 use crate::host::{Announcement, HostError, Hosting, Nearby, NearbyCall};
 use crate::signaling::{Signaling, SignalingEvents};
 
@@ -54,7 +54,7 @@ impl People {
         name: &Name,
         place: &HostOptions,
         media: CallMedia,
-        options: MediaOptions,
+        options: CallsOptions,
     ) -> Result<(), DeskError> {
         let slot = self.begin_visit().await?;
         let agent = people::agent(self.client());
@@ -93,7 +93,7 @@ impl Desk {
     pub async fn start_hosted_call(&self, name: &str, video: bool) -> Result<(), DeskError> {
         let name = Name::new(name)?;
         self.ready_for_call().await?;
-        self.people.host(&name, &self.options.host, people::media_of(video), self.media()).await
+        self.people.host(&name, &self.options.host, people::media_of(video), self.calling()).await
     }
 
     /// Lets somebody in who waits, or turns them away.

@@ -41,7 +41,7 @@ use self::call::TestCall;
 use self::people::People;
 use self::preview::Preview;
 use self::speaker::Ringer;
-use crate::calls::{CallScreen, MediaOptions};
+use crate::calls::{CallScreen, CallsOptions, MediaOptions, Policy};
 use crate::devices::{self, Devices};
 use crate::host::{Nearby, NearbyCall, Network, ServerRunner};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
@@ -190,9 +190,9 @@ impl Desk {
         if let Some(call) = self.call.lock().await.as_mut() {
             call.follow(&before, &now).await;
         }
-        let media = media_options(&now, &self.socket, self.options.stamping);
+        let options = calls_options(&now, &self.socket, self.options.stamping);
         for calls in self.people.all_calls().await {
-            calls.follow(media.clone()).await;
+            calls.follow(options.clone()).await;
         }
         let same = (&before.camera, &before.microphone, before.picture)
             == (&now.camera, &now.microphone, now.picture);
@@ -343,9 +343,9 @@ impl Desk {
         }
     }
 
-    /// What is sent in calls with people, as the settings have it.
-    fn media(&self) -> MediaOptions {
-        media_options(&self.settings(), &self.socket, self.options.stamping)
+    /// How calls with people are made, as the settings have it.
+    fn calling(&self) -> CallsOptions {
+        calls_options(&self.settings(), &self.socket, self.options.stamping)
     }
 
     /// What a page needs to draw one stream.
@@ -372,8 +372,8 @@ fn heard(ringer: Arc<Ringer>, listener: DeskListener) -> DeskListener {
     })
 }
 
-fn media_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Stamping) -> MediaOptions {
-    MediaOptions {
+fn calls_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Stamping) -> CallsOptions {
+    let media = MediaOptions {
         camera: call::camera(settings),
         format: call::format(settings),
         bitrate: call::bitrate(settings.picture),
@@ -382,5 +382,7 @@ fn media_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Sta
         stamping,
         screen: CallScreen::Window(Arc::clone(socket)),
         ..MediaOptions::default()
-    }
+    };
+    let policy = if settings.relay_only { Policy::RelayOnly } else { Policy::All };
+    CallsOptions { media, policy, ..CallsOptions::default() }
 }

@@ -9,7 +9,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Account`].
     pub async fn resume_sign_in(&self) -> Result<(), DeskError> {
-        self.people.resume(self.media()).await
+        self.people.resume(self.calling()).await
     }
 
     /// Signs in, and stays so.
@@ -17,7 +17,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError`]; then one is signed in as before.
     pub async fn sign_in(&self, given: Credentials) -> Result<(), DeskError> {
-        self.people.sign_in(given, self.media()).await
+        self.people.sign_in(given, self.calling()).await
     }
 
     /// Makes an account with one's name, and signs in. Returns the recovery codes, which are told once.
@@ -27,7 +27,7 @@ impl Desk {
     pub async fn sign_up(&self, given: Credentials) -> Result<Vec<String>, DeskError> {
         let name = Some(self.settings().name).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| given.handle.clone());
-        self.people.sign_up(given, &name, self.media()).await
+        self.people.sign_up(given, &name, self.calling()).await
     }
 
     /// Signs out, here and at the server.

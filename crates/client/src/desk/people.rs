@@ -15,7 +15,7 @@ use super::room::{RoomTalk, forget_room};
 use super::visit::Visit;
 use super::{DeskError, DeskEvent, DeskListener};
 use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
-use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaOptions, MediaSnapshot};
+use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaSnapshot};
 use crate::history::History;
 use crate::loopback::{CallPhase, CallSnapshot};
 use crate::signaling::{RoomEvent, Signaling, SignalingError, SignalingEvent};
@@ -96,20 +96,20 @@ impl People {
     }
 
     /// Takes up the sign-in of the last time, if there is one.
-    pub(super) async fn resume(&self, media: MediaOptions) -> Result<(), DeskError> {
+    pub(super) async fn resume(&self, options: CallsOptions) -> Result<(), DeskError> {
         match self.accounts().await?.signed_in(None) {
-            Ok(signed_in) => self.begin(signed_in, media).await,
+            Ok(signed_in) => self.begin(signed_in, options).await,
             Err(AccountError::NotSignedIn { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) async fn sign_in(&self, given: Credentials, media: MediaOptions) -> Result<(), DeskError> {
+    pub(super) async fn sign_in(&self, given: Credentials, options: CallsOptions) -> Result<(), DeskError> {
         let (server, handle, password) = checked(given)?;
         let device_name = device_name(&self.options.client);
         let credentials = SignIn { handle, password, device_name };
         let signed_in = self.accounts().await?.sign_in(&server, &credentials).await?;
-        self.begin(signed_in, media).await
+        self.begin(signed_in, options).await
     }
 
     /// Returns the recovery codes.
@@ -117,7 +117,7 @@ impl People {
         &self,
         given: Credentials,
         name: &str,
-        media: MediaOptions,
+        options: CallsOptions,
     ) -> Result<Vec<String>, DeskError> {
         let (server, handle, password) = checked(given)?;
         let device_name = device_name(&self.options.client);
@@ -127,7 +127,7 @@ impl People {
         // Before there is an account that nobody could stay signed in to.
         accounts.check().await?;
         let (signed_in, codes) = accounts.sign_up(&server, &account).await?;
-        self.begin(signed_in, media).await?;
+        self.begin(signed_in, options).await?;
         Ok(codes.into_iter().map(String::from).collect())
     }
 
@@ -143,11 +143,10 @@ impl People {
         Ok(())
     }
 
-    async fn begin(&self, signed_in: SignedIn, media: MediaOptions) -> Result<(), DeskError> {
+    async fn begin(&self, signed_in: SignedIn, options: CallsOptions) -> Result<(), DeskError> {
         self.end().await;
         let signed_in = Arc::new(signed_in);
         let (signaling, events) = Signaling::start(&signed_in, self.options.client.clone(), PATIENCE)?;
-        let options = CallsOptions { media, ..CallsOptions::default() };
         let (calls, events) = Calls::start(&signaling, events, options);
         let me = signed_in.record().map(|record| Me {
             handle: record.handle.to_string(),

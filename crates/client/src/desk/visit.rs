@@ -16,7 +16,7 @@ use super::person_call::CallEnding;
 use super::room::{RoomTalk, ending_of};
 use super::{Desk, DeskError, DeskEvent};
 use crate::account::{AccountError, Accounts, InviteLink, PlainHttp, ServerChoice};
-use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaOptions, RoomEnd};
+use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, RoomEnd};
 use crate::problem::Problem;
 use crate::signaling::{RequestError, Signaling, SignalingError, SignalingEvent, SignalingEvents};
 
@@ -108,7 +108,7 @@ impl People {
         link: &str,
         name: &str,
         media: CallMedia,
-        options: MediaOptions,
+        options: CallsOptions,
     ) -> Result<(), DeskError> {
         let called_off = self.called_off().notified();
         let (link, name) = (parse(link)?, Name::new(name)?);
@@ -132,11 +132,10 @@ impl People {
         (signaling, events): (Signaling, SignalingEvents),
         talk: RoomTalk,
         media: CallMedia,
-        options: MediaOptions,
+        options: CallsOptions,
         after: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), DeskError> {
         let room = talk.room();
-        let options = CallsOptions { media: options, ..CallsOptions::default() };
         let (calls, events) = Calls::start(&signaling, events, options);
         self.told().change(|known| known.room = Some(talk));
         if let Err(error) = calls.enter(room, media).await {
@@ -266,7 +265,7 @@ impl Desk {
     /// is no good or the server can't be reached.
     pub async fn join_link(&self, link: &str, name: &str, video: bool) -> Result<(), DeskError> {
         self.ready_for_call().await?;
-        self.people.visit(link, name, people::media_of(video), self.media()).await
+        self.people.visit(link, name, people::media_of(video), self.calling()).await
     }
 }
 

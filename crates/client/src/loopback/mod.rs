@@ -24,8 +24,8 @@ pub use report::{AudioReport, LoopbackReport, SCHEMA_VERSION, SetupReport, Video
 pub use session::{DirectPath, Side, SignalPath};
 
 pub use crate::media::{
-    AudioStats, CallStats, DeviceStanding, DeviceState, NetworkStats, PathReport, RecordingError,
-    SpreadReport, StageReport, StageStats, VideoStats,
+    AddressKind, AddressStats, AudioStats, CallStats, DeviceStanding, DeviceState, NetworkStats, PathReport,
+    RecordingError, SpreadReport, StageReport, StageStats, VideoStats, WayStats, WaysStats,
 };
 pub use crate::problem::{Problem, ProblemCode};
 

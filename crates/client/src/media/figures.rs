@@ -8,6 +8,7 @@ use ahoy_media_types::MediaTime;
 use ahoy_rtc::LocalTrackStats;
 use serde::Serialize;
 
+use super::ways::WaysStats;
 use crate::pipeline::{IncomingVideoStats, OutgoingVideoStats};
 
 /// Figures of the last moments, for people to look at: see the report for what a call was worth.
@@ -22,6 +23,8 @@ pub struct CallStats {
     pub audio: AudioStats,
     /// The way between the two ends.
     pub network: NetworkStats,
+    /// The ways there are between them.
+    pub ways: WaysStats,
     /// Milliseconds from stage to stage, the median since the figures before; null where nothing came through.
     pub stages_ms: StageStats,
     /// CPU of this process: 100 is one core.
@@ -173,6 +176,7 @@ impl Rates {
                 jitter_ms: now_c.sound.jitter.as_secs_f64() * 1e3,
                 round_trip_ms: round_trip.map(|time| time.as_secs_f64() * 1e3),
             },
+            ways: WaysStats::default(),
             stages_ms: StageStats::default(),
             cpu_percent: cpu_used / seconds * 100.0,
             memory_mb: process::usage().map_or(0.0, |usage| usage.rss_bytes as f64 / 1e6),

@@ -12,11 +12,13 @@ mod report;
 mod self_view;
 mod speaker;
 mod switched;
+mod ways;
 
 pub use device_state::{DeviceStanding, DeviceState};
 pub use figures::{AudioStats, CallStats, NetworkStats, StageStats, VideoStats};
 pub use recording::RecordingError;
 pub use report::{PathReport, SpreadReport, StageReport};
+pub use ways::{AddressKind, AddressStats, WayStats, WaysStats};
 
 pub(crate) use camera::Camera;
 pub(crate) use figures::{Counters, Rates};

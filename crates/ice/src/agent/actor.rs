@@ -13,7 +13,7 @@ use super::ways::{Changes, Local, LookedUp, Ways};
 use super::{Command, IceEvent, IceState};
 use crate::candidate::{Candidate, CandidateKind, Line};
 use crate::config::{Credentials, IceConfig};
-use crate::paths::Paths;
+use crate::paths::{Media, Paths};
 use crate::relay::{self, RelayEvent};
 use crate::socket::Socket;
 use crate::view::{IceView, LocalView, PairView, RemoteView};
@@ -27,6 +27,8 @@ const NAMES_MOST: usize = 8;
 const DISCONNECTED_AFTER: Duration = Duration::from_secs(3);
 /// And for this long, it is to be told to people.
 const FAILED_AFTER: Duration = Duration::from_secs(15);
+/// When media comes another way, the pair in use has to be silent for 50 ms before that means anything.
+const LOOK_AFTER_MOVE: Duration = Duration::from_millis(60);
 /// The longest that nothing is looked at while something may change by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -45,6 +47,10 @@ pub(super) struct Actor {
     in_use: Option<Pair>,
     /// Where to begin, when the check that came from there is answered.
     beginning: Option<Pair>,
+    /// When to look again whether it has moved.
+    look_at: Option<Instant>,
+    /// Where the other side has just moved to.
+    following: Option<Pair>,
     /// What has not been told yet.
     outbox: Vec<IceEvent>,
     state: IceState,
@@ -77,6 +83,8 @@ impl Actor {
             paths: Paths::default(),
             in_use: None,
             beginning: None,
+            look_at: None,
+            following: None,
             outbox: Vec::new(),
             state: IceState::New,
             gathered: false,
@@ -106,7 +114,7 @@ impl Actor {
                 },
                 Some(arrival) = arrivals.recv() => self.on_arrival(&arrival),
                 Some(event) = self.relay_events.recv() => {
-                    let changes = self.ways.on_relay(event);
+                    let changes = self.ways.on_relay(event, Instant::now());
                     self.apply(changes);
                 }
                 Some(looked_up) = self.looked_up.recv() => self.ways.on_looked_up(looked_up, Instant::now()),
@@ -191,6 +199,11 @@ impl Actor {
 
     fn on_arrival(&mut self, Arrival { pair, datagram }: &Arrival) {
         let now = Instant::now();
+        if datagram.is_empty() {
+            // Media has begun to come another way. Whether that means something is seen a little later as well.
+            self.look_at = Some(now + LOOK_AFTER_MOVE);
+            return;
+        }
         if let Some(changes) = self.ways.handle(*pair, datagram, now) {
             self.apply(changes);
             return;
@@ -271,7 +284,13 @@ impl Actor {
         let nominated =
             self.current.nominated.or(self.previous.as_ref().and_then(|previous| previous.nominated));
         let heard = |pair| self.wire.heard(pair);
-        if let Some(chosen) = self.paths.choose(nominated, self.in_use, heard, now)
+        let media = |pair| self.wire.media(pair).map(|(last, since)| Media { last, since });
+        let chosen = self.paths.choose(nominated, self.in_use, heard, now);
+        self.following = match self.following.filter(|pair| self.paths.follows(*pair, media, now)) {
+            Some(pair) => Some(pair),
+            None => self.paths.moved(self.in_use, media, now),
+        };
+        if let Some(chosen) = self.following.or(chosen)
             && (self.in_use != Some(chosen) || self.state != IceState::Connected)
         {
             self.use_pair(chosen);
@@ -338,6 +357,7 @@ impl Actor {
             previous,
             self.ways.next_wakeup(),
             self.paths.next_wakeup(self.in_use, heard),
+            self.look_at.filter(|at| *at > now),
             Some(now + LOOK_EVERY),
         ];
         wakeups.into_iter().flatten().min().unwrap_or(now + LOOK_EVERY)

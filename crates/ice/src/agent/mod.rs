@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::sessions::Session;
 use crate::candidate::{Candidate, CandidateError, Line};
 use crate::config::{Credentials, IceConfig, IceError, IceServer};
 use crate::view::{IceView, PairView};

@@ -31,23 +31,23 @@ const AGAIN: Duration = Duration::from_secs(2);
 const CHECK_LONGEST: usize = 256;
 
 /// Relays that are worse than others, by their address: how much to take off their local preference.
-pub(super) type Penalties = Arc<Mutex<HashMap<SocketAddr, u32>>>;
+pub(crate) type Penalties = Arc<Mutex<HashMap<SocketAddr, u32>>>;
 
 /// One ICE session (RFC 8445 section 4).
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     agent: IceAgent,
     remote: Option<IceCreds>,
     tie_breaker: u64,
-    pub(super) nominated: Option<Pair>,
+    pub(crate) nominated: Option<Pair>,
     /// The other side's candidates.
-    pub(super) remotes: Vec<Candidate>,
+    pub(crate) remotes: Vec<Candidate>,
     tried_again: Option<Instant>,
 }
 
 /// What a message turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     /// The other side checks a pair.
     Check,
     /// The other side answers a check, and saw us at this address.
@@ -61,17 +61,17 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
 }
 
 /// The number of a message's transaction, if it is long enough to have one.
-pub(super) fn number_of(message: &[u8]) -> Option<TransactionNumber> {
+pub(crate) fn number_of(message: &[u8]) -> Option<TransactionNumber> {
     message.get(8..20)?.try_into().ok()
 }
 
 /// Whether a message of ours is a request (RFC 8489 section 5: both class bits are zero).
-pub(super) fn is_request(message: &[u8]) -> bool {
+pub(crate) fn is_request(message: &[u8]) -> bool {
     matches!(message, [first, second, ..] if first & 1 == 0 && second & 0x10 == 0)
 }
 
 impl Session {
-    pub(super) fn new(local: &Credentials, penalties: &Penalties) -> Self {
+    pub(crate) fn new(local: &Credentials, penalties: &Penalties) -> Self {
         let local = IceCreds { ufrag: local.ufrag.clone(), pass: local.password.clone() };
         let mut agent = IceAgent::new(local);
         let tie_breaker = rand::random();
@@ -89,23 +89,23 @@ impl Session {
         Self { agent, remote: None, tie_breaker, nominated: None, remotes: Vec::new(), tried_again: None }
     }
 
-    pub(super) fn set_remote(&mut self, remote: Credentials, controlling: bool) {
+    pub(crate) fn set_remote(&mut self, remote: Credentials, controlling: bool) {
         let remote = IceCreds { ufrag: remote.ufrag, pass: remote.password };
         self.agent.set_controlling(controlling);
         self.agent.set_remote_credentials(remote.clone());
         self.remote = Some(remote);
     }
 
-    pub(super) fn has_remote(&self) -> bool {
+    pub(crate) fn has_remote(&self) -> bool {
         self.remote.is_some()
     }
 
     /// Adds an address of this side. What is to be told to the other side, if it is new.
-    pub(super) fn add_local(&mut self, candidate: is::Candidate) -> Option<is::Candidate> {
+    pub(crate) fn add_local(&mut self, candidate: is::Candidate) -> Option<is::Candidate> {
         self.agent.add_local_candidate(candidate).cloned()
     }
 
-    pub(super) fn remove_local(&mut self, candidate: &is::Candidate) {
+    pub(crate) fn remove_local(&mut self, candidate: &is::Candidate) {
         self.agent.invalidate_candidate(candidate);
         if self
             .nominated
@@ -115,13 +115,13 @@ impl Session {
         }
     }
 
-    pub(super) fn add_remote(&mut self, candidate: Candidate) {
+    pub(crate) fn add_remote(&mut self, candidate: Candidate) {
         self.agent.add_remote_candidate(candidate.inner.clone());
         self.remotes.push(candidate);
     }
 
     /// Takes in a message, if it is of this session.
-    pub(super) fn handle(&mut self, pair: Pair, datagram: &[u8], now: Instant) -> Meaning {
+    pub(crate) fn handle(&mut self, pair: Pair, datagram: &[u8], now: Instant) -> Meaning {
         let Ok(message) = StunMessage::parse(datagram) else { return Meaning::None };
         let packet = |message| StunPacket {
             proto: Protocol::Udp,
@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// A check of our own, beside those of the agent.
-    pub(super) fn check(&self) -> Option<Vec<u8>> {
+    pub(crate) fn check(&self) -> Option<Vec<u8>> {
         let remote = self.remote.as_ref()?;
         let username = format!("{}:{}", remote.ufrag, self.agent.local_credentials().ufrag);
         /// What a peer-reflexive candidate would have that nothing is known of (RFC 8445 section 5.1.2.1, type preference 110).
@@ -171,7 +171,7 @@ impl Session {
     }
 
     /// Lets time pass, and sends what is to be sent.
-    pub(super) fn drive(&mut self, now: Instant, mut send: impl FnMut(Pair, &[u8])) {
+    pub(crate) fn drive(&mut self, now: Instant, mut send: impl FnMut(Pair, &[u8])) {
         // It works by steps of its own pace: what is due is done one by one.
         while self.agent.poll_timeout().is_none_or(|at| at <= now) {
             self.agent.handle_timeout(now);
@@ -204,11 +204,11 @@ impl Session {
     }
 
     /// Looks at once whether there is something to be checked: a candidate is new.
-    pub(super) fn nudge(&mut self, now: Instant) {
+    pub(crate) fn nudge(&mut self, now: Instant) {
         self.agent.handle_timeout(now);
     }
 
-    pub(super) fn next_wakeup(&mut self) -> Option<Instant> {
+    pub(crate) fn next_wakeup(&mut self) -> Option<Instant> {
         self.agent.poll_timeout()
     }
 }

@@ -25,12 +25,21 @@ use crate::wire::{Carrier, Pair, Wire};
 const STREAMS_AFTER: Duration = Duration::from_millis(250);
 /// Relays at once: two interfaces with two families, by two transports. A server has a quota for each user.
 const RELAYS_MOST: usize = 8;
+/// And relays with IPv6 addresses, where this machine has IPv4: they are for who has only IPv6. Otherwise two of them would be
+/// preferred to one with IPv4.
+const CROSSING_PENALTY: u32 = 8000;
+/// When a server that gave no relay is asked again; each time it waits twice as long.
+const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_MOST: Duration = Duration::from_secs(60);
 /// How long a name may take to be looked up.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 /// How much less relays over TCP and TLS are worth than those over UDP: with TCP, what is lost holds up what comes behind it, and
 /// TLS costs a little on top. More than `is` gives to a second relay.
 const TCP_PENALTY: u32 = 2000;
 const TLS_PENALTY: u32 = 4000;
+
+/// A server, from a socket or by a stream.
+type Asked = (Option<SocketAddr>, String);
 
 /// A name that was looked up.
 #[derive(Debug)]
@@ -79,7 +88,9 @@ pub(super) struct Ways {
     looked_up: mpsc::Sender<LookedUp>,
     addresses: HashMap<String, Vec<SocketAddr>>,
     /// What was asked already: a server from a socket, or by a stream.
-    asked: BTreeSet<(Option<SocketAddr>, String)>,
+    asked: BTreeSet<Asked>,
+    /// Servers that gave no relay: how often in a row, and when to ask again.
+    refused: BTreeMap<Asked, (u32, Instant)>,
     penalties: Penalties,
     /// Whether a server has answered over UDP.
     udp_works: bool,
@@ -109,6 +120,7 @@ impl Ways {
             looked_up,
             addresses: HashMap::new(),
             asked: BTreeSet::new(),
+            refused: BTreeMap::new(),
             penalties,
             udp_works: false,
             streams_at: None,
@@ -236,22 +248,25 @@ impl Ways {
         self.relays.insert(id, relay);
     }
 
-    pub(super) fn on_relay(&mut self, event: RelayEvent) -> Changes {
+    pub(super) fn on_relay(&mut self, event: RelayEvent, now: Instant) -> Changes {
         let mut changes = Changes::default();
         match event {
             RelayEvent::Allocated(id, addresses) => {
                 let Some(relay) = self.relays.get_mut(&id) else { return changes };
                 self.udp_works |= relay.server.transport == Transport::Udp;
+                self.refused.remove(&(relay.socket, relay.server.to_string()));
                 for address in addresses {
                     if relay.addresses.contains(&address) {
                         continue;
                     }
                     relay.addresses.push(address);
-                    let penalty = match relay.server.transport {
+                    let transport = match relay.server.transport {
                         Transport::Udp => 0,
                         Transport::Tcp => TCP_PENALTY,
                         Transport::Tls => TLS_PENALTY,
                     };
+                    let crosses = address.is_ipv6() && self.sockets.keys().any(SocketAddr::is_ipv4);
+                    let penalty = transport + if crosses { CROSSING_PENALTY } else { 0 };
                     let mut penalties =
                         self.penalties.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     penalties.insert(address, penalty);
@@ -271,14 +286,18 @@ impl Ways {
             RelayEvent::Gone(id, failure) => {
                 let Some(relay) = self.relays.remove(&id) else { return changes };
                 self.failures.insert(relay.server.to_string(), failure.to_string());
-                self.asked.remove(&(relay.socket, relay.server.to_string()));
+                let (times, at) =
+                    self.refused.entry((relay.socket, relay.server.to_string())).or_insert((0, now));
+                *at = now + (AGAIN * 2_u32.saturating_pow(*times)).min(AGAIN_MOST);
+                *times += 1;
+                let had_some = !relay.addresses.is_empty();
                 for address in relay.addresses {
                     changes.removed.extend(self.forget_base(address));
                 }
-                // Others may do what this one did.
-                if !self.has_relay() {
+                // One that was there is not any more: others may do what it did.
+                if had_some && !self.has_relay() {
                     self.udp_works = false;
-                    self.streams_at.get_or_insert_with(Instant::now);
+                    self.streams_at.get_or_insert(now);
                 }
             }
         }
@@ -323,6 +342,19 @@ impl Ways {
             self.failures
                 .insert(format!("stun {}", answer.pair.remote), "it does not answer over UDP".to_owned());
         }
+        let due = self.refused.iter().filter(|(_, (_, at))| *at <= now);
+        let due: Vec<_> = due.map(|(asked, _)| asked.clone()).collect();
+        if !due.is_empty() {
+            for asked in due {
+                self.asked.remove(&asked);
+                // Until it answers again, nothing is to be done here.
+                if let Some((_, at)) = self.refused.get_mut(&asked) {
+                    *at = now + AGAIN_MOST * 2;
+                }
+            }
+            self.ask(now);
+            self.ask_streams();
+        }
         if self.streams_at.is_some_and(|at| at <= now) {
             self.streams_at = None;
             self.ask_streams();
@@ -330,7 +362,8 @@ impl Ways {
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Instant> {
-        self.questions.next_wakeup().into_iter().chain(self.streams_at).min()
+        let again = self.refused.values().map(|(_, at)| *at).min();
+        self.questions.next_wakeup().into_iter().chain(self.streams_at).chain(again).min()
     }
 
     /// Whether nothing is under way any more.
@@ -360,6 +393,7 @@ impl Ways {
             self.sockets.remove(local);
             self.questions.forget(*local);
             self.asked.retain(|(from, _)| *from != Some(*local));
+            self.refused.retain(|(from, _), _| *from != Some(*local));
             changes.removed.extend(self.forget_base(*local));
             // Streams follow their interface: nobody tells by which they left, so all are asked for again.
             let lost = |relay: &Relay| relay.socket.is_none_or(|socket| socket == *local);
@@ -393,6 +427,7 @@ impl Ways {
         if new || !gone.is_empty() {
             self.udp_works = false;
             self.failures.clear();
+            self.refused.clear();
             self.streams_at = Some(now + STREAMS_AFTER);
             self.ask(now);
         }

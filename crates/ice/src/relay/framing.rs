@@ -12,10 +12,10 @@ const ALIGNMENT: usize = 4;
 
 /// The stream has lost its place: what comes next is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LostPlace;
+pub(crate) struct LostPlace;
 
 /// Takes the next whole message out of what has been read, without what fills it up.
-pub(super) fn next_message(read: &mut BytesMut) -> Result<Option<Bytes>, LostPlace> {
+pub(crate) fn next_message(read: &mut BytesMut) -> Result<Option<Bytes>, LostPlace> {
     let Some(header) = read.get(..CHANNEL_HEADER) else { return Ok(None) };
     let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
     let (length, filled) = match header[0] {

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub(crate) use framing::next_message;
 pub(crate) use stream::Connector;
 
 use crate::config::IceServer;

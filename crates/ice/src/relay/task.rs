@@ -276,9 +276,11 @@ impl Task {
         if !client.have_permission(TransportType::Udp, to.ip()) {
             if self.waiting.len() < WAITING_PEERS_MOST || self.waiting.contains_key(&to.ip()) {
                 let waiting = self.waiting.entry(to.ip()).or_default();
-                if waiting.len() < WAITING_MOST {
-                    waiting.push((to, datagram));
+                // Checks come again, what is newer may be a handshake.
+                if waiting.len() == WAITING_MOST {
+                    waiting.remove(0);
                 }
+                waiting.push((to, datagram));
             }
             let _ = client.create_permission(TransportType::Udp, to.ip(), self.now());
             return Ok(());

@@ -1,0 +1,99 @@
+// Has two connections of Chromium call each other again and again over links that somebody else emulates, and reports how long
+// each call takes from its beginning to the first picture. One side sends, the other receives, as in a call to oneself.
+//
+//   node rtt_call.mjs --clip CLIP.y4m --calls 5
+//
+// What each tells the other is asked for on standard output, one JSON object a line, {"call", "from": "a"|"b", "line"}, and
+// answered on standard input in order: the candidate's line to be used in its place, or null to leave it out. The last line is
+// {"took": [milliseconds]}. Camera and microphone are open before a call begins.
+import { chromium } from 'playwright-core';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({
+  options: { clip: { type: 'string' }, calls: { type: 'string', default: '5' } },
+});
+
+const waiting = [];
+createInterface({ input: process.stdin }).on('line', (line) => waiting.shift()?.(JSON.parse(line)));
+function ask(question) {
+  return new Promise((answered) => {
+    waiting.push(answered);
+    console.log(JSON.stringify(question));
+  });
+}
+
+const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end('<!doctype html><body></body>'));
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update',
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-features=WebRtcHideLocalIpsWithMdns',
+    // Where the machine has no network but loopback, that is what the call goes over.
+    '--allow-loopback-in-peer-connection',
+    '--autoplay-policy=no-user-gesture-required', `--use-file-for-fake-video-capture=${options.clip}`,
+  ],
+});
+try {
+  const page = await browser.newPage();
+  await page.exposeFunction('rewrite', ask);
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.evaluate(definePage);
+  const took = [];
+  for (let call = 0; call < Number(options.calls); call += 1) took.push(await page.evaluate((call) => run(call), call));
+  console.log(JSON.stringify({ took }));
+} finally {
+  await browser.close();
+  server.close();
+  process.stdin.destroy();
+}
+
+function definePage() {
+  const wanted = { video: { width: 1280, height: 720, frameRate: 30 }, audio: true };
+
+  window.run = async (call) => {
+    const own = await navigator.mediaDevices.getUserMedia(wanted);
+    const start = performance.now();
+    const [caller, callee] = [new RTCPeerConnection(), new RTCPeerConnection()];
+    const carry = (from, name, other) => {
+      const early = [];
+      from.onicecandidate = async ({ candidate }) => {
+        if (!candidate?.candidate) return;
+        const line = await rewrite({ call, from: name, line: candidate.candidate });
+        if (line === null) return;
+        const init = { ...candidate.toJSON(), candidate: line };
+        if (other.remoteDescription) await other.addIceCandidate(init);
+        else early.push(init);
+      };
+      return () => Promise.all(early.splice(0).map((init) => other.addIceCandidate(init)));
+    };
+    const toCallee = carry(caller, 'a', callee);
+    const toCaller = carry(callee, 'b', caller);
+    const seen = new Promise((done) => {
+      callee.ontrack = ({ track }) => {
+        const element = document.createElement(track.kind);
+        [element.autoplay, element.muted] = [true, true];
+        element.srcObject = new MediaStream([track]);
+        document.body.append(element);
+        if (track.kind === 'video') element.requestVideoFrameCallback(() => done(performance.now() - start));
+      };
+    });
+    for (const track of own.getTracks()) caller.addTrack(track, own);
+    // Candidates do not go with descriptions, which would name the real addresses.
+    const bare = ({ type, sdp }) => ({ type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r\n/gm, '') });
+    await caller.setLocalDescription();
+    await callee.setRemoteDescription(bare(caller.localDescription));
+    await toCallee();
+    await callee.setLocalDescription();
+    await caller.setRemoteDescription(bare(callee.localDescription));
+    await toCaller();
+    const took = await seen;
+    caller.close();
+    callee.close();
+    for (const track of own.getTracks()) track.stop();
+    document.body.replaceChildren();
+    return took;
+  };
+}
