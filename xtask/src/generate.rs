@@ -12,7 +12,7 @@ const WRITE: &str = "AHOY_GENERATE";
 
 /// A file, and the cargo test that keeps it.
 const FILES: [(&str, [&str; 4]); 3] = [
-    ("docs/loopback-report.schema.json", ["--package=ahoy-cli", "--test=generated", "--", "schema"]),
+    ("docs/loopback-report.schema.json", ["--package=ahoy-cli", "--test=it", "--", "schema"]),
     ("ui/src/backend/bindings.ts", ["--package=ahoy", "--lib", "--", "the_window_knows_the_same_types"]),
     ("ui/src/backend/protocol.ts", ["--package=ahoy-signal", "--test=typescript", "--", "pages_know"]),
 ];

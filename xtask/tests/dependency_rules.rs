@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "ahoy-call",
             "ahoy-congestion",
+            "ahoy-ice",
             "ahoy-measure",
             "ahoy-media",
             "ahoy-media-types",

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, with help written for someone who has never used it.
 
 mod calls;
+mod doctor;
 mod people;
 mod sign_in;
 
@@ -11,6 +12,7 @@ use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub(crate) use self::calls::{AnswerArgs, CallArgs, HangUpArgs, TalkArgs};
+pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::people::{
     CallsArgs, ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, MessageArgs, MessagesArgs, OnOff,
     RoomChangeArgs, RoomCreateArgs, RoomInviteArgs, RoomsArgs, RoomsCommand, WatchArgs,
@@ -80,6 +82,8 @@ pub(crate) enum Command {
     Call(Box<CallArgs>),
     /// Wait for a call, and take it
     Answer(Box<AnswerArgs>),
+    /// Find out what keeps calls from connecting, and what to do about it
+    Doctor(DoctorArgs),
     /// Hang up the call that another ahoy-cli of yours is in
     HangUp(HangUpArgs),
 }

@@ -82,6 +82,7 @@ fn main() -> ExitCode {
             Command::Watch(args) => commands::watch::run(args).await,
             Command::Call(args) => commands::call::call(*args).await,
             Command::Answer(args) => commands::call::answer(*args).await,
+            Command::Doctor(args) => commands::doctor::run(args).await,
             Command::HangUp(args) => commands::call::hang_up(args).await,
         }
     });

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use ahoy_client::calls::CallReport;
 use ahoy_client::capture::CaptureReport;
 use ahoy_client::devices::{Devices, SoundDevice};
+use ahoy_client::doctor::{Check, DoctorReport, Severity};
 use ahoy_client::loopback::{LoopbackReport, SpreadReport};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
@@ -219,4 +220,34 @@ pub(crate) fn call(report: &CallReport) -> String {
 
 fn named(device: &str) -> &str {
     if device.is_empty() { "nothing" } else { device }
+}
+
+/// What a check is about.
+pub(crate) fn check(check: Check) -> &'static str {
+    match check {
+        Check::Name => "Name",
+        Check::Server => "Server",
+        Check::Clock => "Clock",
+        Check::Session => "Session",
+        Check::Udp => "UDP",
+        Check::Relays => "Relays",
+        Check::Nat => "Address translation",
+        Check::Path => "Way of a call",
+        Check::Call => "Call through the relay",
+    }
+}
+
+/// What keeps calls from connecting, the worst first.
+pub(crate) fn doctor(report: &DoctorReport) -> String {
+    let mut text = String::new();
+    for conclusion in &report.conclusions {
+        let severity = match conclusion.severity {
+            Severity::CallsImpossible => "No calls: ",
+            Severity::SomeCallsFail => "Some calls fail: ",
+            Severity::CallsWorkLessWell => "Calls work less well: ",
+            Severity::Note => "",
+        };
+        let _ = writeln!(text, "{severity}{}\n  → {}", conclusion.what, conclusion.advice);
+    }
+    text
 }

@@ -9,6 +9,7 @@ mod connectivity;
 pub mod desk;
 pub mod devices;
 pub mod diagnostics;
+pub mod doctor;
 pub mod history;
 pub mod host;
 pub mod loopback;

@@ -10,6 +10,8 @@
 //! are [gathered](gather), the [relays](relay), and what is known of each [path](paths). Media never passes through that
 //! task, unless a relay carries it: [`Wire`] reads and writes the sockets itself.
 //!
+//! [`Asked`] and [`RelayProbe`] look at the network without a call, for whoever wants to know why calls do not connect.
+//!
 //! Three things are done otherwise than the simplest reading of the standard:
 //! - Nomination is not final. The best pair that works is used at once, and a better one takes its place when it is found.
 //! - Every pair that has worked is kept warm, and when the one in use falls silent, media moves to another that answers,
@@ -26,6 +28,7 @@ pub mod fuzzing;
 mod gather;
 mod lite;
 mod paths;
+mod probe;
 mod relay;
 mod socket;
 mod view;
@@ -35,5 +38,7 @@ pub use agent::{Ice, IceEvent, IceEvents, IceState};
 pub use candidate::{CandidateError, CandidateKind};
 pub use config::{Credentials, IceConfig, IceError, IceServer, Policy, ServerUrl, ServerUrlError, Transport};
 pub use lite::{CheckAnswer, answer_check};
+pub use probe::{Asked, Mapped, Mark, RelayProbe, own_addresses};
+pub use relay::RelayFailure;
 pub use view::{IceView, LocalView, PairView, RemoteView};
 pub use wire::{Received, Wire};

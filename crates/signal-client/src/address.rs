@@ -91,12 +91,12 @@ impl ServerUrl {
     }
 
     /// Its name or IP address, without brackets.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
     /// Its port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(443)
     }
 }

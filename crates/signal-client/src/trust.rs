@@ -121,6 +121,18 @@ impl Trust {
         self.tls(true)
     }
 
+    /// TLS that believes any certificate. What is read over it may come from anybody: it is for questions whose answers nothing
+    /// rests on, and that give nothing away.
+    pub(crate) fn of_anybody() -> Result<Arc<ClientConfig>, TrustError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TrustError::System)?;
+        let verifier = Arc::new(Chosen { belief: Belief::Anybody, provider });
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        Ok(Arc::new(builder.with_no_client_auth()))
+    }
+
     /// TLS as the client speaks it. Where nothing is to be encrypted, the system needs no certificates.
     pub(crate) fn tls(&self, encrypted: bool) -> Result<Arc<ClientConfig>, TrustError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -132,7 +144,7 @@ impl Trust {
             return Ok(Arc::new(config));
         }
         if let Some(fingerprint) = self.pinned {
-            let verifier = Arc::new(Pinned { fingerprint, provider });
+            let verifier = Arc::new(Chosen { belief: Belief::Pinned(fingerprint), provider });
             let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
             return Ok(Arc::new(builder.with_no_client_auth()));
         }
@@ -144,14 +156,23 @@ impl Trust {
     }
 }
 
-/// Believes one certificate. Names and dates in it say nothing: whoever gave the fingerprint said which it is.
+/// Which certificates are believed, whatever names and dates stand in them.
 #[derive(Debug)]
-struct Pinned {
-    fingerprint: Fingerprint,
+enum Belief {
+    /// One: whoever gave the fingerprint said which it is.
+    Pinned(Fingerprint),
+    /// All.
+    Anybody,
+}
+
+/// Believes certificates by what somebody said of them.
+#[derive(Debug)]
+struct Chosen {
+    belief: Belief,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Chosen {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -160,10 +181,12 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if Fingerprint::of(certificate) == self.fingerprint {
-            return Ok(ServerCertVerified::assertion());
+        match self.belief {
+            Belief::Pinned(fingerprint) if Fingerprint::of(certificate) != fingerprint => {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
+            Belief::Pinned(_) | Belief::Anybody => Ok(ServerCertVerified::assertion()),
         }
-        Err(CertificateError::ApplicationVerificationFailure.into())
     }
 
     fn verify_tls12_signature(

@@ -21,7 +21,7 @@ pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(20);
 /// One that stays keeps trying like the window.
 pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
-fn client_info() -> ClientInfo {
+pub(super) fn client_info() -> ClientInfo {
     ClientInfo { name: "ahoy-cli".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod chat;
 mod connect;
 pub(crate) mod contacts;
 pub(crate) mod devices;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod join;
 mod keyboard;

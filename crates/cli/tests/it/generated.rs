@@ -23,6 +23,11 @@ fn the_written_schema_of_the_report_is_that_of_the_code() {
 }
 
 #[test]
+fn the_written_schema_of_the_report_of_the_doctor_is_that_of_the_code() {
+    is_written(&["doctor", "--print-schema"], "doctor-report.schema.json");
+}
+
+#[test]
 fn the_written_schema_of_the_report_of_calls_is_that_of_the_code() {
     is_written(&["call", "--print-schema"], "call-report.schema.json");
 }

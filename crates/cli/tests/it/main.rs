@@ -8,6 +8,7 @@ mod bad_input;
 mod calls;
 #[cfg(target_os = "linux")]
 mod cameras;
+mod doctor;
 mod generated;
 #[path = "../../../../tests/support/guest.rs"]
 mod guest;

@@ -137,7 +137,7 @@ impl ServerChoice {
         Self { url, ca_file: None, pin: None, plain: PlainHttp::LoopbackOnly }
     }
 
-    fn trust(&self) -> Result<Trust, TrustError> {
+    pub(crate) fn trust(&self) -> Result<Trust, TrustError> {
         match (self.pin, &self.ca_file) {
             (Some(pin), _) => Ok(Trust::pinned(pin)),
             (None, Some(file)) => Trust::with_ca_file(file),

@@ -3,5 +3,5 @@
 mod servers;
 mod watch;
 
-pub(crate) use servers::KnownServers;
+pub(crate) use servers::{KnownServers, known};
 pub(crate) use watch::NetworkWatch;

@@ -56,7 +56,7 @@ impl KnownServers {
 }
 
 /// A server at each of its addresses. Those that this version does not understand are left out.
-fn known(named: &Named) -> Vec<IceServer> {
+pub(crate) fn known(named: &Named) -> Vec<IceServer> {
     let text = |known: Option<&str>| known.unwrap_or_default().to_owned();
     let username = text(named.username.as_ref().map(|name| name.as_str()));
     let credential = text(named.credential.as_ref().map(|credential| credential.as_str()));

@@ -5,9 +5,9 @@ mod event;
 use std::time::Duration;
 
 use ahoy_signal::{
-    CallSummary, ChatText, ClientInfo, ClientMessage, Contact, Handle, InboxEntry, MessageId, MessageMark,
-    Name, ParticipantId, Refusal, Role, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, ServerMessage,
-    StateEntry, UserId,
+    CallSummary, ChatText, ClientInfo, ClientMessage, Contact, Handle, IceServer, InboxEntry, MessageId,
+    MessageMark, Name, ParticipantId, Refusal, Role, RoomId, RoomInfo, RoomSettings, RoomSettingsChange,
+    ServerMessage, StateEntry, UserId,
 };
 pub use ahoy_signal_client::RoomView;
 pub use ahoy_signal_client::session::{EndReason, RequestError, Trouble};
@@ -183,6 +183,14 @@ impl Signaling {
 
     async fn done(&self, room: Option<RoomId>, body: ClientMessage) -> Result<(), SignalingError> {
         self.ask(room, body).await.map(|_| ())
+    }
+
+    /// The servers that help two sides reach each other.
+    pub(crate) async fn ice_servers(&self) -> Result<Vec<IceServer>, SignalingError> {
+        match self.ask(None, ClientMessage::IceServers {}).await? {
+            ServerMessage::IceServers { servers, .. } => Ok(servers),
+            _ => Err(SignalingError::Garbled),
+        }
     }
 
     /// All contacts, in the order of their names.

@@ -30,7 +30,7 @@ pub(super) fn addresses(bind: &[SocketAddr]) -> Vec<SocketAddr> {
 }
 
 /// Those of all interfaces that are up, without loopback, and without those that mean nothing beyond one cable.
-fn own_addresses() -> BTreeSet<IpAddr> {
+pub(crate) fn own_addresses() -> BTreeSet<IpAddr> {
     match if_addrs::get_if_addrs() {
         Ok(interfaces) => interfaces
             .into_iter()

@@ -1,7 +1,7 @@
 //! The task that owns everything ICE knows, and the handle to it.
 
 mod actor;
-mod interfaces;
+pub(crate) mod interfaces;
 mod names;
 mod sessions;
 mod ways;

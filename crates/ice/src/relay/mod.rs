@@ -8,7 +8,7 @@ mod stream;
 mod task;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -45,6 +45,7 @@ enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct RelayHandle {
     commands: mpsc::Sender<Command>,
+    mapped: Arc<OnceLock<SocketAddr>>,
 }
 
 impl RelayHandle {
@@ -64,6 +65,11 @@ impl RelayHandle {
         self.tell(Command::Bind(to));
     }
 
+    /// Where the server sees whoever asked for the relay (RFC 8656 section 7.3); `None` until it has answered.
+    pub(crate) fn mapped(&self) -> Option<SocketAddr> {
+        self.mapped.get().copied()
+    }
+
     fn tell(&self, command: Command) {
         let _ = self.commands.try_send(command);
     }
@@ -71,7 +77,7 @@ impl RelayHandle {
 
 /// Why there is no relay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RelayFailure {
+pub enum RelayFailure {
     /// The server can't be connected to.
     #[error("the relay can't be reached: {0}")]
     Unreachable(String),
@@ -110,11 +116,12 @@ pub(crate) fn allocate(
     events: mpsc::Sender<RelayEvent>,
 ) -> RelayHandle {
     let (commands, inbox) = mpsc::channel(COMMANDS);
+    let handle = RelayHandle { commands, mapped: Arc::default() };
     if let Way::Socket { socket, server } = &way {
         let pair = Pair { local: socket.local(), remote: *server };
-        wire.add_relay(pair, RelayHandle { commands: commands.clone() });
+        wire.add_relay(pair, handle.clone());
     }
-    let task = task::Task::new(id, server, wire, events);
+    let task = task::Task::new(id, server, wire, events, Arc::clone(&handle.mapped));
     tokio::spawn(task.run(way, inbox));
-    RelayHandle { commands }
+    handle
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use stun_proto::types::attribute::ErrorCode;
-use stun_proto::types::message::{Message, MessageClass};
+use stun_proto::types::attribute::{ErrorCode, XorMappedAddress};
+use stun_proto::types::message::{Message, MessageClass, TransactionId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -38,6 +38,9 @@ const RTO_MOST: Duration = Duration::from_secs(1);
 const TRIES: u32 = 8;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// No credentials, or ones that are not believed (RFC 8489 section 14.8).
+const UNAUTHENTICATED: u16 = 401;
+
 /// Datagrams that wait for the server's leave to send them to one address. It takes one round trip; checks come every few
 /// tens of milliseconds.
 const WAITING_MOST: usize = 8;
@@ -63,14 +66,22 @@ pub(super) struct Task {
     addresses: Vec<SocketAddr>,
     failed: Vec<AddressFamily>,
     waiting: HashMap<IpAddr, Vec<(SocketAddr, Bytes)>>,
-    /// Whether the server has asked for credentials.
-    challenged: bool,
+    /// The request for which the server asked for credentials.
+    challenged: Option<TransactionId>,
     /// The last refusal, to tell why there is no relay.
     refusal: Option<u16>,
+    /// Where the server sees this side.
+    mapped: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Task {
-    pub(super) fn new(id: RelayId, server: &IceServer, wire: Wire, events: mpsc::Sender<RelayEvent>) -> Self {
+    pub(super) fn new(
+        id: RelayId,
+        server: &IceServer,
+        wire: Wire,
+        events: mpsc::Sender<RelayEvent>,
+        mapped: Arc<OnceLock<SocketAddr>>,
+    ) -> Self {
         Self {
             id,
             username: server.username.clone(),
@@ -81,8 +92,9 @@ impl Task {
             addresses: Vec::new(),
             failed: Vec::new(),
             waiting: HashMap::new(),
-            challenged: false,
+            challenged: None,
             refusal: None,
+            mapped,
         }
     }
 
@@ -171,7 +183,11 @@ impl Task {
                     }
                 },
                 read = read(link) => match read {
-                    Ok(bytes) => self.on_received(client, bytes),
+                    Ok(bytes) => {
+                        if let Err(failure) = self.on_received(client, bytes) {
+                            return Some(failure);
+                        }
+                    }
                     Err(failure) => return Some(failure),
                 },
                 () = sleep_until(wakeup.into()) => {}
@@ -238,7 +254,7 @@ impl Task {
     ) -> Result<(), RelayFailure> {
         match command {
             Command::Send { to, datagram } => self.send(client, link, to, datagram).await?,
-            Command::Arrived(datagram) => self.on_received(client, datagram),
+            Command::Arrived(datagram) => self.on_received(client, datagram)?,
             Command::Permit(ip) => {
                 // Refused where there is one already.
                 let _ = client.create_permission(TransportType::Udp, ip, self.now());
@@ -276,9 +292,13 @@ impl Task {
     }
 
     /// Takes in a message of the server's.
-    fn on_received(&mut self, client: &mut Client, bytes: Bytes) {
+    fn on_received(&mut self, client: &mut Client, bytes: Bytes) -> Result<(), RelayFailure> {
         let (transport, from, to) = (client.transport(), client.remote_addr(), client.local_addr());
-        self.note_refusal(&bytes);
+        self.note(&bytes);
+        // The protocol would ask again until it is tired of it, over streams for half a minute.
+        if let (true, Some(UNAUTHENTICATED)) = (self.addresses.is_empty(), self.refusal) {
+            return Err(RelayFailure::Refused(UNAUTHENTICATED));
+        }
         let transmit = Transmit::new(bytes, transport, from, to);
         match client.recv(transmit, self.now()) {
             TurnRecvRet::PeerData(data) => self.came_out(data.peer, Bytes::copy_from_slice(data.data())),
@@ -293,6 +313,7 @@ impl Task {
         while let Some(data) = client.poll_recv(self.now()) {
             self.came_out(data.peer, Bytes::copy_from_slice(data.data()));
         }
+        Ok(())
     }
 
     fn came_out(&self, peer: SocketAddr, datagram: Bytes) {
@@ -302,23 +323,28 @@ impl Task {
         }
     }
 
-    /// The protocol's state tells that a request was refused, but not why.
-    fn note_refusal(&mut self, datagram: &[u8]) {
-        /// The first request has no credentials, and is answered with what is needed for them.
-        const UNAUTHENTICATED: u16 = 401;
+    /// The protocol's state tells that a request was refused, but not why, and nothing of where the server sees this side.
+    fn note(&mut self, datagram: &[u8]) {
         const STALE_NONCE: u16 = 438;
         if !datagram.first().copied().is_some_and(is_stun) {
             return;
         }
         let Ok(message) = Message::from_bytes(datagram) else { return };
+        if let (true, Ok(mapped)) =
+            (message.has_class(MessageClass::Success), message.attribute::<XorMappedAddress>())
+        {
+            self.mapped.get_or_init(|| mapped.addr(message.transaction_id()));
+        }
         if !message.has_class(MessageClass::Error) {
             return;
         }
         let Ok(error) = message.attribute::<ErrorCode>() else { return };
         match error.code() {
-            UNAUTHENTICATED if !self.challenged => self.challenged = true,
+            // The first request has no credentials, however often it is sent, and is answered with what is needed for them.
+            UNAUTHENTICATED
+                if *self.challenged.get_or_insert(message.transaction_id()) == message.transaction_id() => {}
             STALE_NONCE => {}
-            // A second 401 is a refusal of the credentials.
+            // Another one with this answer is a refusal of the credentials.
             code => self.refusal = Some(code),
         }
     }
