@@ -217,7 +217,11 @@ describe('the test call', () => {
     backend.emit('stats', stats(3));
     expect(await within(panel).findByText('1280 × 720')).toBeTruthy();
     expect(within(panel).getAllByRole('figure')).toHaveLength(6);
-    expect(within(within(panel).getByRole('list')).getAllByRole('listitem')).toHaveLength(6);
+    const list = (name: string) => within(panel).getByRole('list', { name });
+    expect(within(list(en.stats.course)).getAllByRole('listitem')).toHaveLength(6);
+    const ways = within(list(en.stats.ways)).getAllByRole('listitem');
+    expect(ways).toHaveLength(stats(3).ways.ways.length);
+    expect(ways.filter((way) => within(way).queryByText(en.stats.wayInUse))).not.toHaveLength(0);
     key('Escape');
     await waitFor(() => expect(screen.queryByRole('complementary')).toBeNull());
   });
