@@ -1,4 +1,5 @@
-//! What ICE reads: candidates' lines and servers' addresses, and messages of the other side, of STUN servers and of relays.
+//! What ICE reads: candidates' lines and servers' addresses, and messages of the other side,
+//! of STUN servers and of relays.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,4 +9,5 @@ fuzz_target!(|bytes: &[u8]| {
         ahoy_ice::fuzzing::lines(text);
     }
     ahoy_ice::fuzzing::stream(bytes);
+    ahoy_ice::fuzzing::connection(bytes);
 });

@@ -118,6 +118,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         "network namespaces for bad links and for networks behind NATs",
     ),
     package(Test, "nftables", Program(&["nft"]), "the firewalls and address translation of those networks"),
+    package(Test, "tinyproxy-bin", Program(&["tinyproxy"]), "the way out of a network that has no other"),
     package(
         Test,
         "coturn",

@@ -82,6 +82,8 @@ pub enum ProblemCode {
     NoThreads,
     /// The two ends never found each other.
     NotConnected,
+    /// Calls are to go through a relay only, and there is none.
+    NoRelay,
     /// The connection broke.
     ConnectionLost,
     /// One end could not use what the other said.

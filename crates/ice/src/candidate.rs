@@ -73,7 +73,8 @@ pub(crate) enum Line {
         /// The line, in which the name's address is to be put in the name's place.
         line: String,
     },
-    /// Something that is not used here, such as a candidate for TCP, or the end of the candidates.
+    /// Something that is not used here, such as a candidate for TCP that only connects (RFC 6544 section 4.5), or the end of the
+    /// candidates.
     Unused,
 }
 
@@ -94,7 +95,7 @@ impl Candidate {
         let (Some(protocol), Some(_), Some(address)) = (words.next(), words.next(), words.next()) else {
             return Err(CandidateError::Malformed);
         };
-        if !protocol.eq_ignore_ascii_case("udp") {
+        if !protocol.eq_ignore_ascii_case("udp") && !listens(protocol, line) {
             return Ok(Line::Unused);
         }
         if address.parse::<IpAddr>().is_err() && address.to_ascii_lowercase().ends_with(".local") {
@@ -112,10 +113,27 @@ impl Candidate {
         CandidateKind::of(self.inner.kind())
     }
 
+    /// Whether it is reached by TCP.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.inner.proto() == is::Protocol::Tcp
+    }
+
     /// The address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.inner.addr()
     }
+}
+
+/// The candidate of a port of this machine that takes connections (RFC 6544 section 4.1).
+pub(crate) fn of_listener(local: SocketAddr) -> Option<is::Candidate> {
+    let passive = "passive".parse().ok()?;
+    is::Candidate::builder().tcp().host(local).tcptype(passive).build().ok()
+}
+
+/// Whether the line of a candidate for TCP is of one that can be connected to.
+fn listens(protocol: &str, line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip_while(|word| *word != "tcptype").skip(1);
+    protocol.eq_ignore_ascii_case("tcp") && words.next().is_some_and(|kind| matches!(kind, "passive" | "so"))
 }
 
 /// Whether an address is one that anybody can have. The other side says what it likes.
@@ -154,6 +172,17 @@ mod tests {
     fn what_is_not_used_is_no_error() {
         for line in ["", "a=end-of-candidates", &HOST.replace("udp", "tcp")] {
             assert!(matches!(Candidate::read(line), Ok(Line::Unused)), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_takes_connections_is_one() {
+        let line =
+            |kind: &str| HOST.replace("udp", "tcp").replace(" generation", &format!("{kind} generation"));
+        let Ok(Line::Candidate(candidate)) = Candidate::read(&line(" tcptype passive")) else { panic!() };
+        assert!(candidate.is_tcp() && candidate.kind() == CandidateKind::Host);
+        for kind in [" tcptype active", " tcptype", ""] {
+            assert!(matches!(Candidate::read(&line(kind)), Ok(Line::Unused)), "{kind}");
         }
     }
 

@@ -11,6 +11,7 @@ use crate::config::{Credentials, ServerUrl};
 use crate::gather::Questions;
 use crate::lite::answer_check;
 use crate::relay::next_message;
+use crate::streams::next_datagram;
 use crate::wire::Pair;
 
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5000);
@@ -36,9 +37,19 @@ pub fn stream(bytes: &[u8]) {
     questions.ask(pair, now);
     let mut read = BytesMut::from(bytes);
     while let Ok(Some(message)) = next_message(&mut read) {
-        session.handle(pair, &message, now);
+        session.handle(pair, is::Protocol::Udp, &message, now);
         questions.handle(pair, &message, now);
         let _ = answer_check(&message, "password", THERE);
+    }
+    session.drive(now, |_, _| {});
+}
+
+/// Takes the bytes as what the other side sends on a connection.
+pub fn connection(bytes: &[u8]) {
+    let (mut session, now) = (session(), Instant::now());
+    let mut read = BytesMut::from(bytes);
+    while let Ok(Some(datagram)) = next_datagram(&mut read) {
+        session.handle(Pair { local: HERE, remote: THERE }, is::Protocol::Tcp, &datagram, now);
     }
     session.drive(now, |_, _| {});
 }

@@ -31,6 +31,7 @@ mod paths;
 mod probe;
 mod relay;
 mod socket;
+mod streams;
 mod view;
 mod wire;
 

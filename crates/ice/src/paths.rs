@@ -45,8 +45,8 @@ pub(crate) struct Path {
     pub(crate) round_trip: Duration,
     /// Our address as the other side saw it.
     pub(crate) mapped: Option<SocketAddr>,
-    /// Relays on the way: fewer are better.
-    relays: u8,
+    /// What it costs beyond its time: less is better.
+    cost: u8,
     answered: Instant,
     asked: VecDeque<(TransactionNumber, Instant)>,
     /// When it came back from the dead.
@@ -149,7 +149,7 @@ impl Paths {
         pair: Pair,
         number: TransactionNumber,
         mapped: Option<SocketAddr>,
-        relays: u8,
+        cost: u8,
         now: Instant,
     ) -> bool {
         if let Some(path) = self.paths.get_mut(&pair) {
@@ -167,7 +167,7 @@ impl Paths {
         let path = Path {
             round_trip: now.saturating_duration_since(at),
             mapped,
-            relays,
+            cost,
             answered: now,
             asked: VecDeque::new(),
             revived: None,
@@ -214,15 +214,15 @@ impl Paths {
             (Some(nominated), Some(in_use)) if nominated == in_use => Some(nominated),
             (Some(nominated), Some(in_use)) => {
                 // Going back to a pair that was dead a moment ago would make media go to and fro.
-                let no_worse = self.paths[&in_use].relays <= self.paths[&nominated].relays;
+                let no_worse = self.paths[&in_use].cost <= self.paths[&nominated].cost;
                 Some(if shaky(&nominated) && no_worse { in_use } else { nominated })
             }
             (None, in_use) => {
                 let best = self.paths.iter().filter(|(_, path)| !path.dead);
-                let best = best.min_by_key(|(pair, path)| (path.relays, path.round_trip, **pair));
-                let best = best.map(|(pair, path)| (*pair, path.relays));
+                let best = best.min_by_key(|(pair, path)| (path.cost, path.round_trip, **pair));
+                let best = best.map(|(pair, path)| (*pair, path.cost));
                 match (in_use, best) {
-                    (Some(in_use), Some((best, relays))) if relays < self.paths[&in_use].relays => Some(best),
+                    (Some(in_use), Some((best, cost))) if cost < self.paths[&in_use].cost => Some(best),
                     (Some(in_use), _) => Some(in_use),
                     (None, best) => best.map(|(pair, _)| pair),
                 }
@@ -280,7 +280,7 @@ impl Paths {
     /// The pair in use and those that could take its place.
     fn watched(&self, in_use: Option<Pair>) -> impl Iterator<Item = (&Pair, &Path)> {
         let mut paths: Vec<_> = self.paths.iter().collect();
-        paths.sort_by_key(|(pair, path)| (in_use != Some(**pair), path.relays, path.round_trip));
+        paths.sort_by_key(|(pair, path)| (in_use != Some(**pair), path.cost, path.round_trip));
         paths.into_iter().take(WARM_MOST)
     }
 }

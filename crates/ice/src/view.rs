@@ -22,6 +22,8 @@ pub struct LocalView {
     pub server: Option<String>,
     /// How a relay is reached.
     pub relay_transport: Option<Transport>,
+    /// Whether it takes connections, and no datagrams.
+    pub is_tcp: bool,
 }
 
 impl fmt::Debug for LocalView {
@@ -39,6 +41,8 @@ pub struct RemoteView {
     pub address: SocketAddr,
     /// Its priority.
     pub priority: u32,
+    /// Whether it takes connections, and no datagrams.
+    pub is_tcp: bool,
 }
 
 impl fmt::Debug for RemoteView {
@@ -60,6 +64,8 @@ pub struct PairView {
     pub remote_kind: CandidateKind,
     /// Where datagrams go to.
     pub remote: SocketAddr,
+    /// Whether they go over a connection.
+    pub is_tcp: bool,
     /// The last round trip measured.
     pub round_trip: Duration,
     /// Whether media goes this way.
@@ -83,6 +89,8 @@ pub struct IceView {
     pub remotes: Vec<RemoteView>,
     /// Pairs that have worked.
     pub pairs: Vec<PairView>,
+    /// Whether this side's candidates are all there: no server is waited for.
+    pub gathered: bool,
     /// Servers that are of no use, and why.
     pub failures: Vec<(String, String)>,
 }

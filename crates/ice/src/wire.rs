@@ -15,14 +15,15 @@ use tokio::sync::mpsc;
 
 use crate::relay::RelayHandle;
 use crate::socket::{Burst, Socket};
+use crate::streams::StreamHandle;
 
 /// STUN messages that wait for the agent. When it is full the message is dropped, as if lost: it comes again.
 pub(crate) const STUN_QUEUE: usize = 256;
 /// Datagrams sent before there is a way: what a DTLS handshake sends before it hears anything, several times over. The oldest
 /// go.
 const HELD_MOST: usize = 16;
-/// Datagrams from relays that wait to be received, as many as a socket's buffer holds of video. New ones are dropped.
-const RELAYED_MOST: usize = 512;
+/// Datagrams from relays and connections that wait to be received, as many as a socket's buffer holds of video. New ones are dropped.
+const GIVEN_MOST: usize = 512;
 /// Packets of a handshake that may come before their sender has proven to be there: its check is still on the way through the
 /// agent. The oldest go.
 const UNPROVEN_MOST: usize = 8;
@@ -56,7 +57,19 @@ pub struct Received {
 #[derive(Clone, Debug)]
 pub(crate) enum Carrier {
     Socket(Arc<Socket>),
+    Stream(StreamHandle),
     Relay(RelayHandle),
+}
+
+impl Carrier {
+    /// Sends now or not at all.
+    pub(crate) fn send_now(&self, to: SocketAddr, datagram: &[u8]) {
+        match self {
+            Self::Socket(socket) => socket.send_now(to, datagram),
+            Self::Stream(stream) => stream.send(datagram),
+            Self::Relay(relay) => relay.send(to, datagram),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -87,8 +100,8 @@ struct Shared {
     /// What was sent before there was a way.
     held: VecDeque<Vec<u8>>,
     had_route: bool,
-    /// What can be received next: from relays, and what had to wait.
-    relayed: VecDeque<Bytes>,
+    /// What can be received next: from relays and connections, and what had to wait.
+    given: VecDeque<Bytes>,
     unproven: VecDeque<(Pair, Bytes)>,
     waker: Option<Waker>,
     /// Where reading went on last, so that one busy socket does not starve the others.
@@ -109,8 +122,8 @@ impl Shared {
 
     /// Gives a datagram to whoever receives.
     fn give(&mut self, datagram: Bytes) {
-        if self.relayed.len() < RELAYED_MOST {
-            self.relayed.push_back(datagram);
+        if self.given.len() < GIVEN_MOST {
+            self.given.push_back(datagram);
             if let Some(waker) = self.waker.take() {
                 waker.wake();
             }
@@ -163,9 +176,9 @@ impl Wire {
             Some(Route { pair, carrier: Carrier::Socket(socket) }) => {
                 socket.poll_send(cx, pair.remote, datagrams, segment)
             }
-            Some(Route { pair, carrier: Carrier::Relay(relay) }) => {
+            Some(Route { pair, carrier }) => {
                 for datagram in datagrams.chunks(segment.unwrap_or(datagrams.len()).max(1)) {
-                    relay.send(pair.remote, datagram);
+                    carrier.send_now(pair.remote, datagram);
                 }
                 Poll::Ready(())
             }
@@ -185,7 +198,7 @@ impl Wire {
     /// The next datagrams from the other side; pending for good once the pipe is closed.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Received> {
         let mut shared = self.lock();
-        if let Some(datagram) = shared.relayed.pop_front() {
+        if let Some(datagram) = shared.given.pop_front() {
             let len = datagram.len().min(buf.len());
             buf[..len].copy_from_slice(&datagram[..len]);
             return Poll::Ready(Received { len, stride: len.max(1) });
@@ -283,8 +296,8 @@ impl Wire {
         self.lock().known.get(&pair).and_then(|known| known.media)
     }
 
-    /// A datagram came out of a relay.
-    pub(crate) fn relayed(&self, pair: Pair, datagram: Bytes) {
+    /// A datagram came out of a relay, or over a connection.
+    pub(crate) fn came(&self, pair: Pair, datagram: Bytes) {
         if datagram.first().copied().is_some_and(is_stun) {
             self.stun(pair, datagram);
             return;
@@ -330,10 +343,7 @@ impl Wire {
     pub(crate) fn set_route(&self, pair: Pair, carrier: Carrier) {
         let mut shared = self.lock();
         for datagram in std::mem::take(&mut shared.held) {
-            match &carrier {
-                Carrier::Socket(socket) => socket.send_now(pair.remote, &datagram),
-                Carrier::Relay(relay) => relay.send(pair.remote, &datagram),
-            }
+            carrier.send_now(pair.remote, &datagram);
         }
         shared.route = Some(Route { pair, carrier });
         shared.had_route = true;

@@ -11,6 +11,7 @@ fn the_fuzzers_seeds_and_their_neighbours_are_read_without_harm() {
         let take = |bytes: &[u8]| {
             ahoy_ice::fuzzing::lines(&String::from_utf8_lossy(bytes));
             ahoy_ice::fuzzing::stream(bytes);
+            ahoy_ice::fuzzing::connection(bytes);
         };
         take(&bytes);
         for at in 0..bytes.len() {

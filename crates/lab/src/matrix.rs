@@ -14,7 +14,7 @@ use crate::server::Server;
 pub(crate) const MOST_JOBS: i64 = 2;
 
 /// One pair for each of the reasons why a call comes about one way or the other.
-const QUICK: [(Kind, Kind); 12] = [
+const QUICK: [(Kind, Kind); 13] = [
     (Kind::Open, Kind::Open),
     (Kind::FullCone, Kind::Symmetric),
     (Kind::AddressRestricted, Kind::Symmetric),
@@ -24,6 +24,7 @@ const QUICK: [(Kind, Kind); 12] = [
     (Kind::Symmetric, Kind::Symmetric),
     (Kind::Open, Kind::UdpBlocked),
     (Kind::PortRestricted, Kind::Tcp443Only),
+    (Kind::PortRestricted, Kind::ProxyOnly),
     (Kind::Open, Kind::Ipv6Only),
     (Kind::Ipv6Only, Kind::Ipv6Only),
     (Kind::DualStackDeadV6, Kind::DualStack),

@@ -66,6 +66,7 @@ fn cell(outcome: &Outcome) -> String {
 fn short(way: Expected) -> &'static str {
     match way {
         Expected::DirectUdp => "direct",
+        Expected::DirectTcp => "direct, TCP",
         Expected::RelayUdp => "UDP relay",
         Expected::RelayTcp => "TCP relay",
         Expected::RelayTls => "TLS relay",

@@ -25,6 +25,8 @@ pub(crate) const MEDIA: [&str; 8] =
 /// The path as one side reports it (`PathReport` of docs/call-report.schema.json).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
+    /// Between the two candidates: `udp` or `tcp`.
+    pub(crate) protocol: String,
     /// This side's candidate type.
     pub(crate) local: String,
     /// The other side's.
@@ -38,6 +40,7 @@ impl Path {
         let path = &report["path"];
         let text = |key: &str| path[key].as_str().map(str::to_owned);
         Some(Self {
+            protocol: text("protocol")?,
             local: text("local_type")?,
             remote: text("remote_type")?,
             relay_protocol: text("relay_protocol"),
@@ -66,7 +69,7 @@ impl Connected {
     fn way(&self, expected: Expected) -> Expected {
         let sides = || std::iter::once(&self.path).chain(&self.there);
         if !sides().any(Path::is_relayed) {
-            return Expected::DirectUdp;
+            return if self.path.protocol == "tcp" { Expected::DirectTcp } else { Expected::DirectUdp };
         }
         let transports = sides().filter_map(|path| match path.relay_protocol.as_deref()? {
             "udp" => Some(Expected::RelayUdp),

@@ -22,9 +22,20 @@ const LOGS: &str = "AHOY_LAB_LOGS";
 const LOGGED: &str = "AHOY_LAB_LOG";
 /// How long a command that asks the server for one thing may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// What would lead the program to the accounts, the keyring or the settings of whoever runs the lab.
-const REMOVED: [&str; 5] =
-    ["AHOY_SERVER", "AHOY_SESSION_FILE", "XDG_DATA_HOME", "DISPLAY", "WAYLAND_DISPLAY"];
+/// What would lead the program to the accounts, the keyring, the settings or the proxy of whoever runs the lab.
+const REMOVED: [&str; 11] = [
+    "AHOY_SERVER",
+    "AHOY_SESSION_FILE",
+    "XDG_DATA_HOME",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
 
 /// A person.
 #[derive(Debug)]
@@ -83,6 +94,9 @@ impl Person {
             command.env_remove(name);
         }
         let home = self.home.path();
+        if let Some(proxy) = self.side.proxy(0) {
+            command.env("https_proxy", proxy);
+        }
         command
             .args(["--no-log-file", "--log"])
             .arg(std::env::var(LOGGED).unwrap_or_else(|_| "ahoy_ice=debug,ahoy_rtc=debug,info".to_owned()))

@@ -32,9 +32,20 @@ mod needs_root {
     }
 
     #[test]
+    fn a_call_comes_about_by_tcp_where_one_side_has_no_udp_and_the_other_can_be_connected_to() {
+        let rows = tried(&["open:udp-blocked"]);
+        assert_eq!(rows[0]["found"], "direct_tcp", "{:#}", rows[0]);
+    }
+
+    #[test]
     fn calls_come_about_by_relays_where_there_is_no_other_way() {
-        let pairs =
-            ["symmetric:symmetric", "open:udp-blocked", "tcp443-only:port-restricted", "ipv6-only:cgnat"];
+        let pairs = [
+            "symmetric:symmetric",
+            "port-restricted:udp-blocked",
+            "tcp443-only:port-restricted",
+            "proxy-only:open",
+            "ipv6-only:cgnat",
+        ];
         let rows = tried(&pairs);
         let found: Vec<_> = rows.iter().map(|row| row["found"].as_str().unwrap()).collect();
         assert_eq!(found.len(), pairs.len());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ahoy_ice::{IceServer, Policy};
 use ahoy_media_types::Codec;
 use ahoy_tunnel::Tunnel;
+use rtc::crypto::RTCCryptoProvider;
 use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder};
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
 use rtc::peer_connection::transport::RTCDtlsRole;
@@ -218,7 +219,7 @@ const ICE_MAX_CHECKS: u16 = u16::MAX;
 /// How often it asks later. It has to ask now and then, or its task wakes for nothing.
 const ICE_KEEPALIVE: Duration = Duration::from_secs(10);
 
-pub(crate) fn setting_engine(config: &PeerConfig) -> SettingEngine {
+pub(crate) fn setting_engine(config: &PeerConfig, crypto: Arc<dyn RTCCryptoProvider>) -> SettingEngine {
     use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
     let at_once = Some(Duration::ZERO);
     SettingEngineBuilder::default()
@@ -238,6 +239,7 @@ pub(crate) fn setting_engine(config: &PeerConfig) -> SettingEngine {
         ])
         // The certificates made here are ECDSA; an RSA suite picked by the other side would stall the handshake.
         .with_dtls_cipher_suites(vec![CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256])
+        .with_crypto_provider(crypto)
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(config.max_message_size))
         .build()
 }

@@ -16,6 +16,7 @@ mod channels;
 mod config;
 mod error;
 pub(crate) mod handshake;
+pub(crate) mod hello;
 pub(crate) mod interceptors;
 mod log_filter;
 pub mod negotiation;

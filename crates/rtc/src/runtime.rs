@@ -19,6 +19,7 @@ use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
 
+use crate::hello::Hello;
 use crate::socket::CallSocket;
 use crate::stand_in::StandIn;
 
@@ -27,6 +28,7 @@ use crate::stand_in::StandIn;
 pub(crate) struct CallRuntime {
     wire: Wire,
     stand_in: Arc<StandIn>,
+    hello: Arc<Hello>,
     stir: Arc<Stir>,
     /// The library's task, once it runs. Others sleep as well, and must not take its stirring away.
     driver: Arc<OnceLock<task::Id>>,
@@ -63,8 +65,8 @@ fn stirs(datagram: &[u8]) -> bool {
 }
 
 impl CallRuntime {
-    pub(crate) fn new(wire: Wire, stand_in: Arc<StandIn>) -> Self {
-        Self { wire, stand_in, stir: Arc::default(), driver: Arc::default() }
+    pub(crate) fn new(wire: Wire, stand_in: Arc<StandIn>, hello: Arc<Hello>) -> Self {
+        Self { wire, stand_in, hello, stir: Arc::default(), driver: Arc::default() }
     }
 
     /// An address that the library can bind a socket to.
@@ -86,8 +88,9 @@ impl Runtime for CallRuntime {
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         // The library opens one to have an address; nothing ever passes through it.
         let local = socket.local_addr()?;
-        let (stand_in, stir) = (Arc::clone(&self.stand_in), Arc::clone(&self.stir));
-        Ok(Arc::new(CallSocket::new(local, self.wire.clone(), stand_in, stir)))
+        let (stand_in, hello) = (Arc::clone(&self.stand_in), Arc::clone(&self.hello));
+        let stir = Arc::clone(&self.stir);
+        Ok(Arc::new(CallSocket::new(local, self.wire.clone(), stand_in, hello, stir)))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -145,7 +148,7 @@ mod tests {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = IceConfig { bind: vec![bind], ..IceConfig::default() };
         let (_, wire, _) = Ice::open(config, Credentials::random()).expect("loopback can be bound");
-        Arc::new(CallRuntime::new(wire, Arc::new(StandIn::new(bind))))
+        Arc::new(CallRuntime::new(wire, Arc::new(StandIn::new(bind)), Arc::new(Hello::new())))
     }
 
     /// Runs `test` as the library's task.

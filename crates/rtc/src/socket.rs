@@ -5,7 +5,8 @@
 //!   handshake, which its sender repeats only after a second.
 //! - A packet of the DTLS handshake is the last of its burst. The library takes the keys from it only between bursts, and
 //!   media right behind the handshake's last packet, which is the call's first key frame, would be thrown away.
-//! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`].
+//! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`], and its first round trip is left out, see
+//!   [`crate::hello`].
 //! - What passes is told to [`Stir`], so that the library's task looks again.
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use ahoy_ice::{CheckAnswer, Received, Wire};
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use crate::handshake::Handshake;
+use crate::hello::Hello;
 use crate::runtime::Stir;
 use crate::stand_in::StandIn;
 
@@ -41,11 +43,18 @@ pub(crate) struct CallSocket {
     pause: AtomicBool,
     stir: Arc<Stir>,
     handshake: Handshake,
+    hello: Arc<Hello>,
 }
 
 impl CallSocket {
     /// The library believes to have the address `local`.
-    pub(crate) fn new(local: SocketAddr, wire: Wire, stand_in: Arc<StandIn>, stir: Arc<Stir>) -> Self {
+    pub(crate) fn new(
+        local: SocketAddr,
+        wire: Wire,
+        stand_in: Arc<StandIn>,
+        hello: Arc<Hello>,
+        stir: Arc<Stir>,
+    ) -> Self {
         Self {
             local,
             wire,
@@ -56,6 +65,7 @@ impl CallSocket {
             pause: AtomicBool::new(false),
             stir,
             handshake: Handshake::default(),
+            hello,
         }
     }
 
@@ -106,6 +116,11 @@ impl AsyncUdpSocket for CallSocket {
             }
             return sent;
         }
+        if self.hello.keeps(transmit.contents) {
+            self.stir.passed(transmit.contents);
+            self.wire.wake_receiver();
+            return sent;
+        }
         match self.wire.poll_send(cx, transmit.contents, transmit.segment_size) {
             Poll::Ready(()) => {
                 self.stir.passed(transmit.contents);
@@ -141,23 +156,27 @@ impl AsyncUdpSocket for CallSocket {
             return Poll::Ready(Ok(1));
         }
         let ready = self.ready.load(Relaxed);
-        let kept = if ready { self.early().pop_front() } else { None };
+        let kept = if ready { self.hello.next_heard().or_else(|| self.early().pop_front()) } else { None };
         let received = match kept {
-            Some(datagram) => {
-                let len = datagram.len().min(buffer.len());
-                buffer[..len].copy_from_slice(&datagram[..len]);
-                Received { len, stride: len.max(1) }
-            }
+            Some(datagram) => put(&datagram, buffer),
             None => match self.wire.poll_recv(cx, buffer) {
                 Poll::Ready(received) => received,
                 Poll::Pending => return Poll::Pending,
             },
         };
-        if !ready {
+        let burst = &buffer[..received.len];
+        // Messages of the handshake are looked at one by one.
+        let is_mixed = received.len > received.stride
+            && burst
+                .chunks(received.stride)
+                .any(|datagram| datagram.first().copied().is_some_and(is_handshake));
+        if !ready || is_mixed {
             self.keep(&buffer[..received.len], received.stride);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let instead = self.hello.instead_of(&buffer[..received.len]);
+        let received = instead.map_or(received, |first| put(&first, buffer));
         let mut wanted = false;
         for datagram in buffer[..received.len].chunks(received.stride) {
             self.stir.passed(datagram);
@@ -183,6 +202,13 @@ impl AsyncUdpSocket for CallSocket {
     fn max_gro_segments(&self) -> usize {
         self.wire.most_received_at_once()
     }
+}
+
+/// Puts a datagram where a received one belongs.
+fn put(datagram: &[u8], buffer: &mut [u8]) -> Received {
+    let len = datagram.len().min(buffer.len());
+    buffer[..len].copy_from_slice(&datagram[..len]);
+    Received { len, stride: len.max(1) }
 }
 
 /// Whether a datagram that begins with `first` is part of a DTLS handshake: change-cipher-spec or handshake

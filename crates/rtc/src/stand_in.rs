@@ -81,11 +81,15 @@ impl StandIn {
     }
 }
 
-/// The library's description as the other side is to know it.
-pub(crate) fn to_peer(sdp: &str, credentials: &Credentials) -> String {
-    let mut translated = String::with_capacity(sdp.len());
+/// The library's description as the other side is to know it, with one more line for the whole session.
+pub(crate) fn to_peer(sdp: &str, credentials: &Credentials, session: &str) -> String {
+    let mut translated = String::with_capacity(sdp.len() + session.len());
+    let mut in_media = false;
     for line in sdp.split_inclusive('\n') {
         let content = line.trim_end_matches(['\r', '\n']);
+        if content.starts_with("m=") && !std::mem::replace(&mut in_media, true) {
+            translated.push_str(session);
+        }
         match content.strip_prefix("a=").map(|attribute| attribute.split(':').next().unwrap_or_default()) {
             Some("ice-ufrag") => translated.push_str(&format!("a=ice-ufrag:{}\r\n", credentials.ufrag)),
             Some("ice-pwd") => translated.push_str(&format!("a=ice-pwd:{}\r\n", credentials.password)),
@@ -137,13 +141,14 @@ mod tests {
     #[test]
     fn the_other_side_gets_our_credentials_and_no_candidates_of_the_librarys() {
         let credentials = Credentials { ufrag: "ours".into(), password: "word".into() };
-        let told = to_peer(OFFER, &credentials);
+        let told = to_peer(OFFER, &credentials, "a=x-more:1\r\n");
         assert_eq!(
             (told.matches("a=ice-ufrag:ours\r\n").count(), told.matches("a=ice-pwd:word\r\n").count()),
             (2, 2)
         );
         assert!(!told.contains("candidate") && !told.contains("abcd"), "{told}");
         assert_eq!(told.matches("a=mid:").count(), 2);
+        assert!(told.contains("a=group:BUNDLE 0 1\r\na=x-more:1\r\nm=audio"), "{told}");
     }
 
     #[test]

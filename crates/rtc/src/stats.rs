@@ -36,6 +36,9 @@ pub struct Path {
     /// How this side's relay is reached, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_transport: Option<Transport>,
+    /// Whether the two ends are connected by TCP, and not by datagrams.
+    #[serde(default)]
+    pub is_tcp: bool,
 }
 
 impl From<&PairView> for Path {
@@ -44,6 +47,7 @@ impl From<&PairView> for Path {
             local: PathEnd { kind: pair.local_kind, address: pair.local },
             remote: PathEnd { kind: pair.remote_kind, address: pair.remote },
             relay_transport: pair.relay_transport,
+            is_tcp: pair.is_tcp,
         }
     }
 }

@@ -293,3 +293,21 @@ fn looks_random(data: &[u8]) -> bool {
     data.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
     data.len() < 100 || counts.iter().all(|&count| count * 10 < data.len())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_of_ours_agree_on_keys_without_asking_for_a_cookie() {
+    /// Types of handshake messages (RFC 6347 section 4.3.2), which stand behind the record's header.
+    const CLIENT_HELLO: u8 = 1;
+    const HELLO_VERIFY_REQUEST: u8 = 3;
+    let (mut pair, relay) = pair_over(link(0.0, 1), link(0.0, 2)).await;
+    let handle = relay.handle();
+    handle.start_tap();
+    let _track = pair.polite.peer.add_track(Codec::H264).await.unwrap();
+    pair.connected().await;
+    let tapped = handle.stop_tap();
+    let kinds = tapped.packets.iter().filter(|packet| packet.data.first() == Some(&22));
+    let kinds: Vec<_> = kinds.map(|packet| packet.data[13]).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == CLIENT_HELLO).count(), 1, "{kinds:?}");
+    assert!(!kinds.contains(&HELLO_VERIFY_REQUEST), "{kinds:?}");
+    pair.close().await;
+}

@@ -73,6 +73,7 @@ mod needs_root {
             let v4 = match kind {
                 Kind::UdpBlocked => Some(Reach { udp: false, ..all }),
                 Kind::Tcp443Only => Some(Reach { tcp443: true, ..nothing }),
+                Kind::ProxyOnly => Some(nothing),
                 Kind::Ipv6Only => None,
                 _ => Some(all),
             };

@@ -117,6 +117,10 @@ export const problems: ProblemWords = {
     title: 'No connection',
     text: 'Ahoy could not reach itself. Check that a firewall does not keep this computer from talking to itself.',
   },
+  no_relay: {
+    title: 'There is no relay to go through',
+    text: 'You hide your address from others, which needs a relay, and your server has none that answers. Turn that off in the settings, or ask whoever runs the server.',
+  },
   connection_lost: {
     title: 'The connection was lost',
     text: 'Hang up and call again. If it happens often, look at your network.',

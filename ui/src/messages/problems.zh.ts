@@ -113,6 +113,10 @@ export const problems: ProblemWords = {
     title: '无法建立连接',
     text: 'Ahoy 无法连接到自己。请检查防火墙是否阻止了本机与自身通信。',
   },
+  no_relay: {
+    title: '没有可用的中继',
+    text: '你选择了对他人隐藏地址，这需要中继，而你的服务器没有可用的中继。请在设置中关闭该选项，或联系服务器的管理者。',
+  },
   connection_lost: {
     title: '连接已中断',
     text: '请挂断后重新呼叫。如果经常发生，请检查网络。',

@@ -145,7 +145,7 @@ impl ServerChoice {
         }
     }
 
-    fn of(record: &SignInRecord) -> Result<Self, AddressError> {
+    pub(crate) fn of(record: &SignInRecord) -> Result<Self, AddressError> {
         let plain = if record.insecure_http { PlainHttp::Allowed } else { PlainHttp::LoopbackOnly };
         let url = ServerUrl::parse(&record.server, plain)?;
         Ok(Self { url, ca_file: record.ca_file.clone(), pin: None, plain })

@@ -1,18 +1,23 @@
 //! The media of the call or room that one is in, with what is told of them.
 
 use ahoy_media_types::{MediaClock, MediaTime};
+use ahoy_rtc::{CandidateKind, IceView};
 use tokio::task::JoinHandle;
 
 use super::media::{Media, MediaError, MediaOptions, MediaSnapshot};
 use super::report::{CallReport, Milestones};
 use crate::media::{CallStats, Rates, WaysStats};
+use crate::problem::{Problem, ProblemCode};
+
+const NO_RELAY: &str = "Calls are to go through a relay only, and the server has none that answers: \
+    allow direct ways too, or ask whoever runs the server for a relay";
 
 /// Media while they last.
 pub(super) struct Active {
     pub(super) media: Media,
     pub(super) milestones: Milestones,
     /// Between this side and the one who was heard of last.
-    pub(super) ways: WaysStats,
+    ways: WaysStats,
     rates: Rates,
     told: Option<MediaSnapshot>,
     /// Legs that say good-bye.
@@ -31,6 +36,20 @@ impl Active {
     /// Waits for a leg before it ends.
     pub(super) fn await_leaving(&mut self, leg: JoinHandle<()>) {
         self.leaving.push(leg);
+    }
+
+    /// These ways there are now. Where only relays may be used, it is a problem if there is none.
+    pub(super) fn see_ways(&mut self, view: &IceView, relay_only: bool) {
+        self.ways = WaysStats::from(view);
+        let has_relay = view.locals.iter().any(|local| local.kind == CandidateKind::Relay);
+        let known = &mut self.media.problems;
+        if relay_only
+            && view.gathered
+            && !has_relay
+            && known.iter().all(|problem| problem.code != ProblemCode::NoRelay)
+        {
+            known.push(Problem::new(ProblemCode::NoRelay, NO_RELAY));
+        }
     }
 
     /// The devices, where they have changed since the last look.

@@ -12,7 +12,7 @@ use ahoy_call::{
     CallMachine, CallRecord, CallSnapshot, CommandError, Input, LinkState, MediaState, PeerId, RoomCall,
     RoomCallSnapshot, RoomInput, StageName,
 };
-use ahoy_rtc::ConnectionState;
+use ahoy_rtc::{ConnectionState, Policy};
 use ahoy_signal::{CallId, CallMedia, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
@@ -31,7 +31,6 @@ use super::report::CallReport;
 use super::wire::Outgoing;
 use super::{CallsEvent, CallsOptions, Command, RoomEnd};
 use crate::connectivity::{KnownServers, NetworkWatch};
-use crate::media::WaysStats;
 use crate::problem::{Problem, ProblemCode};
 use crate::signaling::{Signaling, SignalingEvents, told};
 
@@ -377,8 +376,9 @@ impl Runner {
                 }
             }
             LegNews::Ways(view) => {
+                let relay_only = self.options.policy == Policy::RelayOnly && self.servers.are_known();
                 if let Some(active) = &mut self.active {
-                    active.ways = WaysStats::from(&*view);
+                    active.see_ways(&view, relay_only);
                 }
             }
             LegNews::Track(track) => {

@@ -19,6 +19,8 @@ pub(crate) struct KnownServers {
     stale: Option<Instant>,
     /// When they were asked for, while there is no answer.
     asked: Option<Instant>,
+    /// Whether the server has said which there are, or that it knows of none.
+    are_known: bool,
 }
 
 impl KnownServers {
@@ -26,6 +28,16 @@ impl KnownServers {
     /// they refuse, and others will be known soon.
     pub(crate) fn list(&self) -> &[IceServer] {
         &self.servers
+    }
+
+    /// Whether the server has said which there are, or that it knows of none.
+    pub(crate) fn are_known(&self) -> bool {
+        self.are_known
+    }
+
+    /// The server does not know what is asked for.
+    pub(crate) fn refused(&mut self) {
+        self.are_known = true;
     }
 
     /// Whether to ask for them now. Whoever does says so with [`asked`](Self::asked).
@@ -42,6 +54,7 @@ impl KnownServers {
     /// The server answered. Whether anything is new.
     pub(crate) fn answered(&mut self, named: &[Named], expires_in: Duration, now: Instant) -> bool {
         self.asked = None;
+        self.are_known = true;
         self.stale = Some(now + expires_in.mul_f64(SHARE).max(LEAST));
         let servers: Vec<IceServer> = named.iter().flat_map(known).collect();
         let is_new = servers != self.servers;

@@ -22,7 +22,7 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(
 pub(crate) struct NetworkWatch {
     addresses: Option<IfWatcher>,
     look: Interval,
-    clocks: (Instant, SystemTime),
+    clocks: Clocks,
     again: Vec<Instant>,
 }
 
@@ -33,12 +33,7 @@ impl NetworkWatch {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let addresses =
             IfWatcher::new().inspect_err(|error| tracing::warn!(%error, "the network is not watched"));
-        Self {
-            addresses: addresses.ok(),
-            look,
-            clocks: (Instant::now(), SystemTime::now()),
-            again: Vec::new(),
-        }
+        Self { addresses: addresses.ok(), look, clocks: Clocks::now(), again: Vec::new() }
     }
 
     /// Waits until the network may have changed. May be dropped at any time without missing anything.
@@ -58,7 +53,8 @@ impl NetworkWatch {
                     return;
                 }
                 _ = self.look.tick() => {
-                    if self.has_slept() {
+                    let before = std::mem::replace(&mut self.clocks, Clocks::now());
+                    if self.clocks.slept_since(&before) {
                         tracing::info!("this machine has slept");
                         return;
                     }
@@ -66,12 +62,22 @@ impl NetworkWatch {
             }
         }
     }
+}
 
-    fn has_slept(&mut self) -> bool {
-        let now = (Instant::now(), SystemTime::now());
-        let before = std::mem::replace(&mut self.clocks, now);
-        let counted = now.0.saturating_duration_since(before.0);
-        let passed = now.1.duration_since(before.1).unwrap_or_default();
+/// Two clocks: one stands still while the machine sleeps.
+struct Clocks {
+    counted: Instant,
+    of_day: SystemTime,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self { counted: Instant::now(), of_day: SystemTime::now() }
+    }
+
+    fn slept_since(&self, before: &Self) -> bool {
+        let counted = self.counted.saturating_duration_since(before.counted);
+        let passed = self.of_day.duration_since(before.of_day).unwrap_or_default();
         passed > counted + SLEPT
     }
 }
@@ -84,5 +90,25 @@ async fn next(addresses: &mut Option<IfWatcher>) {
             None => future::pending().await,
         },
         None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_slept_is_told_from_one_whose_clock_was_set_right() {
+        let before = Clocks::now();
+        let later = |counted: u64, of_day_ms: i64| {
+            let moved = Duration::from_millis(of_day_ms.unsigned_abs());
+            let of_day = if of_day_ms < 0 { before.of_day - moved } else { before.of_day + moved };
+            Clocks { counted: before.counted + Duration::from_millis(counted), of_day }
+        };
+        assert!(!later(1000, 1000).slept_since(&before));
+        assert!(!later(1000, 1500).slept_since(&before), "a time server moves the clock a little");
+        assert!(!later(1000, -60_000).slept_since(&before), "or back");
+        assert!(!later(60_000, 60_000).slept_since(&before), "a busy machine looks late");
+        assert!(later(1000, 9000).slept_since(&before));
     }
 }

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod call;
+mod check;
 mod error;
 mod hosted;
 mod known;
@@ -38,11 +39,13 @@ pub use self::visit::Invitation;
 
 use self::arrivals::{Arrivals, retry};
 use self::call::TestCall;
+use self::check::ConnectionCheck;
 use self::people::People;
 use self::preview::Preview;
 use self::speaker::Ringer;
 use crate::calls::{CallScreen, CallsOptions, MediaOptions, Policy};
 use crate::devices::{self, Devices};
+use crate::doctor::Progress;
 use crate::host::{Nearby, NearbyCall, Network, ServerRunner};
 use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
@@ -76,6 +79,8 @@ pub enum DeskEvent {
     Over(CallEnding),
     /// These calls are there on the network now.
     Nearby(Vec<NearbyCall>),
+    /// The examination of the connection is so far.
+    ConnectionCheck(Progress),
     /// A link was opened: [`Desk::take_invitation`] has it.
     Invited,
     /// Messages have come or are further: whoever shows them asks again.
@@ -140,6 +145,7 @@ pub struct Desk {
     ringer: Arc<Ringer>,
     invitation: StdMutex<Option<Invitation>>,
     nearby: Mutex<Option<Nearby>>,
+    connection_check: ConnectionCheck,
 }
 
 impl Desk {
@@ -169,6 +175,7 @@ impl Desk {
             ringer,
             invitation: StdMutex::default(),
             nearby: Mutex::default(),
+            connection_check: ConnectionCheck::default(),
         })
     }
 
@@ -355,6 +362,7 @@ impl Desk {
 
     /// Hangs up and lets all devices go.
     pub async fn close(&self) {
+        self.stop_connection_check();
         self.hang_up().await;
         self.people.leave_visit().await;
         self.people.end().await;

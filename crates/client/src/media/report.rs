@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The selected route between the two sides.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PathReport {
-    /// Transport protocol between the two candidates: `udp`.
+    /// Transport protocol between the two candidates: `udp` or `tcp`.
     pub protocol: String,
     /// How this side's relay is reached, where there is one: `udp`, `tcp` or `tls`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ impl PathReport {
     pub(crate) fn new(path: &Path, stats: &PeerStats) -> Self {
         let srtp = &stats.transport.srtp_profile;
         Self {
-            protocol: "udp".to_owned(),
+            protocol: if path.is_tcp { "tcp" } else { "udp" }.to_owned(),
             relay_protocol: path.relay_transport.map(|transport| transport.to_string()),
             local_type: kind_name(path.local.kind).to_owned(),
             local: path.local.address.to_string(),

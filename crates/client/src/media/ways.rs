@@ -43,6 +43,8 @@ pub struct WayStats {
     pub remote: String,
     /// How this side's relay is reached: `udp`, `tcp` or `tls`; null without one.
     pub relay_protocol: Option<String>,
+    /// Whether the two are connected by TCP, and not by datagrams.
+    pub is_tcp: bool,
     /// There and back.
     pub round_trip_ms: f64,
     /// Whether sound and pictures go this way.
@@ -63,6 +65,8 @@ pub struct AddressStats {
     pub address: String,
     /// Its priority (RFC 8445 section 5.1.2).
     pub priority: u32,
+    /// Whether it takes connections by TCP, and no datagrams.
+    pub is_tcp: bool,
 }
 
 /// All ways, the one in use first; empty where that is not known, as in test calls.
@@ -86,6 +90,7 @@ impl From<&IceView> for WaysStats {
                 remote_kind: pair.remote_kind.into(),
                 remote: pair.remote.to_string(),
                 relay_protocol: pair.relay_transport.map(|transport| transport.to_string()),
+                is_tcp: pair.is_tcp,
                 round_trip_ms: pair.round_trip.as_secs_f64() * 1e3,
                 in_use: pair.in_use,
                 dead: pair.dead,
@@ -95,15 +100,18 @@ impl From<&IceView> for WaysStats {
             let order = |way: &WayStats| (!way.in_use, way.dead);
             order(a).cmp(&order(b)).then(a.round_trip_ms.total_cmp(&b.round_trip_ms))
         });
-        let here = view.locals.iter().map(|local| (true, local.kind, local.address, local.priority));
-        let there = view.remotes.iter().map(|remote| (false, remote.kind, remote.address, remote.priority));
+        let here = view.locals.iter();
+        let here = here.map(|local| (true, local.kind, local.address, local.priority, local.is_tcp));
+        let there = view.remotes.iter();
+        let there = there.map(|remote| (false, remote.kind, remote.address, remote.priority, remote.is_tcp));
         let mut addresses: Vec<_> = here
             .chain(there)
-            .map(|(here, kind, address, priority)| AddressStats {
+            .map(|(here, kind, address, priority, is_tcp)| AddressStats {
                 here,
                 kind: kind.into(),
                 address: address.to_string(),
                 priority,
+                is_tcp,
             })
             .collect();
         addresses.sort_by_key(|address| (!address.here, std::cmp::Reverse(address.priority)));
@@ -127,6 +135,7 @@ mod tests {
             relay_transport: None,
             remote_kind: CandidateKind::Relay,
             remote: ([192, 0, 2, 2], 1).into(),
+            is_tcp: false,
             round_trip: Duration::from_millis(port.into()),
             in_use,
             dead,
@@ -137,6 +146,7 @@ mod tests {
             priority,
             server: None,
             relay_transport: None,
+            is_tcp: false,
         };
         let view = IceView {
             pairs: vec![

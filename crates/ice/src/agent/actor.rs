@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use is::Protocol;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
 
+use super::look_ups::LookedUp;
 use super::names;
 use super::sessions::{Meaning, Penalties, Session, is_request, number_of};
-use super::ways::{Changes, Local, LookedUp, Ways};
+use super::ways::{Changes, Local, Reports, Ways};
 use super::{Command, IceEvent, IceState};
 use crate::candidate::{Candidate, CandidateKind, Line};
 use crate::config::{Credentials, IceConfig};
 use crate::paths::{Media, Paths};
 use crate::relay::{self, RelayEvent};
 use crate::socket::Socket;
+use crate::streams::{self, StreamEvent};
 use crate::view::{IceView, LocalView, PairView, RemoteView};
 use crate::wire::{Arrival, Carrier, Pair, Wire};
 
@@ -38,6 +41,7 @@ pub(super) struct Actor {
     wire: Wire,
     events: mpsc::Sender<IceEvent>,
     relay_events: mpsc::Receiver<RelayEvent>,
+    stream_events: mpsc::Receiver<StreamEvent>,
     looked_up: mpsc::Receiver<LookedUp>,
     /// Addresses behind names, as candidates' lines.
     named: (mpsc::Sender<String>, mpsc::Receiver<String>),
@@ -70,13 +74,16 @@ impl Actor {
         let penalties = Penalties::default();
         let (relays, relay_events) = mpsc::channel(relay::EVENTS);
         let (look_ups, looked_up) = mpsc::channel(relay::EVENTS);
+        let (streams, stream_events) = mpsc::channel(streams::EVENTS);
+        let reports = Reports { relays, look_ups, streams };
         Self {
-            ways: Ways::new(config, sockets, wire.clone(), Arc::clone(&penalties), relays, look_ups),
+            ways: Ways::new(config, sockets, wire.clone(), Arc::clone(&penalties), reports),
             current: Session::new(&credentials, &penalties),
             penalties,
             wire,
             events,
             relay_events,
+            stream_events,
             looked_up,
             named: mpsc::channel(NAMES_MOST),
             previous: None,
@@ -118,6 +125,7 @@ impl Actor {
                     self.apply(changes);
                 }
                 Some(looked_up) = self.looked_up.recv() => self.ways.on_looked_up(looked_up, Instant::now()),
+                Some(event) = self.stream_events.recv() => self.ways.on_stream(event, Instant::now()),
                 Some(line) = self.named.1.recv() => self.on_named(&line),
                 () = sleep_until(wakeup.into()) => {}
             }
@@ -175,7 +183,9 @@ impl Actor {
             debug!("the other side has too many addresses");
             return;
         }
-        self.ways.permit(candidate.address());
+        if !candidate.is_tcp() {
+            self.ways.permit(candidate.address());
+        }
         self.current.add_remote(candidate);
         self.current.nudge(now);
     }
@@ -208,11 +218,12 @@ impl Actor {
             self.apply(changes);
             return;
         }
-        let mut meaning = self.current.handle(*pair, datagram, now);
+        let proto = if self.ways.is_tcp(pair.local) { Protocol::Tcp } else { Protocol::Udp };
+        let mut meaning = self.current.handle(*pair, proto, datagram, now);
         if meaning == Meaning::None
             && let Some(previous) = &mut self.previous
         {
-            meaning = previous.handle(*pair, datagram, now);
+            meaning = previous.handle(*pair, proto, datagram, now);
         }
         match meaning {
             Meaning::Check => {
@@ -225,31 +236,35 @@ impl Actor {
             }
             Meaning::Answer { number, mapped } => {
                 self.wire.recognise(*pair, now);
-                let relays = self.relays_on(*pair);
-                if self.paths.answered(*pair, number, mapped, relays, now) {
-                    debug!(relays, "a pair works");
+                let cost = self.cost_of(*pair);
+                if self.paths.answered(*pair, number, mapped, cost, now) {
+                    debug!(cost, "a pair works");
                 }
             }
             Meaning::None => {}
         }
     }
 
-    fn relays_on(&self, pair: Pair) -> u8 {
-        u8::from(self.ways.relay_transport(pair.local).is_some())
-            + u8::from(self.remote_kind(pair) == CandidateKind::Relay)
+    /// What a pair costs beyond its time: relays are a detour, and over TCP what is lost holds up what comes behind it.
+    fn cost_of(&self, pair: Pair) -> u8 {
+        const RELAY: u8 = 2;
+        const TCP: u8 = 1;
+        u8::from(self.ways.relay_transport(pair.local).is_some()) * RELAY
+            + u8::from(self.remote_kind(pair) == CandidateKind::Relay) * RELAY
+            + u8::from(self.ways.is_tcp(pair.local)) * TCP
     }
 
     /// Lets time pass.
     fn drive(&mut self, now: Instant) {
         self.ways.drive(now);
-        let (ways, paths) = (&self.ways, &mut self.paths);
+        let (ways, paths) = (&mut self.ways, &mut self.paths);
         let mut send = |pair: Pair, message: &[u8]| {
             if is_request(message)
                 && let Some(number) = number_of(message)
             {
                 paths.asked(pair, number, now);
             }
-            ways.send(pair, message);
+            ways.send(pair, message, now);
         };
         self.current.drive(now, &mut send);
         if let Some(previous) = &mut self.previous {
@@ -266,7 +281,7 @@ impl Actor {
                 && let Some(number) = number_of(&check)
             {
                 self.paths.asked(pair, number, now);
-                self.ways.send(pair, &check);
+                self.ways.send(pair, &check, now);
             }
         }
         self.choose(now);
@@ -298,7 +313,7 @@ impl Actor {
     }
 
     fn use_pair(&mut self, pair: Pair) {
-        let Some(carrier) = self.ways.carrier(pair.local) else { return };
+        let Some(carrier) = self.ways.carrier(pair) else { return };
         if self.in_use != Some(pair) {
             if let Carrier::Relay(relay) = &carrier {
                 relay.bind(pair.remote);
@@ -375,7 +390,7 @@ impl Actor {
             if let Some(known) = self.current.add_local(local.candidate.clone()) {
                 self.outbox.push(IceEvent::Candidate(line_of(&known)));
                 if local.kind == CandidateKind::Relay {
-                    for remote in &self.current.remotes {
+                    for remote in self.current.remotes.iter().filter(|remote| !remote.is_tcp()) {
                         self.ways.permit(remote.address());
                     }
                 }
@@ -410,6 +425,10 @@ impl Actor {
             return CandidateKind::Relay;
         }
         let mapped = self.paths.get(&pair).and_then(|path| path.mapped).unwrap_or(pair.local);
+        // Connections leave from ports of their own.
+        if self.ways.is_tcp(pair.local) && mapped.ip() == pair.local.ip() {
+            return CandidateKind::Host;
+        }
         let known = self.ways.locals.iter().filter(|local| local.candidate.addr() == mapped);
         known.map(|local| local.kind).min().unwrap_or(CandidateKind::PeerReflexive)
     }
@@ -422,6 +441,7 @@ impl Actor {
             relay_transport: self.ways.relay_transport(pair.local),
             remote_kind: self.remote_kind(pair),
             remote: pair.remote,
+            is_tcp: self.ways.is_tcp(pair.local),
             round_trip: path.round_trip,
             in_use: self.in_use == Some(pair),
             dead: path.is_dead(),
@@ -435,16 +455,19 @@ impl Actor {
             priority: local.candidate.prio(),
             server: local.server.as_ref().map(ToString::to_string),
             relay_transport: self.ways.relay_transport(local.candidate.addr()),
+            is_tcp: local.candidate.proto() == Protocol::Tcp,
         });
         let remotes = self.current.remotes.iter().map(|remote| RemoteView {
             kind: remote.kind(),
             address: remote.address(),
             priority: remote.inner.prio(),
+            is_tcp: remote.is_tcp(),
         });
         IceView {
             locals: locals.collect(),
             remotes: remotes.collect(),
             pairs: self.paths.iter().filter_map(|(pair, _)| self.pair_view(*pair)).collect(),
+            gathered: self.ways.is_complete(),
             failures: self.ways.failures.clone().into_iter().collect(),
         }
     }

@@ -2,7 +2,9 @@
 
 mod actor;
 pub(crate) mod interfaces;
+mod look_ups;
 mod names;
+mod refusals;
 mod sessions;
 mod ways;
 

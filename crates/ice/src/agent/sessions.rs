@@ -1,6 +1,6 @@
 //! The ICE agents: the one of the present credentials, and after a restart the one before, until the new one has found a way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +27,9 @@ const RTO_MOST: Duration = Duration::from_secs(2);
 const CHECKS: usize = 12;
 /// Agents that found nothing to try any more begin again with all pairs this often.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Addresses that the other side may check from. Each is kept, and checked back; a dozen interfaces behind two layers of address
+/// translation have fewer.
+const SOURCES_MOST: usize = 128;
 /// The longest connectivity check that we make: names of 8 letters and a few attributes have some 100 bytes.
 const CHECK_LONGEST: usize = 256;
 
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     /// The other side's candidates.
     pub(crate) remotes: Vec<Candidate>,
     tried_again: Option<Instant>,
+    /// Where the other side has checked from.
+    sources: BTreeSet<SocketAddr>,
 }
 
 /// What a message turned out to be.
@@ -86,7 +91,15 @@ impl Session {
             let penalty = penalties.get(&candidate.addr()).copied().unwrap_or(0);
             is::default_local_preference(candidate, same_kind).saturating_sub(penalty)
         });
-        Self { agent, remote: None, tie_breaker, nominated: None, remotes: Vec::new(), tried_again: None }
+        Self {
+            agent,
+            remote: None,
+            tie_breaker,
+            nominated: None,
+            remotes: Vec::new(),
+            tried_again: None,
+            sources: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn set_remote(&mut self, remote: Credentials, controlling: bool) {
@@ -121,19 +134,18 @@ impl Session {
     }
 
     /// Takes in a message, if it is of this session.
-    pub(crate) fn handle(&mut self, pair: Pair, datagram: &[u8], now: Instant) -> Meaning {
+    pub(crate) fn handle(&mut self, pair: Pair, proto: Protocol, datagram: &[u8], now: Instant) -> Meaning {
         let Ok(message) = StunMessage::parse(datagram) else { return Meaning::None };
-        let packet = |message| StunPacket {
-            proto: Protocol::Udp,
-            source: pair.remote,
-            destination: pair.local,
-            message,
-        };
+        let packet = |message| StunPacket { proto, source: pair.remote, destination: pair.local, message };
         if message.is_binding_request() {
-            return match self.agent.handle_packet(now, packet(message)) {
-                true => Meaning::Check,
-                false => Meaning::None,
-            };
+            if self.sources.len() == SOURCES_MOST && !self.sources.contains(&pair.remote) {
+                return Meaning::None;
+            }
+            if !self.agent.handle_packet(now, packet(message)) {
+                return Meaning::None;
+            }
+            self.sources.insert(pair.remote);
+            return Meaning::Check;
         }
         let Some(remote) = &self.remote else { return Meaning::None };
         if message.is_successful_binding_response() && message.verify(remote.pass.as_bytes(), hmac) {

@@ -1,23 +1,24 @@
 //! This side's addresses: sockets, what STUN servers say of them, and relays.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use is::Protocol;
-use tokio::net::lookup_host;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::interfaces;
+use super::look_ups::{LookUps, LookedUp};
+use super::refusals::{Asked, Refusals};
 use super::sessions::Penalties;
-use crate::candidate::CandidateKind;
+use crate::candidate::{self, CandidateKind};
 use crate::config::{IceConfig, IceServer, Policy, ServerUrl, Transport};
 use crate::gather::{Answer, Questions};
 use crate::relay::{self, Connector, RelayEvent, RelayHandle, RelayId, Way};
 use crate::socket::Socket;
+use crate::streams::{StreamEvent, Streams};
 use crate::wire::{Carrier, Pair, Wire};
 
 /// How long UDP may stay silent before relays are asked over TCP and TLS as well: one round trip to nearly everywhere. Where UDP
@@ -28,25 +29,10 @@ const RELAYS_MOST: usize = 8;
 /// And relays with IPv6 addresses, where this machine has IPv4: they are for who has only IPv6. Otherwise two of them would be
 /// preferred to one with IPv4.
 const CROSSING_PENALTY: u32 = 8000;
-/// When a server that gave no relay is asked again; each time it waits twice as long.
-const AGAIN: Duration = Duration::from_secs(2);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
-/// How long a name may take to be looked up.
-const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 /// How much less relays over TCP and TLS are worth than those over UDP: with TCP, what is lost holds up what comes behind it, and
 /// TLS costs a little on top. More than `is` gives to a second relay.
 const TCP_PENALTY: u32 = 2000;
 const TLS_PENALTY: u32 = 4000;
-
-/// A server, from a socket or by a stream.
-type Asked = (Option<SocketAddr>, String);
-
-/// A name that was looked up.
-#[derive(Debug)]
-pub(super) struct LookedUp {
-    url: ServerUrl,
-    addresses: Result<Vec<SocketAddr>, String>,
-}
 
 /// A candidate of ours, and where it comes from.
 #[derive(Debug)]
@@ -74,23 +60,31 @@ pub(super) struct Changes {
     pub(super) removed: Vec<Local>,
 }
 
+/// Where those report that work for the ways.
+#[derive(Debug)]
+pub(super) struct Reports {
+    pub(super) relays: mpsc::Sender<RelayEvent>,
+    pub(super) look_ups: mpsc::Sender<LookedUp>,
+    pub(super) streams: mpsc::Sender<StreamEvent>,
+}
+
 /// All ways out.
 #[derive(Debug)]
 pub(super) struct Ways {
     config: IceConfig,
     wire: Wire,
     sockets: BTreeMap<SocketAddr, Arc<Socket>>,
+    streams: Streams,
     questions: Questions,
     relays: BTreeMap<RelayId, Relay>,
     next_relay: u32,
     relay_events: mpsc::Sender<RelayEvent>,
-    looking_up: BTreeSet<String>,
-    looked_up: mpsc::Sender<LookedUp>,
-    addresses: HashMap<String, Vec<SocketAddr>>,
+    look_ups: LookUps,
     /// What was asked already: a server from a socket, or by a stream.
     asked: BTreeSet<Asked>,
-    /// Servers that gave no relay: how often in a row, and when to ask again.
-    refused: BTreeMap<Asked, (u32, Instant)>,
+    /// STUN servers, by the addresses that they were asked at.
+    stun: BTreeMap<SocketAddr, ServerUrl>,
+    refusals: Refusals,
     penalties: Penalties,
     /// Whether a server has answered over UDP.
     udp_works: bool,
@@ -105,22 +99,21 @@ impl Ways {
         sockets: Vec<Arc<Socket>>,
         wire: Wire,
         penalties: Penalties,
-        relay_events: mpsc::Sender<RelayEvent>,
-        looked_up: mpsc::Sender<LookedUp>,
+        reports: Reports,
     ) -> Self {
         Self {
             config,
+            streams: Streams::new(wire.clone(), reports.streams),
             wire,
             sockets: sockets.into_iter().map(|socket| (socket.local(), socket)).collect(),
             questions: Questions::default(),
             relays: BTreeMap::new(),
             next_relay: 0,
-            relay_events,
-            looking_up: BTreeSet::new(),
-            looked_up,
-            addresses: HashMap::new(),
+            relay_events: reports.relays,
+            look_ups: LookUps::new(reports.look_ups),
             asked: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            stun: BTreeMap::new(),
+            refusals: Refusals::default(),
             penalties,
             udp_works: false,
             streams_at: None,
@@ -134,8 +127,8 @@ impl Ways {
         let mut changes = Changes::default();
         for local in self.sockets.keys().copied().collect::<Vec<_>>() {
             changes.added.extend(self.host(local));
+            changes.added.extend(self.listen(local.ip()));
         }
-        self.look_up();
         self.ask(now);
         let has_udp = self.config.servers.iter().any(|server| server.url.transport == Transport::Udp);
         let patience = if has_udp { STREAMS_AFTER } else { Duration::ZERO };
@@ -151,55 +144,35 @@ impl Ways {
         Some(Local { candidate, kind: CandidateKind::Host, base: local, server: None })
     }
 
-    /// Looks the servers' names up.
-    fn look_up(&mut self) {
-        for server in &self.config.servers {
-            let url = &server.url;
-            let key = format!("{}:{}", url.host, url.port);
-            if url.transport != Transport::Udp || self.addresses.contains_key(&key) {
-                continue;
-            }
-            if let Ok(ip) = url.host.parse() {
-                self.addresses.insert(key, vec![SocketAddr::new(ip, url.port)]);
-            } else if self.looking_up.insert(key) {
-                let (url, report) = (url.clone(), self.looked_up.clone());
-                tokio::spawn(async move {
-                    let host = (url.host.clone(), url.port);
-                    let found = timeout(LOOK_UP_WITHIN, lookup_host(host)).await;
-                    let addresses = match found {
-                        Ok(Ok(addresses)) => Ok(addresses.collect()),
-                        Ok(Err(error)) => Err(error.to_string()),
-                        Err(_) => Err("the name server does not answer".to_owned()),
-                    };
-                    let _ = report.send(LookedUp { url, addresses }).await;
-                });
-            }
+    /// Takes connections at an address of this machine.
+    fn listen(&mut self, ip: IpAddr) -> Option<Local> {
+        if self.config.policy == Policy::RelayOnly {
+            return None;
+        }
+        let sockets = &self.sockets;
+        let base = self.streams.listen(ip, |local| sockets.contains_key(&local))?;
+        let candidate = candidate::of_listener(base)?;
+        Some(Local { candidate, kind: CandidateKind::Host, base, server: None })
+    }
+
+    pub(super) fn on_stream(&mut self, event: StreamEvent, now: Instant) {
+        self.streams.on_event(event, now);
+    }
+
+    pub(super) fn on_looked_up(&mut self, looked_up: LookedUp, now: Instant) {
+        match self.look_ups.on_looked_up(looked_up, now) {
+            Ok(()) => self.ask(now),
+            Err((url, error)) => drop(self.failures.insert(url.to_string(), error)),
         }
     }
 
-    pub(super) fn on_looked_up(&mut self, LookedUp { url, addresses }: LookedUp, now: Instant) {
-        let key = format!("{}:{}", url.host, url.port);
-        self.looking_up.remove(&key);
-        match addresses {
-            Ok(addresses) => {
-                self.addresses.insert(key, addresses);
-                self.ask(now);
-            }
-            Err(error) => {
-                warn!(%error, "an ICE server's name can't be looked up");
-                self.failures.insert(url.to_string(), error);
-            }
-        }
-    }
-
-    /// Asks every server whose address is known from every socket, once.
+    /// Asks every server whose address is known from every socket, once. The others are looked up.
     fn ask(&mut self, now: Instant) {
         for server in self.config.servers.clone() {
             if server.url.transport != Transport::Udp {
                 continue;
             }
-            let key = format!("{}:{}", server.url.host, server.url.port);
-            let Some(addresses) = self.addresses.get(&key).cloned() else { continue };
+            let Some(addresses) = self.look_ups.addresses(&server.url, now) else { continue };
             for (local, socket) in self.sockets.clone() {
                 let Some(address) = addresses.iter().find(|address| address.is_ipv4() == local.is_ipv4())
                 else {
@@ -211,6 +184,7 @@ impl Ways {
                 if server.url.relays {
                     self.allocate(&server, Some(local), Way::Socket { socket, server: *address });
                 } else if self.config.policy == Policy::All {
+                    self.stun.insert(*address, server.url.clone());
                     self.questions.ask(Pair { local, remote: *address }, now);
                 }
             }
@@ -254,7 +228,8 @@ impl Ways {
             RelayEvent::Allocated(id, addresses) => {
                 let Some(relay) = self.relays.get_mut(&id) else { return changes };
                 self.udp_works |= relay.server.transport == Transport::Udp;
-                self.refused.remove(&(relay.socket, relay.server.to_string()));
+                self.failures.remove(&relay.server.to_string());
+                self.refusals.remove(&(relay.socket, relay.server.to_string()));
                 for address in addresses {
                     if relay.addresses.contains(&address) {
                         continue;
@@ -286,10 +261,7 @@ impl Ways {
             RelayEvent::Gone(id, failure) => {
                 let Some(relay) = self.relays.remove(&id) else { return changes };
                 self.failures.insert(relay.server.to_string(), failure.to_string());
-                let (times, at) =
-                    self.refused.entry((relay.socket, relay.server.to_string())).or_insert((0, now));
-                *at = now + (AGAIN * 2_u32.saturating_pow(*times)).min(AGAIN_MOST);
-                *times += 1;
+                self.refusals.add((relay.socket, relay.server.to_string()), now);
                 let had_some = !relay.addresses.is_empty();
                 for address in relay.addresses {
                     changes.removed.extend(self.forget_base(address));
@@ -319,14 +291,16 @@ impl Ways {
     fn on_answer(&mut self, answer: Answer) -> Option<Local> {
         let mapped = answer.mapped?;
         self.udp_works = true;
+        if let Some(url) = self.stun.get(&answer.pair.remote) {
+            self.failures.remove(&url.to_string());
+            self.refusals.remove(&(Some(answer.pair.local), url.to_string()));
+        }
         let base = answer.pair.local;
         if mapped == base {
             return None;
         }
         let candidate = is::Candidate::server_reflexive(mapped, base, Protocol::Udp).ok()?;
-        let servers = self.config.servers.iter().map(|server| &server.url);
-        let asked = servers.filter(|url| !url.relays).find(|url| url.port == answer.pair.remote.port());
-        let server = asked.cloned();
+        let server = self.stun.get(&answer.pair.remote).cloned();
         Some(Local { candidate, kind: CandidateKind::ServerReflexive, base, server })
     }
 
@@ -339,37 +313,44 @@ impl Ways {
             }
         });
         for answer in silent {
-            self.failures
-                .insert(format!("stun {}", answer.pair.remote), "it does not answer over UDP".to_owned());
-        }
-        let due = self.refused.iter().filter(|(_, (_, at))| *at <= now);
-        let due: Vec<_> = due.map(|(asked, _)| asked.clone()).collect();
-        if !due.is_empty() {
-            for asked in due {
-                self.asked.remove(&asked);
-                // Until it answers again, nothing is to be done here.
-                if let Some((_, at)) = self.refused.get_mut(&asked) {
-                    *at = now + AGAIN_MOST * 2;
-                }
+            if let Some(url) = self.stun.get(&answer.pair.remote) {
+                self.failures.insert(url.to_string(), "it does not answer over UDP".to_owned());
+                self.refusals.add((Some(answer.pair.local), url.to_string()), now);
             }
-            self.ask(now);
-            self.ask_streams();
         }
+        self.look_ups.drive(now);
+        let due = self.refusals.due(now);
+        self.ask_again(due, now);
         if self.streams_at.is_some_and(|at| at <= now) {
             self.streams_at = None;
             self.ask_streams();
         }
     }
 
+    /// Asks servers that were asked before.
+    fn ask_again(&mut self, servers: Vec<Asked>, now: Instant) {
+        if servers.is_empty() {
+            return;
+        }
+        for asked in servers {
+            self.asked.remove(&asked);
+        }
+        self.ask(now);
+        self.ask_streams();
+    }
+
     pub(super) fn next_wakeup(&self) -> Option<Instant> {
-        let again = self.refused.values().map(|(_, at)| *at).min();
-        self.questions.next_wakeup().into_iter().chain(self.streams_at).chain(again).min()
+        let again = self.refusals.next_wakeup();
+        [self.questions.next_wakeup(), self.look_ups.next_wakeup(), self.streams_at, again]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nothing is under way any more.
     pub(super) fn is_complete(&self) -> bool {
         self.questions.is_empty()
-            && self.looking_up.is_empty()
+            && !self.look_ups.are_pending()
             && self.streams_at.is_none()
             && self.relays.values().all(|relay| !relay.addresses.is_empty())
     }
@@ -378,7 +359,6 @@ impl Ways {
     /// asked for with.
     pub(super) fn set_servers(&mut self, servers: Vec<IceServer>, now: Instant) {
         self.config.servers = servers;
-        self.look_up();
         self.ask(now);
     }
 
@@ -393,7 +373,7 @@ impl Ways {
             self.sockets.remove(local);
             self.questions.forget(*local);
             self.asked.retain(|(from, _)| *from != Some(*local));
-            self.refused.retain(|(from, _), _| *from != Some(*local));
+            self.refusals.forget(*local);
             changes.removed.extend(self.forget_base(*local));
             // Streams follow their interface: nobody tells by which they left, so all are asked for again.
             let lost = |relay: &Relay| relay.socket.is_none_or(|socket| socket == *local);
@@ -408,6 +388,10 @@ impl Ways {
             }
             self.wire.remove_local(*local);
         }
+        for local in self.streams.forget(|ip| !wanted.contains(&ip)) {
+            changes.removed.extend(self.forget_base(local));
+            self.wire.remove_local(local);
+        }
         let bound: BTreeSet<_> = self.sockets.keys().map(SocketAddr::ip).collect();
         let mut new = false;
         for ip in wanted.difference(&bound) {
@@ -418,6 +402,7 @@ impl Ways {
                     self.wire.add_socket(Arc::clone(&socket));
                     self.sockets.insert(local, socket);
                     changes.added.extend(self.host(local));
+                    changes.added.extend(self.listen(*ip));
                     new = true;
                 }
                 // A new IPv6 address is not usable until it is known that nobody else has it; a change is told then.
@@ -427,7 +412,10 @@ impl Ways {
         if new || !gone.is_empty() {
             self.udp_works = false;
             self.failures.clear();
-            self.refused.clear();
+            self.look_ups.forget();
+            for asked in self.refusals.take() {
+                self.asked.remove(&asked);
+            }
             self.streams_at = Some(now + STREAMS_AFTER);
             self.ask(now);
         }
@@ -438,12 +426,20 @@ impl Ways {
         self.locals.extract_if(.., |local| local.base == base).collect()
     }
 
-    /// How datagrams leave from an address of ours.
-    pub(super) fn carrier(&self, local: SocketAddr) -> Option<Carrier> {
-        if let Some(socket) = self.sockets.get(&local) {
+    /// How datagrams get to the other end of a pair.
+    pub(super) fn carrier(&self, pair: Pair) -> Option<Carrier> {
+        if let Some(socket) = self.sockets.get(&pair.local) {
             return Some(Carrier::Socket(Arc::clone(socket)));
         }
-        self.relay_at(local).map(|relay| Carrier::Relay(relay.handle.clone()))
+        if self.is_tcp(pair.local) {
+            return self.streams.handle(pair).map(Carrier::Stream);
+        }
+        self.relay_at(pair.local).map(|relay| Carrier::Relay(relay.handle.clone()))
+    }
+
+    /// Whether an address of ours takes connections, and no datagrams.
+    pub(super) fn is_tcp(&self, local: SocketAddr) -> bool {
+        self.streams.listens_at(local)
     }
 
     /// How the relay with this address is reached.
@@ -455,9 +451,11 @@ impl Ways {
         self.relays.values().find(|relay| relay.addresses.contains(&address))
     }
 
-    pub(super) fn send(&self, pair: Pair, datagram: &[u8]) {
+    pub(super) fn send(&mut self, pair: Pair, datagram: &[u8], now: Instant) {
         if let Some(socket) = self.sockets.get(&pair.local) {
             socket.send_now(pair.remote, datagram);
+        } else if self.streams.listens_at(pair.local) {
+            self.streams.send(pair, datagram, now);
         } else if let Some(relay) = self.relay_at(pair.local) {
             relay.handle.send(pair.remote, datagram);
         }

@@ -319,7 +319,7 @@ impl Task {
     fn came_out(&self, peer: SocketAddr, datagram: Bytes) {
         let local = self.addresses.iter().find(|address| address.is_ipv4() == peer.is_ipv4());
         if let Some(local) = local {
-            self.wire.relayed(Pair { local: *local, remote: peer }, datagram);
+            self.wire.came(Pair { local: *local, remote: peer }, datagram);
         }
     }
 

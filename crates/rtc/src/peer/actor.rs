@@ -101,11 +101,12 @@ impl Actor {
             NackGenerator::new(NackStage::new(rand::random())),
             SenderReports::new(SenderReportStage::new(Arc::clone(&local_streams))),
         );
+        let crypto = ice.hello.crypto().map_err(RtcError::Setup)?;
         let built = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::default().build())
             .with_media_engine(config::media_engine().map_err(RtcError::Setup)?)
             .with_interceptor_registry(registry)
-            .with_setting_engine(config::setting_engine(&config))
+            .with_setting_engine(config::setting_engine(&config, crypto))
             .with_runtime(Arc::new(runtime))
             .with_handler(Arc::new(bridge))
             // It binds a socket, gives it up at once, and nothing ever passes through it.
@@ -422,6 +423,7 @@ impl Actor {
     }
 
     async fn answer(&mut self, offer: String) -> Result<String, LibraryError> {
+        self.ice.hello.told(&offer);
         let seen = self.ice.stand_in.to_library(&offer);
         self.connection.set_remote_description(RTCSessionDescription::offer(seen)?).await?;
         let theirs = remote_ice(&offer);
@@ -437,6 +439,7 @@ impl Actor {
     }
 
     async fn accept(&mut self, answer: String) -> Result<(), LibraryError> {
+        self.ice.hello.told(&answer);
         let seen = self.ice.stand_in.to_library(&answer);
         self.connection.set_remote_description(RTCSessionDescription::answer(seen)?).await?;
         if let Some(theirs) = remote_ice(&answer) {

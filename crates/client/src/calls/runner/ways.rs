@@ -34,7 +34,11 @@ impl Runner {
             }
             Ok(other) => tracing::warn!(kind = other.kind(), "the server answers with something else"),
             // An older server knows of none; calls go where they can.
-            Err(error) => tracing::debug!(%error, "no ICE servers"),
+            Err(RequestError::Refused(refusal)) => {
+                tracing::debug!(%refusal, "no ICE servers");
+                self.servers.refused();
+            }
+            Err(error) => tracing::debug!(%error, "no ICE servers yet"),
         }
     }
 }

@@ -6,6 +6,7 @@ use ahoy_ice::{Credentials, Ice, IceConfig, IceEvents, IceState};
 
 use crate::config::PeerConfig;
 use crate::error::RtcError;
+use crate::hello::Hello;
 use crate::peer::ConnectionState;
 use crate::runtime::CallRuntime;
 use crate::signal::Signal;
@@ -15,6 +16,7 @@ use crate::stand_in::{RemoteIce, StandIn, to_peer};
 pub(super) struct IceSide {
     pub(super) ice: Ice,
     pub(super) stand_in: Arc<StandIn>,
+    pub(super) hello: Arc<Hello>,
     pub(super) state: IceState,
     /// What the other side knows this one by.
     current: Credentials,
@@ -44,9 +46,11 @@ impl IceSide {
         let (ice, wire, events) = Ice::open(ice_config, current.clone())?;
         let local = wire.any_local().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let stand_in = Arc::new(StandIn::new(local));
+        let hello = Arc::new(Hello::new());
         let side = Self {
             ice,
             stand_in: Arc::clone(&stand_in),
+            hello: Arc::clone(&hello),
             state: IceState::New,
             current,
             staged: None,
@@ -55,7 +59,7 @@ impl IceSide {
             candidates: Vec::new(),
             told: None,
         };
-        Ok((side, events, CallRuntime::new(wire, stand_in)))
+        Ok((side, events, CallRuntime::new(wire, stand_in, hello)))
     }
 
     /// The next offer asks for a new generation.
@@ -73,7 +77,7 @@ impl IceSide {
 
     /// The library's description as the other side is to know it.
     pub(super) fn describe(&self, sdp: &str) -> String {
-        to_peer(sdp, self.staged.as_ref().unwrap_or(&self.current))
+        to_peer(sdp, self.staged.as_ref().unwrap_or(&self.current), &self.hello.line())
     }
 
     /// The other side's offer is about to be answered: where it begins anew, so does this side.

@@ -11,6 +11,7 @@ use super::kind::{Kind, Nat, Network, V4, V6};
 use super::plan::{
     FIRST, GATEWAY, HOST_DEVICE, INNER_DEVICE, LAST, OUTER_DEVICE, Segment, V4_PREFIX, V6_PREFIX,
 };
+use super::proxy::Proxy;
 use super::rules::{RouterRules, dark, light};
 use super::side::Link;
 use super::{Egress, NatError};
@@ -27,6 +28,7 @@ const FIRST_TABLE: usize = 100;
 pub(super) struct Access {
     // Dropped first: its thread holds devices in the namespaces.
     cable: Option<TunCable>,
+    proxy: Option<Proxy>,
     internet: Arc<Internet>,
     segment: Segment,
     kind: Kind,
@@ -53,6 +55,7 @@ impl Access {
         let segment = internet.next_segment()?;
         let mut access = Self {
             cable: None,
+            proxy: None,
             internet: Arc::clone(internet),
             segment,
             kind,
@@ -73,6 +76,9 @@ impl Access {
         access.give_addresses()?;
         access.set_rules()?;
         access.configure_host(host)?;
+        if let (Egress::OnlyProxy, Some(router)) = (access.network().egress, access.routers.first()) {
+            access.proxy = Some(Proxy::start(router, segment.home(GATEWAY))?);
+        }
         Ok(access)
     }
 
@@ -93,6 +99,11 @@ impl Access {
     /// Control over the emulated link, if there is one; A is the side, B the internet.
     pub(super) fn handle(&self) -> Option<LinkHandle> {
         self.cable.as_ref().map(TunCable::handle)
+    }
+
+    /// The address of its proxy, where nothing gets out but by one.
+    pub(super) fn proxy(&self) -> Option<String> {
+        self.proxy.as_ref().map(Proxy::url)
     }
 
     /// The device at the host.

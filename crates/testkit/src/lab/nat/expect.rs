@@ -1,9 +1,10 @@
 //! What theory expects of two kinds of network, for a client that does ICE (RFC 8445) with host and server-reflexive
-//! candidates over UDP and with relays (RFC 8656) that it reaches over UDP, TCP or TLS.
+//! candidates over UDP, with host candidates over TCP (RFC 6544), and with relays (RFC 8656) that it reaches over UDP, TCP or
+//! TLS.
 
 use std::fmt;
 
-use super::kind::{Egress, Filtering, Kind, Mapping, Nat, Network};
+use super::kind::{Egress, Filtering, Kind, Mapping, Nat, Network, V4};
 
 /// The best way that two sides can have.
 ///
@@ -12,6 +13,8 @@ use super::kind::{Egress, Filtering, Kind, Mapping, Nat, Network};
 pub enum Expected {
     /// UDP between the two themselves.
     DirectUdp,
+    /// TCP between the two themselves.
+    DirectTcp,
     /// A relay that both reach over UDP.
     RelayUdp,
     /// A relay that at least one side can reach over TCP only.
@@ -24,7 +27,7 @@ impl Expected {
     /// What is expected between two kinds of network. The order does not matter.
     ///
     /// Whatever both sides have in common counts: if UDP gets from one to the other over IPv6 or over IPv4, ICE finds it and
-    /// prefers it to a relay. Otherwise each side takes an allocation at a relay over what its network lets out. The relay
+    /// prefers it to a relay. So it does with TCP, if one side can be connected to. Otherwise each side takes an allocation at a relay over what its network lets out. The relay
     /// has both families, so it also joins those that have none in common (RFC 8656 section 1: IPv6).
     pub fn between(a: Kind, b: Kind) -> Self {
         let (a, b) = (a.network(), b.network());
@@ -33,13 +36,20 @@ impl Expected {
             (Some(a), Some(b)) => reaches(a, b) || reaches(b, a),
             (_, _) => false,
         });
-        if direct { Expected::DirectUdp } else { to_relay(a).max(to_relay(b)) }
+        if direct {
+            Expected::DirectUdp
+        } else if connects(a, b) || connects(b, a) {
+            Expected::DirectTcp
+        } else {
+            to_relay(a).max(to_relay(b))
+        }
     }
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Expected::DirectUdp => "direct",
+            Expected::DirectTcp => "direct over TCP",
             Expected::RelayUdp => "relay over UDP",
             Expected::RelayTcp => "relay over TCP",
             Expected::RelayTls => "relay over TLS",
@@ -68,12 +78,22 @@ fn reaches(sender: Nat, receiver: Nat) -> bool {
         }
 }
 
+/// Whether one side gets a TCP connection to the other, which listens at some port: at a public address without a NAT, because no
+/// server tells which address a NAT has for a port that listens.
+fn connects(from: Network, to: Network) -> bool {
+    let gets_out = match from.egress {
+        Egress::Everything | Egress::NoUdp => from.v4 != V4::Absent,
+        Egress::OnlyTcp443 | Egress::OnlyProxy => false,
+    };
+    gets_out && to.v4 == V4::Public
+}
+
 /// How a relay can be reached.
 fn to_relay(network: Network) -> Expected {
     match network.egress {
         Egress::Everything => Expected::RelayUdp,
         Egress::NoUdp => Expected::RelayTcp,
-        Egress::OnlyTcp443 => Expected::RelayTls,
+        Egress::OnlyTcp443 | Egress::OnlyProxy => Expected::RelayTls,
     }
 }
 
@@ -118,11 +138,14 @@ mod tests {
 
     #[test]
     fn who_has_no_udp_needs_a_relay_over_what_is_left() {
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Tcp443Only) {
+        let only_tls = [Kind::Tcp443Only, Kind::ProxyOnly];
+        assert_eq!(Expected::between(Kind::UdpBlocked, Kind::Open), Expected::DirectTcp);
+        let others = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Open && !only_tls.contains(kind));
+        for kind in others {
             assert_eq!(Expected::between(Kind::UdpBlocked, kind), Expected::RelayTcp, "{kind}");
         }
-        for kind in Kind::ALL {
-            assert_eq!(Expected::between(Kind::Tcp443Only, kind), Expected::RelayTls, "{kind}");
+        for (kind, other) in Kind::ALL.into_iter().flat_map(|kind| only_tls.map(|other| (kind, other))) {
+            assert_eq!(Expected::between(other, kind), Expected::RelayTls, "{kind}");
         }
     }
 

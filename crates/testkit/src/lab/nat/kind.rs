@@ -74,6 +74,8 @@ pub enum Egress {
     NoUdp,
     /// TCP to port 443 and nothing else.
     OnlyTcp443,
+    /// Nothing but by an HTTP proxy, which leads to port 443.
+    OnlyProxy,
 }
 
 /// What a network is.
@@ -91,7 +93,7 @@ impl Network {
     /// What all NATs on the way to it do together over IPv4; `None` where no UDP gets through, or no IPv4.
     pub fn v4_udp(self) -> Option<Nat> {
         let nats = match (self.v4, self.egress) {
-            (V4::Absent, _) | (_, Egress::NoUdp | Egress::OnlyTcp443) => return None,
+            (V4::Absent, _) | (_, Egress::NoUdp | Egress::OnlyTcp443 | Egress::OnlyProxy) => return None,
             (V4::Public, Egress::Everything) => &[],
             (V4::Behind(nats), Egress::Everything) => nats,
         };
@@ -107,7 +109,7 @@ impl Network {
     pub fn v6_udp(self) -> Option<Nat> {
         match (self.v6, self.egress) {
             (V6::Firewalled, Egress::Everything) => Some(PORT_RESTRICTED),
-            (V6::Absent | V6::Dead, _) | (_, Egress::NoUdp | Egress::OnlyTcp443) => None,
+            (V6::Absent | V6::Dead, _) | (_, Egress::NoUdp | Egress::OnlyTcp443 | Egress::OnlyProxy) => None,
         }
     }
 
@@ -139,6 +141,8 @@ pub enum Kind {
     UdpBlocked,
     /// A NAT that lets nothing out but TCP to port 443.
     Tcp443Only,
+    /// A firewall that lets nothing out; there is an HTTP proxy.
+    ProxyOnly,
     /// IPv6 without any IPv4.
     Ipv6Only,
     /// The usual NAT at home, and IPv6 that is configured but leads nowhere.
@@ -149,7 +153,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Open,
         Kind::FullCone,
         Kind::AddressRestricted,
@@ -158,6 +162,7 @@ impl Kind {
         Kind::Cgnat,
         Kind::UdpBlocked,
         Kind::Tcp443Only,
+        Kind::ProxyOnly,
         Kind::Ipv6Only,
         Kind::DualStackDeadV6,
         Kind::DualStack,
@@ -174,6 +179,7 @@ impl Kind {
             Kind::Cgnat => "cgnat",
             Kind::UdpBlocked => "udp-blocked",
             Kind::Tcp443Only => "tcp443-only",
+            Kind::ProxyOnly => "proxy-only",
             Kind::Ipv6Only => "ipv6-only",
             Kind::DualStackDeadV6 => "dual-stack-dead-v6",
             Kind::DualStack => "dual-stack",
@@ -196,6 +202,9 @@ impl Kind {
             }
             Kind::Tcp443Only => {
                 Network { v4: behind(&[PORT_RESTRICTED]), v6: V6::Absent, egress: Egress::OnlyTcp443 }
+            }
+            Kind::ProxyOnly => {
+                Network { v4: behind(&[PORT_RESTRICTED]), v6: V6::Absent, egress: Egress::OnlyProxy }
             }
             Kind::Ipv6Only => everything(V4::Absent, V6::Firewalled),
             Kind::DualStackDeadV6 => everything(behind(&[PORT_RESTRICTED]), V6::Dead),

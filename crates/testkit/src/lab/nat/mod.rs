@@ -16,6 +16,7 @@ mod internet;
 mod kind;
 mod plan;
 mod probe;
+mod proxy;
 mod rules;
 mod side;
 
@@ -95,7 +96,9 @@ pub fn available() -> Result<(), NatUnavailable> {
     if !rustix::process::geteuid().is_root() {
         return Err(NatUnavailable::NotRoot);
     }
-    for (program, package, version) in [("ip", IP_PACKAGE, "-V"), ("nft", NFT_PACKAGE, "-v")] {
+    let programs =
+        [("ip", IP_PACKAGE, "-V"), ("nft", NFT_PACKAGE, "-v"), (proxy::PROGRAM, proxy::PACKAGE, "-v")];
+    for (program, package, version) in programs {
         let ran = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
         ran.map_err(|_| NatUnavailable::Missing { program, package })?;
     }

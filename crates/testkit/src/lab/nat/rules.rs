@@ -37,6 +37,7 @@ impl RouterRules {
         let egress = match self.egress {
             Egress::Everything => "",
             Egress::NoUdp => "meta l4proto udp drop",
+            Egress::OnlyProxy => "drop",
             Egress::OnlyTcp443 => "tcp dport != 443 drop\nmeta l4proto != tcp drop",
         };
         // Linux keeps the port where it is free, and here it is: one machine behind each NAT. Another port for each address is

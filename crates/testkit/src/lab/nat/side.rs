@@ -93,6 +93,11 @@ impl Side {
         self.ways[way].public_v4().map(IpAddr::from)
     }
 
+    /// The address of the HTTP proxy of a way that lets nothing out but by it.
+    pub fn proxy(&self, way: usize) -> Option<String> {
+        self.ways[way].proxy()
+    }
+
     /// Control over an emulated link; A is this side, B the internet. `None` if the way has no emulated one.
     pub fn link(&self, way: usize) -> Option<LinkHandle> {
         self.ways[way].handle()
