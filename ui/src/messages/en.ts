@@ -1,3 +1,4 @@
+import { connection } from './connection.en';
 import { problems } from './problems.en';
 
 export const en = {
@@ -328,7 +329,7 @@ export const en = {
   },
   settings: {
     heading: 'Settings',
-    pages: { general: 'General', audio: 'Audio', video: 'Video', about: 'About' },
+    pages: { general: 'General', audio: 'Audio', video: 'Video', connection: 'Connection', about: 'About' },
     language: 'Language',
     theme: 'Appearance',
     system: 'As the system',
@@ -346,6 +347,7 @@ export const en = {
     closePanel: 'Close a panel',
     problems: 'Reported by your devices',
   },
+  connection,
   problems,
   plugin: { command: 'On Debian and Ubuntu' },
   failure: {

@@ -1,4 +1,5 @@
 import type { Messages } from './en';
+import { connection } from './connection.zh';
 import { problems } from './problems.zh';
 
 export const zh: Messages = {
@@ -314,7 +315,7 @@ export const zh: Messages = {
   },
   settings: {
     heading: '设置',
-    pages: { general: '通用', audio: '声音', video: '视频', about: '关于' },
+    pages: { general: '通用', audio: '声音', video: '视频', connection: '连接', about: '关于' },
     language: '语言',
     theme: '外观',
     system: '跟随系统',
@@ -331,6 +332,7 @@ export const zh: Messages = {
     closePanel: '关闭面板',
     problems: '设备报告的问题',
   },
+  connection,
   problems,
   plugin: { command: '在 Debian 和 Ubuntu 上' },
   failure: {
