@@ -13,6 +13,7 @@ import type {
   Credentials,
   DeviceState,
   Devices,
+  DoctorReport,
   Invitation,
   LobbyGuest,
   Message,
@@ -21,6 +22,7 @@ import type {
   PersonCall,
   PreviewSnapshot,
   Problem,
+  Progress,
   RecentCall,
   Settings,
   SettingsChange,
@@ -29,6 +31,7 @@ import type {
 import { Events } from '../src/backend/events';
 import { VideoPlayer } from '../src/video/player';
 import type { Stream } from '../src/video/protocol';
+import { allWell } from './scripted-check';
 
 export const settings: Settings = {
   name: 'Marina',
@@ -305,6 +308,8 @@ export interface Script {
   nearby?: NearbyCall[];
   /** A link that the program was started with. */
   invitation?: Invitation;
+  /** What an examination of the connection tells, and what comes of it; without a report it runs until it is called off. */
+  check?: { progress: Progress[]; report: DoctorReport | null };
   access?: () => Promise<Access>;
   /** Commands that fail, by name. */
   failing?: Partial<Record<keyof Backend, AnyProblem>>;
@@ -320,6 +325,7 @@ export class ScriptedBackend implements Backend {
   #settings: Settings;
   #snapshot: CallSnapshot;
   #invitation: Invitation | null;
+  #callOff: (() => void) | undefined;
 
   constructor(script: Script = {}) {
     this.#script = script;
@@ -538,6 +544,18 @@ export class ScriptedBackend implements Backend {
 
   recentCallsSeen() {
     return this.#answer('recentCallsSeen', undefined);
+  }
+
+  async checkConnection(server: string | null) {
+    const { progress, report } = this.#script.check ?? { progress: [], report: allWell };
+    await this.#answer('checkConnection', undefined, server ?? '');
+    for (const step of progress) this.emit('connection_check', step);
+    return report ?? new Promise<null>((resolve) => (this.#callOff = () => resolve(null)));
+  }
+
+  async stopConnectionCheck() {
+    await this.#answer('stopConnectionCheck', undefined);
+    this.#callOff?.();
   }
 
   #begin(current: PersonCall) {

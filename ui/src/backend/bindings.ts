@@ -196,7 +196,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "connection_check", "data": Progress } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -853,3 +853,353 @@ seconds: number | null,
  * Whether one knows of it.
  */
 seen: boolean, };
+
+export type DoctorReport = { 
+/**
+ * Version of this form.
+ */
+schema: number, 
+/**
+ * Whether calls connect and work, as far as could be seen.
+ */
+ok: boolean, 
+/**
+ * What is wrong and what to do, the worst first; never empty.
+ */
+conclusions: Array<Conclusion>, 
+/**
+ * What that rests on.
+ */
+findings: Findings, 
+/**
+ * How long it took, in seconds.
+ */
+took_s: number, };
+
+export type Conclusion = { 
+/**
+ * Stable name for programs.
+ */
+code: ConclusionCode, 
+/**
+ * How bad it is.
+ */
+severity: Severity, 
+/**
+ * What is wrong, in one sentence.
+ */
+what: string, 
+/**
+ * What to do about it, in one sentence.
+ */
+advice: string, };
+
+export type Severity = "calls_impossible" | "some_calls_fail" | "calls_work_less_well" | "note";
+
+export type ConclusionCode = "no_network" | "clock_wrong" | "name_server_silent" | "name_unknown" | "captive_portal" | "proxy_refuses" | "server_down" | "server_blocked" | "server_unwell" | "certificate_expired" | "certificate_name" | "certificate_untrusted" | "not_ahoy" | "signed_out" | "signaling_fails" | "relay_refuses_credentials" | "relay_refuses" | "relay_down" | "no_relay" | "relay_passes_nothing" | "relay_lossy" | "relay_only_tls" | "udp_one_way" | "udp_blocked" | "relay_slow" | "ipv6_broken" | "nat_symmetric" | "clock_off" | "not_signed_in" | "all_well";
+
+export type Findings = { 
+/**
+ * This machine's addresses, without those that mean nothing beyond one cable.
+ */
+addresses: Array<string>, 
+/**
+ * Whether the server is this machine itself.
+ */
+is_here: boolean, 
+/**
+ * The proxy by which the server is reached, without its password.
+ */
+proxy: string | null, 
+/**
+ * The server's name; null where it is named by its address, or a proxy looks it up.
+ */
+name: NameFinding | null, 
+/**
+ * Connections to the server, one for each family that both sides have.
+ */
+families: Array<FamilyFinding>, 
+/**
+ * Who answers there.
+ */
+server: ServerFinding | null, 
+/**
+ * This machine's clock.
+ */
+clock: ClockFinding | null, 
+/**
+ * The session with the server.
+ */
+session: SessionFinding | null, 
+/**
+ * STUN servers, each in each family.
+ */
+udp: Array<UdpFinding>, 
+/**
+ * Relays, each by each way.
+ */
+relays: Array<RelayFinding>, 
+/**
+ * What address translation and firewalls do to UDP, for each family.
+ */
+nat: Array<NatFinding>, 
+/**
+ * How a call with somebody behind a usual router at home would go.
+ */
+path: ExpectedPath | null, 
+/**
+ * A call with oneself through a relay.
+ */
+call: CallFinding | null, };
+
+export type NameFinding = { 
+/**
+ * Which name.
+ */
+name: string, 
+/**
+ * How it ended.
+ */
+outcome: NameOutcome, 
+/**
+ * Families in which it has addresses.
+ */
+families: Array<Family>, 
+/**
+ * How long it took, in milliseconds.
+ */
+took_ms: number, 
+/**
+ * What the system says where it failed.
+ */
+detail: string | null, };
+
+export type NameOutcome = "found" | "unknown" | "silent";
+
+export type Family = "ipv4" | "ipv6";
+
+export type FamilyFinding = { 
+/**
+ * Which.
+ */
+family: Family, 
+/**
+ * The server's address.
+ */
+address: string, 
+/**
+ * How long connecting took, in milliseconds; null where it failed.
+ */
+connected_ms: number | null, 
+/**
+ * Why it failed.
+ */
+detail: string | null, };
+
+export type ServerFinding = { 
+/**
+ * Its address, as it was named.
+ */
+server: string, 
+/**
+ * How far one gets.
+ */
+outcome: ServerOutcome, 
+/**
+ * How long connecting took, in milliseconds.
+ */
+connected_ms: number | null, 
+/**
+ * How long the TLS handshake took, in milliseconds.
+ */
+secured_ms: number | null, 
+/**
+ * From the question to its answer, in milliseconds.
+ */
+answered_ms: number | null, 
+/**
+ * The HTTP status of the answer.
+ */
+status: number | null, 
+/**
+ * What is known beside that: the system's words, or where one is sent.
+ */
+detail: string | null, };
+
+export type ServerOutcome = "ahoy" | "unwell" | "not_ahoy" | "captive_portal" | "no_route" | "refused" | "timed_out" | "certificate_expired" | "certificate_not_yet_valid" | "certificate_name" | "certificate_untrusted" | "not_tls" | "proxy_refuses" | "broken_off";
+
+export type ClockFinding = { 
+/**
+ * How far this machine's clock is ahead of the server's, in seconds; behind it where negative.
+ */
+ahead_s: number, 
+/**
+ * Whether the server's certificate proved whose clock it is.
+ */
+is_proven: boolean, 
+/**
+ * Whether the certificate, which does not count by this machine's clock, counts by the server's.
+ */
+explains_certificate: boolean, };
+
+export type SessionFinding = { 
+/**
+ * How it went.
+ */
+outcome: SessionOutcome, 
+/**
+ * How long it took until it was open, in milliseconds.
+ */
+online_ms: number | null, 
+/**
+ * STUN servers that the server names.
+ */
+stun_servers: number, 
+/**
+ * Ways to relays that the server names.
+ */
+relays: number, 
+/**
+ * Why there is none.
+ */
+detail: string | null, };
+
+export type SessionOutcome = "online" | "no_account" | "signed_out" | "failed";
+
+export type UdpFinding = { 
+/**
+ * Its address.
+ */
+server: string, 
+/**
+ * Which family.
+ */
+family: Family, 
+/**
+ * The address of this machine that it was asked from.
+ */
+local: string, 
+/**
+ * The address that it sees; null where it does not answer.
+ */
+mapped: string | null, 
+/**
+ * The round trip, in milliseconds.
+ */
+round_trip_ms: number | null, };
+
+export type RelayFinding = { 
+/**
+ * Its address.
+ */
+server: string, 
+/**
+ * By which way.
+ */
+way: RelayWay, 
+/**
+ * In which family, where that is known.
+ */
+family: Family | null, 
+/**
+ * What became of it.
+ */
+outcome: RelayOutcome, 
+/**
+ * With which code it refuses (RFC 8489 section 14.8, RFC 8656 section 19).
+ */
+code: number | null, 
+/**
+ * How long it took, with connecting, in milliseconds.
+ */
+allocated_ms: number | null, 
+/**
+ * Addresses at the relay.
+ */
+relayed: Array<string>, 
+/**
+ * Why there is none.
+ */
+detail: string | null, };
+
+export type RelayWay = "udp" | "tcp" | "tls";
+
+export type RelayOutcome = "allocated" | "unreachable" | "silent" | "refused";
+
+export type NatFinding = { 
+/**
+ * In which family.
+ */
+family: Family, 
+/**
+ * Whether others see another address than this machine has; null where nobody has said.
+ */
+is_translated: boolean | null, 
+/**
+ * Who sees the same address.
+ */
+mapping: Behaviour, 
+/**
+ * Who may send back.
+ */
+filtering: Behaviour, 
+/**
+ * Whether datagrams from here come out of a relay; null where there was none to try it with.
+ */
+gets_out: boolean | null, };
+
+export type Behaviour = "endpoint_independent" | "port_independent" | "address_dependent" | "address_and_port_dependent" | "unknown";
+
+export type ExpectedPath = "direct" | "relay_udp" | "relay_tcp" | "relay_tls" | "none";
+
+export type CallFinding = { 
+/**
+ * How the relay was reached; null where the two ends did not find each other.
+ */
+way: RelayWay | null, 
+/**
+ * How long it took until the two ends had found each other, in milliseconds.
+ */
+connected_ms: number | null, 
+/**
+ * Datagrams that were sent, both ways together.
+ */
+sent: number, 
+/**
+ * Those that came.
+ */
+received: number, 
+/**
+ * Share of those that did not come, 0 to 1; null where none was sent.
+ */
+loss: number | null, 
+/**
+ * Half of them took less than this from one end to the other, in milliseconds.
+ */
+delay_ms: number | null, 
+/**
+ * How much their time on the way varies (RFC 3550 section 6.4.1), in milliseconds.
+ */
+jitter_ms: number | null, };
+
+export type Progress = { "kind": "began", 
+/**
+ * Which.
+ */
+check: Check, } | { "kind": "ended", 
+/**
+ * Which.
+ */
+check: Check, 
+/**
+ * How.
+ */
+result: CheckResult, 
+/**
+ * What was found, in a few English words, for a terminal.
+ */
+words: string, };
+
+export type Check = "name" | "server" | "clock" | "session" | "udp" | "relays" | "nat" | "path" | "call";
+
+export type CheckResult = "good" | "partly" | "bad" | "unknown";

@@ -226,6 +226,8 @@ export class BrowserBackend implements Backend {
   sendAgain = () => refuse(DESKTOP);
   recentCalls = () => Promise.resolve([]);
   recentCallsSeen = () => Promise.resolve();
+  checkConnection = () => refuse(DESKTOP);
+  stopConnectionCheck = () => Promise.resolve();
 
   conversations(): Promise<Conversation[]> {
     return Promise.resolve([]);

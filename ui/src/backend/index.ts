@@ -8,6 +8,7 @@ import type {
   Credentials,
   DeskEvent,
   Devices,
+  DoctorReport,
   Invitation,
   Message,
   PeopleSnapshot,
@@ -123,6 +124,12 @@ export interface Backend {
   recentCalls(): Promise<RecentCall[]>;
   /** The person knows of all missed calls. */
   recentCallsSeen(): Promise<void>;
+  /**
+   * Examines what keeps calls from connecting; events `connection_check` tell how far that is. `null` when it was called off,
+   * or another one was begun. Without a server it is the one where somebody is signed in.
+   */
+  checkConnection(server: string | null): Promise<DoctorReport | null>;
+  stopConnectionCheck(): Promise<void>;
   /** Calls `handle` for each event until the returned function is called. */
   on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
 }

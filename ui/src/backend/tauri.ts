@@ -14,6 +14,7 @@ import type {
   Credentials,
   DeskEvent,
   Devices,
+  DoctorReport,
   Invitation,
   Message,
   PeopleSnapshot,
@@ -87,6 +88,8 @@ class TauriBackend implements Backend {
   messagesSeen = (user: string) => this.#ask<void>('messages_seen', { with: user });
   recentCalls = () => this.#ask<RecentCall[]>('recent_calls');
   recentCallsSeen = () => this.#ask<void>('recent_calls_seen');
+  checkConnection = (server: string | null) => this.#ask<DoctorReport | null>('check_connection', { server });
+  stopConnectionCheck = () => this.#ask<void>('stop_connection_check');
 
   /** Not before events are heard: those that a command sets off must not be missed. */
   async #ask<Answer>(command: string, given?: Record<string, unknown>): Promise<Answer> {

@@ -1,3 +1,4 @@
+import { connection } from './connection.en';
 import { problems } from './problems.en';
 
 export const en = {
@@ -295,16 +296,19 @@ export const en = {
     ways: 'Ways to the other side',
     waysHint:
       'All that have worked in this call, with their round trips. When one fails, another takes its place.',
+    wayDirect: 'Direct',
+    wayRelayed: (protocol?: string) => (protocol ? `By relay (${protocol})` : 'By relay'),
     wayInUse: 'In use',
     wayReady: 'Ready',
     wayDead: 'Silent',
     addresses: 'Addresses of both sides',
     addressesHere: 'This computer',
     addressesThere: 'The other side',
+    priority: (priority: string) => `priority ${priority}`,
     addressKinds: {
       host: 'own',
-      srflx: 'as a server sees it',
-      prflx: 'as the other side sees it',
+      srflx: 'seen by a server',
+      prflx: 'found on the way',
       relay: 'relay',
     },
   },
@@ -325,7 +329,7 @@ export const en = {
   },
   settings: {
     heading: 'Settings',
-    pages: { general: 'General', audio: 'Audio', video: 'Video', about: 'About' },
+    pages: { general: 'General', audio: 'Audio', video: 'Video', connection: 'Connection', about: 'About' },
     language: 'Language',
     theme: 'Appearance',
     system: 'As the system',
@@ -343,6 +347,7 @@ export const en = {
     closePanel: 'Close a panel',
     problems: 'Reported by your devices',
   },
+  connection,
   problems,
   plugin: { command: 'On Debian and Ubuntu' },
   failure: {

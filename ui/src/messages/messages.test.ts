@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
+import { conclusion, findings, troubled } from '../../tests/scripted-check';
+import type { ConclusionCode } from '../backend';
+import { CHECKS } from '../state/check.svelte';
 import { chooseMessages } from '.';
+import { concluded } from './connection';
 import { en } from './en';
+import { Numbers } from './numbers';
 import { wording } from './problems';
 import { zh } from './zh';
 import generated from '../backend/bindings.ts?raw';
@@ -62,5 +67,40 @@ describe('problems', () => {
     expect(wording(en, { ...problem, device: 'Cam Link' }).text).toContain('is using Cam Link.');
     expect(wording(en, { ...problem, device: null }).text).toContain('is using the camera.');
     expect(wording(zh, { ...problem, device: null }).text).toContain('使用摄像头。');
+  });
+});
+
+describe('conclusions about the connection', () => {
+  const [, union = ''] = /export type ConclusionCode = ([^;]+);/.exec(generated) ?? [];
+  const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code as ConclusionCode);
+  const numbers = new Numbers('en', en.units);
+  const words = (code: ConclusionCode, found = findings) =>
+    concluded(conclusion(code, 'note'), found, en, numbers).text;
+
+  it.each(Object.entries({ en, zh }))('all have words in %s', (language, messages) => {
+    expect(codes.length).toBeGreaterThan(25);
+    expect(Object.keys(messages.connection.checks)).toEqual(CHECKS);
+    for (const code of codes) {
+      const { title, text } = concluded(
+        conclusion(code, 'note'),
+        findings,
+        messages,
+        new Numbers(language, messages.units),
+      );
+      expect(title, code).toMatch(/[^.。]$/);
+      expect(text, code).toMatch(/[.。]$/);
+      expect(text, code).not.toMatch(/undefined|null/);
+    }
+  });
+
+  it('name what they are about', () => {
+    expect(words('server_down')).toContain('at call.example.org,');
+    expect(words('name_unknown')).toContain('the name call.example.org.');
+    expect(words('proxy_refuses', { ...findings, proxy: 'http://proxy:3128' })).toContain(
+      'http://proxy:3128.',
+    );
+    expect(words('relay_lossy', troubled.findings)).toMatch(/^19% /);
+    expect(words('relay_slow', troubled.findings)).toContain('takes 89 ms,');
+    expect(words('clock_wrong', troubled.findings)).toMatch(/^It is 2 hours behind,/);
   });
 });

@@ -1,5 +1,13 @@
 import type { Messages } from '.';
 
+/** Seconds that each has, the largest first. */
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+] as const;
+
 /** Numbers with their units, as the language writes them. */
 export class Numbers {
   readonly #language: string;
@@ -42,6 +50,17 @@ export class Numbers {
     if (at.toDateString() === now.toDateString()) return at.toLocaleTimeString(this.#language, hour);
     const year = at.getFullYear() === now.getFullYear() ? undefined : 'numeric';
     return at.toLocaleString(this.#language, { day: 'numeric', month: 'short', year, ...hour });
+  }
+
+  /** How long something is, roughly: in its largest unit. */
+  span(seconds: number): string {
+    const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ['second', 1];
+    return (seconds / size).toLocaleString(this.#language, {
+      style: 'unit',
+      unit,
+      unitDisplay: 'long',
+      maximumFractionDigits: 0,
+    });
   }
 
   #digits(value: number, fraction = 0): string {

@@ -1,4 +1,5 @@
 import type { Messages } from './en';
+import { connection } from './connection.zh';
 import { problems } from './problems.zh';
 
 export const zh: Messages = {
@@ -286,13 +287,16 @@ export const zh: Messages = {
     memory: '内存',
     ways: '通往对方的路径',
     waysHint: '本次通话中可用过的所有路径及其往返时间。一条失效时，另一条会接替。',
+    wayDirect: '直接连接',
+    wayRelayed: (protocol) => (protocol ? `经过中继（${protocol}）` : '经过中继'),
     wayInUse: '使用中',
     wayReady: '备用',
     wayDead: '无响应',
     addresses: '双方的地址',
     addressesHere: '本机',
     addressesThere: '对方',
-    addressKinds: { host: '本机', srflx: '服务器所见', prflx: '对方所见', relay: '中继' },
+    priority: (priority) => `优先级 ${priority}`,
+    addressKinds: { host: '本机', srflx: '服务器所见', prflx: '途中发现', relay: '中继' },
   },
   summary: {
     good: '一切正常',
@@ -311,7 +315,7 @@ export const zh: Messages = {
   },
   settings: {
     heading: '设置',
-    pages: { general: '通用', audio: '声音', video: '视频', about: '关于' },
+    pages: { general: '通用', audio: '声音', video: '视频', connection: '连接', about: '关于' },
     language: '语言',
     theme: '外观',
     system: '跟随系统',
@@ -328,6 +332,7 @@ export const zh: Messages = {
     closePanel: '关闭面板',
     problems: '设备报告的问题',
   },
+  connection,
   problems,
   plugin: { command: '在 Debian 和 Ubuntu 上' },
   failure: {

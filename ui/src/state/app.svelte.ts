@@ -10,6 +10,7 @@ import {
 import { chooseMessages } from '../messages';
 import { Numbers } from '../messages/numbers';
 import { CallStore } from './call.svelte';
+import { CheckStore } from './check.svelte';
 import { DevicesStore } from './devices.svelte';
 import { PeopleStore } from './people.svelte';
 import { PreviewStore } from './preview.svelte';
@@ -19,7 +20,7 @@ import { SettingsStore } from './settings.svelte';
 import { TalkStore } from './talk.svelte';
 
 export type View = 'first-run' | 'home' | 'sign-in' | 'chat' | 'call' | 'summary' | 'settings';
-export type SettingsPage = 'general' | 'audio' | 'video' | 'about';
+export type SettingsPage = 'general' | 'audio' | 'video' | 'connection' | 'about';
 
 /** Codes of what keeps a kind of device from being listed begin so. */
 const REASONS: Record<DeviceKind, string> = { camera: 'camera_', microphone: 'sound_', speaker: 'sound_' };
@@ -44,6 +45,7 @@ export class App {
   readonly preview: PreviewStore;
   readonly people: PeopleStore;
   readonly talk: TalkStore;
+  readonly check: CheckStore;
   readonly selfView = new SelfViewStore();
 
   constructor(backend: Backend, settings: Settings) {
@@ -54,6 +56,7 @@ export class App {
     this.preview = new PreviewStore(backend);
     this.people = new PeopleStore(backend);
     this.talk = new TalkStore(backend);
+    this.check = new CheckStore(backend);
     if (!settings.first_run_done) this.view = 'first-run';
   }
 
@@ -107,7 +110,8 @@ export class App {
 
   /** Connects the stores with the program. The returned function ends it. */
   start(): () => void {
-    const stores = [this.settings, this.devices, this.call, this.preview, this.people, this.talk];
+    const { settings, devices, call, preview, people, talk, check } = this;
+    const stores = [settings, devices, call, preview, people, talk, check];
     const stops = [
       ...stores.map((store) => store.listen()),
       this.backend.on('failed', (problem) => (this.error = problem)),
@@ -215,5 +219,12 @@ export class App {
   openSettings(page: SettingsPage = 'general') {
     this.page = page;
     this.view = 'settings';
+  }
+
+  /** Examines what keeps calls from connecting, at the page that shows it. */
+  async checkConnection(server: string | null = null): Promise<void> {
+    this.error = null;
+    this.openSettings('connection');
+    await this.check.begin(server);
   }
 }

@@ -1,9 +1,9 @@
-import type { AnyProblem } from '../backend';
+import type { AnyProblem, Ending } from '../backend';
 import type { App } from './app.svelte';
 
 export type DeviceKind = 'camera' | 'microphone' | 'speaker';
 /** What a press can do about a problem. */
-export type Remedy = 'retry' | 'choose';
+export type Remedy = 'retry' | 'choose' | 'check';
 
 /** What a place needs that shows a problem with what helps. */
 export interface RemedyProps {
@@ -11,6 +11,8 @@ export interface RemedyProps {
   problem: AnyProblem;
   /** Opens where devices are chosen; left out where the person is there already. */
   onchoose?: () => void;
+  /** Examines the connection; left out where that would take the person from what they are at. */
+  oncheck?: () => void;
 }
 
 type Code = AnyProblem['code'];
@@ -31,6 +33,7 @@ const ofDevices: Record<Ailment, readonly Remedy[]> = {
 
 const others: Partial<Record<Code, readonly Remedy[]>> = {
   sound_system_missing: ['retry'],
+  server_unreachable: ['check'],
   video_ended: ['retry'],
 };
 
@@ -43,6 +46,13 @@ export function deviceOf(code: Code): DeviceKind | null {
 export function remedies(code: Code): readonly Remedy[] {
   const device = deviceOf(code);
   return device ? ofDevices[code.slice(device.length + 1) as Ailment] : (others[code] ?? []);
+}
+
+/** Endings of a call for which the connection may be to blame. */
+const unconnected: readonly Ending[] = ['no_connection', 'connection_lost', 'no_server'];
+
+export function isOfConnection(how: Ending): boolean {
+  return unconnected.includes(how);
 }
 
 /** Whether a problem of a call is told where a device is shown. */

@@ -1,5 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 
+import type { DoctorReport } from '../backend';
+
 import {
   devices,
   failed,
@@ -12,10 +14,12 @@ import {
   stats,
   type Script,
 } from '../../tests/scripted-backend';
+import { allWell, began, troubled } from '../../tests/scripted-check';
 import { clock, Numbers } from '../messages/numbers';
 import { en } from '../messages/en';
 import { zh } from '../messages/zh';
 import { App } from './app.svelte';
+import { CheckStore } from './check.svelte';
 import { PreviewStore } from './preview.svelte';
 import { quality } from './quality';
 import { SAMPLES, StatsHistory } from './stats.svelte';
@@ -90,6 +94,68 @@ describe('the preview', () => {
   });
 });
 
+describe('the check of the connection', () => {
+  /** A program that answers when the test says so. */
+  function open() {
+    const backend = new ScriptedBackend();
+    const answers: ((report: DoctorReport | null) => void)[] = [];
+    vi.spyOn(backend, 'checkConnection').mockImplementation(() => new Promise((done) => answers.push(done)));
+    const check = new CheckStore(backend);
+    check.listen();
+    return { backend, check, answers };
+  }
+
+  it('takes no report of a run that was called off', async () => {
+    const { check, answers } = open();
+    const first = check.begin();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    await check.stop();
+    const second = check.begin();
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    answers[0]!(troubled);
+    await first;
+    expect([check.running, check.report]).toEqual([true, null]);
+    answers[1]!(allWell);
+    await second;
+    expect([check.running, check.report]).toEqual([false, allWell]);
+  });
+
+  it('does not begin anew before the program has called off the last run', async () => {
+    const { backend, check, answers } = open();
+    let stopped = () => undefined as void;
+    vi.spyOn(backend, 'stopConnectionCheck').mockReturnValue(new Promise((done) => (stopped = done)));
+    void check.begin();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    void check.stop();
+    void check.begin();
+    await Promise.resolve();
+    expect(answers).toHaveLength(1);
+    stopped();
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+  });
+
+  it('asks the program to call off nothing where nothing runs', async () => {
+    const { backend, check } = open();
+    await check.stop();
+    expect(backend.asked).toEqual([]);
+  });
+
+  it('does not leave a step running whose end was not told', async () => {
+    const { backend, check, answers } = open();
+    const run = check.begin();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    backend.emit('connection_check', began('server'));
+    expect([check.standing('name'), check.standing('server'), check.standing('clock')]).toEqual([
+      'skipped',
+      'running',
+      'waiting',
+    ]);
+    answers[0]!(allWell);
+    await run;
+    expect([check.standing('server'), check.standing('clock')]).toEqual(['unknown', 'skipped']);
+  });
+});
+
 describe('the trouble of a device', () => {
   function open(script: Script = {}) {
     const backend = new ScriptedBackend(script);
@@ -145,6 +211,13 @@ describe('numbers', () => {
     expect(english.milliseconds(null)).toBe('not measured');
     expect(english.fineMilliseconds(3.14)).toBe('3.1 ms');
     expect(new Numbers('zh-Hans', zh.units).fps(29.6)).toBe('30 帧/秒');
+  });
+
+  it('tell a span in its largest unit', () => {
+    const english = new Numbers('en', en.units);
+    const spans = [0.4, 59, 61, 7500, 93_600, 34_560_000].map((seconds) => english.span(seconds));
+    expect(spans).toEqual(['0 seconds', '59 seconds', '1 minute', '2 hours', '1 day', '400 days']);
+    expect(new Numbers('zh-Hans', zh.units).span(7500)).toMatch(/^2\s?小时$/);
   });
 
   it('show a time as a clock does', () => {

@@ -20,6 +20,7 @@ import {
   summary,
   type Script,
 } from '../scripted-backend';
+import { allWell, blocked, checked, troubled, underWay, wentBadly, wentWell } from '../scripted-check';
 
 export interface Scene {
   script?: Script;
@@ -53,6 +54,17 @@ async function openSettings(page: Page, text: typeof en, tab: keyof typeof en.se
   await page.getByRole('button', { name: text.home.settings, exact: true }).click();
   await page.getByRole('tab', { name: text.settings.pages[tab] }).click();
   await page.mouse.move(0, 0);
+}
+
+async function checkConnection(page: Page, text: typeof en) {
+  await openSettings(page, text, 'connection');
+  await page.getByRole('button', { name: text.connection.begin }).click();
+  await page.mouse.move(0, 0);
+}
+
+async function checkInDetail(page: Page, text: typeof en) {
+  await checkConnection(page, text);
+  await page.getByText(text.connection.details, { exact: true }).click();
 }
 
 /** A network that loses packets: pictures are missing from the stage of receiving on. */
@@ -235,6 +247,46 @@ export const scenes = {
   'settings-general': { go: (page, text) => openSettings(page, text, 'general') },
   'settings-audio': { level: 0.2, go: (page, text) => openSettings(page, text, 'audio') },
   'settings-video': { tiles: 1, go: (page, text) => openSettings(page, text, 'video') },
+  'settings-connection': { go: (page, text) => openSettings(page, text, 'connection') },
+  'check-running': { script: { check: { progress: underWay, report: null } }, go: checkConnection },
+  'check-well': { script: { check: { progress: wentWell, report: allWell } }, go: checkInDetail },
+  'check-troubled': { script: { check: { progress: wentBadly, report: troubled } }, go: checkConnection },
+  'check-details': { script: { check: { progress: wentBadly, report: troubled } }, go: checkInDetail },
+  'check-blocked': {
+    script: {
+      check: {
+        progress: [...checked('name', 'good'), ...checked('server', 'bad'), ...checked('clock', 'unknown')],
+        report: blocked,
+      },
+    },
+    go: checkConnection,
+  },
+  'call-ways': {
+    script: { people, snapshot: call },
+    tiles: 2,
+    async go(page, text) {
+      await callPerson(page, text);
+      await page.keyboard.press('s');
+      await page.getByText(text.stats.addresses, { exact: true }).click();
+      await page.getByRole('list', { name: text.stats.addressesThere, exact: true }).scrollIntoViewIfNeeded();
+      await page.mouse.move(0, 0);
+    },
+  },
+  'summary-unconnected': {
+    script: {
+      people,
+      snapshot: call,
+      summary: {
+        ...summary,
+        seconds: 0,
+        with: { handle: 'ada', name: 'Ada Lovelace', outgoing: true, how: 'no_connection' },
+      },
+    },
+    async go(page, text) {
+      await callPerson(page, text);
+      await page.getByRole('button', { name: text.call.hangUp }).click();
+    },
+  },
   'settings-about': { go: (page, text) => openSettings(page, text, 'about') },
   failure: {
     script: { devices, failing: { settings: failure('no_answer', 'The program has stopped.') } },
@@ -272,7 +324,15 @@ export type SceneName =
   | 'settings-general'
   | 'settings-audio'
   | 'settings-video'
+  | 'settings-connection'
   | 'settings-about'
+  | 'check-running'
+  | 'check-well'
+  | 'check-troubled'
+  | 'check-details'
+  | 'check-blocked'
+  | 'call-ways'
+  | 'summary-unconnected'
   | 'failure';
 
 export const texts = { en, zh };

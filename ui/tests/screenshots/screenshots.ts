@@ -48,6 +48,12 @@ const also: Partial<Record<SceneName, string[]>> = {
   'first-run-busy': ['narrow'],
   'call-numbers': ['chinese', 'contrast-dark', 'narrow'],
   'settings-audio': ['narrow', 'contrast'],
+  'check-running': ['chinese', 'narrow'],
+  'check-well': ['chinese', 'narrow'],
+  'check-troubled': ['chinese', 'narrow', 'contrast-dark'],
+  'check-blocked': ['narrow'],
+  'check-details': ['chinese', 'narrow'],
+  'call-ways': ['chinese', 'narrow'],
 };
 
 /** `npm run screenshots`: all, or those whose names begin with one of the arguments. */
