@@ -218,7 +218,7 @@ function way(
   round_trip_ms: number,
   rest: Partial<WayStats> = {},
 ): WayStats {
-  const how = { relay_protocol: null, in_use: false, dead: false, ...rest };
+  const how = { relay_protocol: null, is_tcp: false, in_use: false, dead: false, ...rest };
   return { local_kind, local, remote_kind, remote, round_trip_ms, ...how };
 }
 
@@ -264,11 +264,12 @@ export function stats(at: number): CallStats {
         }),
       ],
       addresses: [
-        { here: true, kind: 'host', address: '192.168.1.20:50122', priority: 2130706175 },
-        { here: true, kind: 'srflx', address: '203.0.113.9:50122', priority: 1686052607 },
-        { here: true, kind: 'relay', address: '192.0.2.80:49301', priority: 37748479 },
-        { here: false, kind: 'host', address: '10.0.0.7:61034', priority: 2130706175 },
-        { here: false, kind: 'prflx', address: '198.51.100.4:61034', priority: 1853824767 },
+        { here: true, kind: 'host', address: '192.168.1.20:50122', priority: 2130706175, is_tcp: false },
+        { here: true, kind: 'srflx', address: '203.0.113.9:50122', priority: 1686052607, is_tcp: false },
+        { here: true, kind: 'relay', address: '192.0.2.80:49301', priority: 37748479, is_tcp: false },
+        { here: true, kind: 'host', address: '192.168.1.20:40222', priority: 1518280447, is_tcp: true },
+        { here: false, kind: 'host', address: '10.0.0.7:61034', priority: 2130706175, is_tcp: false },
+        { here: false, kind: 'prflx', address: '198.51.100.4:61034', priority: 1853824767, is_tcp: false },
       ],
     },
     stages_ms: {

@@ -146,7 +146,12 @@ mod tests {
     use ahoy_testkit::lab::nat::{Expected, Kind};
 
     fn outcomes() -> Vec<Outcome> {
-        let path = Path { local: "host".into(), remote: "prflx".into(), relay_protocol: None };
+        let path = Path {
+            protocol: "udp".into(),
+            local: "host".into(),
+            remote: "prflx".into(),
+            relay_protocol: None,
+        };
         let connected = Connected { path, there: None, media_ms: Some(123.4) };
         let (a, b) = (Kind::Open, Kind::Symmetric);
         let of = |call| Outcome { a, b, expected: Expected::DirectUdp, call };

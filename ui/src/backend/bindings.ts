@@ -1,4 +1,4 @@
-// Generated from src-tauri/src/commands.rs. To update: cargo xtask generate
+// Generated from src-tauri/src/commands. To update: cargo xtask generate
 
 export type AppInfo = { 
 /**
@@ -36,7 +36,7 @@ message: string,
  */
 device: string | null, };
 
-export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused" | "link_refused" | "invite_invalid" | "room_full" | "room_locked" | "host_unusable" | "network_unasked";
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "no_relay" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused" | "link_refused" | "invite_invalid" | "room_full" | "room_locked" | "host_unusable" | "network_unasked";
 
 export type Settings = { 
 /**
@@ -196,7 +196,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "connection_check", "data": Progress } | { "type": "failed", "data": Problem };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "connection_check", "data": Progress } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -290,7 +290,11 @@ address: string,
 /**
  * Its priority (RFC 8445 section 5.1.2).
  */
-priority: number, };
+priority: number, 
+/**
+ * Whether it takes connections by TCP, and no datagrams.
+ */
+is_tcp: boolean, };
 
 export type WayStats = { 
 /**
@@ -313,6 +317,10 @@ remote: string,
  * How this side's relay is reached: `udp`, `tcp` or `tls`; null without one.
  */
 relay_protocol: string | null, 
+/**
+ * Whether the two are connected by TCP, and not by datagrams.
+ */
+is_tcp: boolean, 
 /**
  * There and back.
  */
@@ -894,9 +902,9 @@ what: string,
  */
 advice: string, };
 
-export type Severity = "calls_impossible" | "some_calls_fail" | "calls_work_less_well" | "note";
-
 export type ConclusionCode = "no_network" | "clock_wrong" | "name_server_silent" | "name_unknown" | "captive_portal" | "proxy_refuses" | "server_down" | "server_blocked" | "server_unwell" | "certificate_expired" | "certificate_name" | "certificate_untrusted" | "not_ahoy" | "signed_out" | "signaling_fails" | "relay_refuses_credentials" | "relay_refuses" | "relay_down" | "no_relay" | "relay_passes_nothing" | "relay_lossy" | "relay_only_tls" | "udp_one_way" | "udp_blocked" | "relay_slow" | "ipv6_broken" | "nat_symmetric" | "clock_off" | "not_signed_in" | "all_well";
+
+export type Severity = "calls_impossible" | "some_calls_fail" | "calls_work_less_well" | "note";
 
 export type Findings = { 
 /**
@@ -976,8 +984,6 @@ detail: string | null, };
 
 export type NameOutcome = "found" | "unknown" | "silent";
 
-export type Family = "ipv4" | "ipv6";
-
 export type FamilyFinding = { 
 /**
  * Which.
@@ -995,6 +1001,8 @@ connected_ms: number | null,
  * Why it failed.
  */
 detail: string | null, };
+
+export type Family = "ipv4" | "ipv6";
 
 export type ServerFinding = { 
 /**

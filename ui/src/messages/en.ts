@@ -297,6 +297,7 @@ export const en = {
     waysHint:
       'All that have worked in this call, with their round trips. When one fails, another takes its place.',
     wayDirect: 'Direct',
+    wayDirectTcp: 'Direct (TCP)',
     wayRelayed: (protocol?: string) => (protocol ? `By relay (${protocol})` : 'By relay'),
     wayInUse: 'In use',
     wayReady: 'Ready',

@@ -288,6 +288,7 @@ export const zh: Messages = {
     ways: '通往对方的路径',
     waysHint: '本次通话中可用过的所有路径及其往返时间。一条失效时，另一条会接替。',
     wayDirect: '直接连接',
+    wayDirectTcp: '直接连接（TCP）',
     wayRelayed: (protocol) => (protocol ? `经过中继（${protocol}）` : '经过中继'),
     wayInUse: '使用中',
     wayReady: '备用',

@@ -1,6 +1,6 @@
 //! "Check my connection": the examination of what keeps calls from connecting, for whoever looks at the window.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahoy_signal_client::TrustError;
 use tokio::sync::mpsc;
@@ -25,10 +25,15 @@ impl ConnectionCheck {
     ) -> Option<Result<DoctorReport, TrustError>> {
         let (sender, mut progress) = mpsc::channel(doctor::EVENTS);
         let examination = tokio::spawn(examine(config, sender));
+        let id = examination.id();
         self.replace(Some(examination.abort_handle()));
         // Ends with the examination, which has the other end.
         while let Some(progress) = progress.recv().await {
-            listener(DeskEvent::ConnectionCheck(progress));
+            let running = self.running();
+            // Of one that was called off nothing is told any more.
+            if running.as_ref().is_some_and(|running| running.id() == id) {
+                listener(DeskEvent::ConnectionCheck(progress));
+            }
         }
         match examination.await {
             Ok(report) => Some(report),
@@ -42,9 +47,12 @@ impl ConnectionCheck {
         self.replace(None);
     }
 
+    fn running(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn replace(&self, next: Option<AbortHandle>) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = std::mem::replace(&mut *running, next) {
+        if let Some(running) = std::mem::replace(&mut *self.running(), next) {
             running.abort();
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::findings::{ExpectedPath, Findings, NameOutcome, RelayOutcome, ServerOutcome, SessionOutcome};
+use super::verdict::CLOCK_OFF_S;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -172,6 +173,7 @@ fn clock(findings: &Findings) -> Option<(CheckResult, String)> {
     let direction = if clock.ahead_s > 0.0 { "ahead of" } else { "behind" };
     let result = match (clock.explains_certificate, clock.is_proven) {
         (true, _) => CheckResult::Bad,
+        (false, true) if clock.ahead_s.abs() > CLOCK_OFF_S => CheckResult::Partly,
         (false, true) => CheckResult::Good,
         (false, false) => CheckResult::Unknown,
     };

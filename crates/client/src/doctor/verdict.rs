@@ -108,7 +108,7 @@ pub struct Conclusion {
 }
 
 /// A clock that is off by more than this is told: what is compared is exact to a second or two.
-const CLOCK_OFF_S: f64 = 30.0;
+pub(super) const CLOCK_OFF_S: f64 = 30.0;
 /// Of the datagrams that a relay passes on twice as many get lost as of those of a call. From here on sound has gaps.
 const LOSS_MOST: f64 = 0.03;
 /// From here on a call is no fun: speech codecs hide single losses, not these.

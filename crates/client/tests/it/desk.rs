@@ -1,11 +1,13 @@
 //! The desk on a machine without devices: what is missing is told, and everything else works.
 
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use crate::page::{SOON, WINDOW};
 use ahoy_client::ProblemCode;
 use ahoy_client::account::AccountPlace;
 use ahoy_client::desk::{CallSummary, Desk, DeskError, DeskEvent, DeskOptions, PeopleOptions};
+use ahoy_client::doctor::{Check, CheckResult, ConclusionCode, Progress};
 use ahoy_client::loopback::{CallSnapshot, DeviceStanding};
 use ahoy_client::settings::{SettingsChange, Theme};
 use ahoy_signal::ClientInfo;
@@ -18,7 +20,7 @@ pub(crate) fn nobody() -> PeopleOptions {
 }
 
 struct Test {
-    desk: Desk,
+    desk: Arc<Desk>,
     events: mpsc::UnboundedReceiver<DeskEvent>,
     _folder: tempfile::TempDir,
 }
@@ -31,7 +33,7 @@ impl Test {
         let (told, events) = mpsc::unbounded_channel();
         let told = Mutex::new(told);
         let listener = Arc::new(move |event| drop(told.lock().unwrap().send(event)));
-        Self { desk: Desk::open(options, listener).await.unwrap(), events, _folder: folder }
+        Self { desk: Arc::new(Desk::open(options, listener).await.unwrap()), events, _folder: folder }
     }
 
     /// The first event that `pick` takes; others pass.
@@ -131,4 +133,39 @@ async fn a_preview_without_devices_says_what_is_missing() {
     assert_eq!(now.camera.standing, DeviceStanding::Failed);
     assert_eq!(now.camera.trouble.unwrap().code, ProblemCode::CameraNotConnected);
     test.desk.stop_preview().await;
+}
+
+/// A step of the examination of the connection.
+fn progress(event: DeskEvent) -> Option<Progress> {
+    match event {
+        DeskEvent::ConnectionCheck(progress) => Some(progress),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_is_checked_and_its_steps_are_told() {
+    let mut test = Test::new().await;
+    assert!(matches!(test.desk.check_connection(None).await, Err(DeskError::NotSignedIn)));
+    // A port that nobody listens at any more.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let report = test.desk.check_connection(Some(format!("http://{closed}"))).await.unwrap().unwrap();
+    assert_eq!((report.ok, report.conclusions[0].code), (false, ConclusionCode::ServerDown));
+    let began = Progress::Began { check: Check::Server };
+    assert_eq!(test.until("a check begins", progress).await, began);
+    let ended = test.until("it ends", progress).await;
+    assert!(matches!(ended, Progress::Ended { check: Check::Server, result: CheckResult::Bad, .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_the_connection_is_called_off_at_once() {
+    let mut test = Test::new().await;
+    // Somebody who takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", silent.local_addr().unwrap());
+    let desk = Arc::clone(&test.desk);
+    let checking = tokio::spawn(async move { desk.check_connection(Some(server)).await });
+    test.until("a check begins", progress).await;
+    test.desk.stop_connection_check();
+    assert!(checking.await.unwrap().unwrap().is_none());
 }

@@ -62,7 +62,7 @@ fn tell(event: &DeskEvent) {
         | DeskEvent::RecentCallsChanged
         | DeskEvent::Invited
         | DeskEvent::Failed(_) => {}
-        DeskEvent::Nearby(_) => {}
+        DeskEvent::Nearby(_) | DeskEvent::ConnectionCheck(_) => {}
     }
 }
 
