@@ -111,13 +111,36 @@ async fn two_ends_find_each_other_and_talk() {
     for end in [&mut left, &mut right] {
         let path = end.connected().await;
         assert_eq!((path.local_kind, path.remote_kind), (CandidateKind::Host, CandidateKind::Host));
-        assert!(path.in_use && !path.dead);
+        assert!(path.in_use && !path.dead && !path.is_tcp);
     }
     let view = left.ice.view().await;
-    assert_eq!((view.locals.len(), view.remotes.len(), view.pairs.len()), (1, 1, 1));
+    assert_eq!((view.locals.len(), view.remotes.len()), (2, 2), "one for datagrams, one for connections");
     assert!(view.failures.is_empty());
     left.ice.close().await;
     right.ice.close().await;
+}
+
+#[tokio::test]
+async fn two_ends_between_which_no_datagram_gets_through_connect_by_tcp() {
+    let (mut left, mut right) = (End::open(), End::open());
+    let (of_left, mut of_right) = (left.candidates().await, right.candidates().await);
+    // Only one side can be connected to, and knows of no address of the other one.
+    of_right.retain(|line| line.contains(" tcp "));
+    assert_eq!((of_left.len(), of_right.len()), (2, 1));
+    left.meet(&right.credentials.clone(), &of_right, true).await;
+    right.meet(&left.credentials.clone(), &[], false).await;
+    talk(&left, &right).await;
+    for end in [&mut left, &mut right] {
+        let path = end.connected().await;
+        assert!(path.in_use && path.is_tcp && path.local_kind == CandidateKind::Host, "{path:?}");
+    }
+    // More than fits into one read, in pieces that come out as they went in.
+    for number in 0..200_u8 {
+        let mut datagram = vec![number; 1200];
+        datagram[0] = 0x80;
+        left.send(&datagram).await;
+        assert_eq!(right.receive().await, datagram);
+    }
 }
 
 #[tokio::test]
