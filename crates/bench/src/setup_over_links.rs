@@ -20,8 +20,8 @@ use crate::say;
 const LASTS: Duration = Duration::from_millis(300);
 /// Of the goal: what is not the network's.
 const OWN_MS: f64 = 80.0;
-/// Round trips of the goal: checks, DTLS 1.2 with its cookie, media.
-const ROUND_TRIPS: f64 = 4.0;
+/// Round trips of the goal: checks, DTLS 1.2 without its cookie, media.
+const ROUND_TRIPS: f64 = 3.0;
 
 pub(crate) fn rows(round_trips_ms: &[u64], calls: u32, clip: &Path, with_peer: bool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();

@@ -40,7 +40,7 @@ pub enum CandidateError {
     /// It is not such a line.
     #[error("this is no candidate's line")]
     Malformed,
-    /// Its address is nobody's: unspecified, multicast, broadcast, or without a port.
+    /// Its address is nobody's (unspecified, multicast, broadcast, without a port), or that of a service (a port below 1024).
     #[error("a candidate's address is one that can be sent to")]
     Address,
 }
@@ -136,11 +136,30 @@ fn listens(protocol: &str, line: &str) -> bool {
     protocol.eq_ignore_ascii_case("tcp") && words.next().is_some_and(|kind| matches!(kind, "passive" | "so"))
 }
 
-/// Whether an address is one that anybody can have. The other side says what it likes.
+/// Ports below this are those of services (RFC 6335 section 6).
+const SERVICES_BELOW: u16 = 1024;
+/// But calls may be taken at those of the web, where nothing else gets through.
+const OF_THE_WEB: [u16; 2] = [80, 443];
+
+/// Whether an address is one that somebody who calls can have. The other side says what it likes, and must not have this one
+/// knock at other people's services; least of all at those of a private network, which it can't reach itself. Browsers have the
+/// same rule.
 fn can_be_sent_to(address: SocketAddr) -> bool {
-    let ip = address.ip().to_canonical();
+    let (ip, port) = (address.ip().to_canonical(), address.port());
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+    let open = port >= SERVICES_BELOW || (OF_THE_WEB.contains(&port) && !is_private(ip));
+    open && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// Whether an address means something in a private network only (RFC 6890).
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    }
 }
 
 #[cfg(test)]
@@ -192,9 +211,31 @@ mod tests {
             let line = HOST.replace("192.0.2.7", address);
             assert_eq!(Candidate::read(&line).err(), Some(CandidateError::Address), "{address}");
         }
-        assert_eq!(Candidate::read(&HOST.replace("50123", "0")).err(), Some(CandidateError::Address));
+        for port in ["0", "22", "1023"] {
+            assert_eq!(
+                Candidate::read(&HOST.replace("50123", port)).err(),
+                Some(CandidateError::Address),
+                "{port}"
+            );
+        }
         assert_eq!(Candidate::read(&"x ".repeat(600)).err(), Some(CandidateError::TooLong));
         assert_eq!(Candidate::read("candidate:1 1").err(), Some(CandidateError::Malformed));
+    }
+
+    #[test]
+    fn the_ports_of_the_web_are_open_but_not_in_private_networks() {
+        let at = |ip: &str, port: &str| HOST.replace("192.0.2.7", ip).replace("50123", port);
+        for port in ["80", "443"] {
+            assert!(
+                Candidate::read(&at("192.0.2.7", port)).is_ok()
+                    && Candidate::read(&at("2001:db8::1", port)).is_ok()
+            );
+            for ip in
+                ["10.0.0.1", "127.0.0.1", "169.254.0.1", "100.100.0.1", "fd00::1", "::1", "::ffff:10.0.0.1"]
+            {
+                assert_eq!(Candidate::read(&at(ip, port)).err(), Some(CandidateError::Address), "{ip}");
+            }
+        }
     }
 
     proptest! {

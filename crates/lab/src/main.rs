@@ -50,8 +50,12 @@ struct RecoverArgs {
     #[arg(long, value_name = "MS", value_delimiter = ',', default_value = "0,100")]
     rtt: Vec<u64>,
 
+    /// How often each; what is told is the median
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=99))]
+    runs: u64,
+
     /// Once each, without delay
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rtt", "runs"])]
     quick: bool,
 
     /// Print one JSON object as the last line
@@ -141,11 +145,11 @@ async fn recover(args: &RecoverArgs) -> Result<Option<usize>> {
 
 async fn all_recoveries(args: &RecoverArgs) -> Result<Vec<recover::Row>> {
     let events = if args.only.is_empty() { recover::Event::ALL.to_vec() } else { args.only.clone() };
-    let rtts = if args.quick { vec![0] } else { args.rtt.clone() };
+    let (rtts, runs) = if args.quick { (vec![0], 1) } else { (args.rtt.clone(), args.runs) };
     let mut rows = Vec::new();
     for event in events {
         for rtt in &rtts {
-            rows.push(recover::recover(event, std::time::Duration::from_millis(*rtt)).await?);
+            rows.push(recover::recover(event, std::time::Duration::from_millis(*rtt), runs).await?);
         }
     }
     Ok(rows)

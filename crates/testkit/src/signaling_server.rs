@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
-pub use ahoy_server::config::Config;
 use ahoy_server::config::ConfigError;
+pub use ahoy_server::config::{Config, TurnMode};
 use ahoy_server::server::{Server, StartError};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};

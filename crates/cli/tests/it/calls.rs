@@ -2,6 +2,7 @@
 
 use ahoy_client::account::Fingerprint;
 use ahoy_testkit::SignalingServer;
+use ahoy_testkit::signaling_server::TurnMode;
 use serde_json::Value;
 
 use crate::support::people::{PASSWORD, Person, Staying, server, server_with};
@@ -311,6 +312,17 @@ fn calling_without_a_camera_is_a_call_with_sound_and_says_what_is_missing() {
     let ended = callee.until_over("hung_up_there");
     assert!(number(&ended, "/report/received/audio_packets") > 30.0, "{ended:#}");
     assert_eq!(number(&ended, "/report/received/frames"), 0.0, "{ended:#}");
+}
+
+#[test]
+fn who_hides_behind_a_relay_that_there_is_not_is_told_so_at_once() {
+    let Two { server: _server, ada, grace } = two_at(server_with(|config| config.turn.mode = TurnMode::Off));
+    let _callee = answers(&grace, &["--auto"]);
+    let mut caller = calls(&ada, "grace", &["--relay-only"]);
+    let told = caller.until("what is missing", |event| {
+        event["type"] == "media" && event["media"]["problems"].to_string().contains("no_relay")
+    });
+    assert!(problem(&told["media"], "no_relay").contains("ask whoever runs the server"), "{told:#}");
 }
 
 #[test]
