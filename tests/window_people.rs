@@ -136,6 +136,21 @@ mod needs_display {
     }
 
     #[test]
+    fn the_connection_is_checked_and_found_good() {
+        let server = server();
+        let at_adas = computer_of("Ada");
+        let ada = open(&at_adas);
+        sign_up(&ada, &server, "ada");
+        ada.press("Settings");
+        ada.run("document.querySelector('#tab-connection').click()");
+        ada.press("Check now");
+        ada.until_text("Plain sailing");
+        ada.press("Check again");
+        ada.press("Stop");
+        ada.until_text("Ahoy looks at everything a call needs");
+    }
+
+    #[test]
     fn a_call_that_is_declined_or_missed_is_told_to_both() {
         let server = server();
         let (at_adas, at_graces) = (computer_of("Ada"), computer_of("Grace"));

@@ -105,7 +105,7 @@ fn tour(taste: Taste) {
     ahoy.until("document.querySelectorAll('.devices .kind').length === 3");
     taste.look(&ahoy, "home");
     ahoy.run("document.querySelector('.settings button').click()");
-    for (tab, page) in ["general", "audio", "video", "about"].iter().enumerate() {
+    for (tab, page) in ["general", "audio", "video", "connection", "about"].iter().enumerate() {
         ahoy.run(&format!("document.querySelectorAll('[role=tab]')[{tab}].click()"));
         ahoy.until(&format!("document.querySelector('#page-{page}') !== null"));
         if *page == "video" {

@@ -6,10 +6,9 @@
 // What each tells the other is asked for on standard output, one JSON object a line, {"call", "from": "a"|"b", "line"}, and
 // answered on standard input in order: the candidate's line to be used in its place, or null to leave it out. The last line is
 // {"took": [milliseconds]}. Camera and microphone are open before a call begins.
-import { chromium } from 'playwright-core';
-import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { open } from './pages.mjs';
 
 const { values: options } = parseArgs({
   options: { clip: { type: 'string' }, calls: { type: 'string', default: '5' } },
@@ -24,29 +23,18 @@ function ask(question) {
   });
 }
 
-const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end('<!doctype html><body></body>'));
-await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update',
-    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-features=WebRtcHideLocalIpsWithMdns',
-    // Where the machine has no network but loopback, that is what the call goes over.
-    '--allow-loopback-in-peer-connection',
-    '--autoplay-policy=no-user-gesture-required', `--use-file-for-fake-video-capture=${options.clip}`,
-  ],
-});
+// Where the machine has no network but loopback, that is what the call goes over.
+const { browser, address, close } = await open(options.clip, ['--allow-loopback-in-peer-connection']);
 try {
   const page = await browser.newPage();
   await page.exposeFunction('rewrite', ask);
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.goto(address);
   await page.evaluate(definePage);
   const took = [];
   for (let call = 0; call < Number(options.calls); call += 1) took.push(await page.evaluate((call) => run(call), call));
   console.log(JSON.stringify({ took }));
 } finally {
-  await browser.close();
-  server.close();
+  await close();
   process.stdin.destroy();
 }
 

@@ -5,27 +5,16 @@
 //
 // Whoever is called answers at once. Both open camera and microphone for the call. What they tell each other goes over a
 // BroadcastChannel, which costs less than any server. Prints one JSON array of milliseconds.
-import { chromium } from 'playwright-core';
-import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
+import { open } from './pages.mjs';
 
 const { values: options } = parseArgs({
   options: { clip: { type: 'string' }, calls: { type: 'string', default: '10' } },
 });
 
-const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end('<!doctype html><body></body>'));
-await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update',
-    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-features=WebRtcHideLocalIpsWithMdns',
-    '--autoplay-policy=no-user-gesture-required', `--use-file-for-fake-video-capture=${options.clip}`,
-  ],
-});
+const { browser, address, close } = await open(options.clip);
 try {
   const context = await browser.newContext();
-  const address = `http://127.0.0.1:${server.address().port}/`;
   const pages = [await context.newPage(), await context.newPage()];
   for (const page of pages) {
     await page.goto(address);
@@ -42,8 +31,7 @@ try {
   }
   console.log(JSON.stringify(took));
 } finally {
-  await browser.close();
-  server.close();
+  await close();
 }
 
 function definePage() {

@@ -144,7 +144,8 @@ impl Streams {
     pub(crate) fn on_event(&mut self, event: StreamEvent, now: Instant) {
         match event {
             StreamEvent::Accepted(pair, stream) => {
-                if self.open.len() < OPEN_MOST && self.listens_at(pair.local) {
+                let is_known = self.open.contains_key(&pair);
+                if !is_known && self.open.len() < OPEN_MOST && self.listens_at(pair.local) {
                     self.keep(pair, async { Ok(stream) });
                 }
             }

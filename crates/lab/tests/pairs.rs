@@ -34,7 +34,7 @@ mod needs_root {
     #[test]
     fn a_call_comes_about_by_tcp_where_one_side_has_no_udp_and_the_other_can_be_connected_to() {
         let rows = tried(&["open:udp-blocked"]);
-        assert_eq!(rows[0]["found"], "direct_tcp", "{:#}", rows[0]);
+        assert_eq!(rows[0]["found"], "direct over TCP", "{:#}", rows[0]);
     }
 
     #[test]

@@ -69,11 +69,13 @@ async fn only_the_window_may_connect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_needed_and_good_once() {
     let socket = socket().await;
-    let (_sender, _events) = open(&socket);
+    let (_sender, events) = open(&socket);
     let access = socket.access();
     let forged = Access { token: "0".repeat(64), ..access.clone() };
     assert_eq!(hear(&mut hello(&forged, "remote").await).await, Err(4401));
     let _page = hello(&access, "remote").await;
+    // Of two that come at the same time either could be the first.
+    assert_eq!(next(&events), PageEvent::Attached(PictureFormat::H264));
     assert_eq!(hear(&mut hello(&access, "remote").await).await, Err(4401));
 }
 
