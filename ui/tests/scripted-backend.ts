@@ -266,8 +266,8 @@ export function stats(at: number): CallStats {
       addresses: [
         { here: true, kind: 'host', address: '192.168.1.20:50122', priority: 2130706175, is_tcp: false },
         { here: true, kind: 'srflx', address: '203.0.113.9:50122', priority: 1686052607, is_tcp: false },
-        { here: true, kind: 'relay', address: '192.0.2.80:49301', priority: 37748479, is_tcp: false },
         { here: true, kind: 'host', address: '192.168.1.20:40222', priority: 1518280447, is_tcp: true },
+        { here: true, kind: 'relay', address: '192.0.2.80:49301', priority: 37748479, is_tcp: false },
         { here: false, kind: 'host', address: '10.0.0.7:61034', priority: 2130706175, is_tcp: false },
         { here: false, kind: 'prflx', address: '198.51.100.4:61034', priority: 1853824767, is_tcp: false },
       ],
