@@ -375,6 +375,11 @@ impl Wire {
         self.lock().relays.insert(pair, relay);
     }
 
+    /// Lets go of all relays: what comes from their servers is nobody's.
+    pub(crate) fn forget_relays(&self) {
+        self.lock().relays.clear();
+    }
+
     pub(crate) fn remove_relay(&self, pair: Pair) {
         self.lock().relays.remove(&pair);
     }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::wire;
+use crate::connectivity::NetworkNews;
 
 /// Commands that wait for the leg, each for a few milliseconds at most; a browser's candidates come in dozens. When it is full,
 /// the command is dropped and the log says so: no peer that means well says that much.
@@ -63,7 +64,7 @@ pub(super) enum LegNews {
 enum Command {
     Deliver(CallSignal),
     RestartIce,
-    NetworkChanged,
+    Network(NetworkNews),
     IceServers(Vec<IceServer>),
     Tell(Control),
     Stats(oneshot::Sender<PeerStats>),
@@ -161,8 +162,8 @@ impl Leg {
         self.command(Command::RestartIce);
     }
 
-    pub(super) fn network_changed(&self) {
-        self.command(Command::NetworkChanged);
+    pub(super) fn on_network(&self, news: NetworkNews) {
+        self.command(Command::Network(news));
     }
 
     pub(super) fn set_ice_servers(&self, servers: Vec<IceServer>) {
@@ -247,7 +248,8 @@ impl Task {
             Command::RestartIce => {
                 let _ = self.connection.restart_ice().await;
             }
-            Command::NetworkChanged => self.connection.network_changed().await,
+            Command::Network(NetworkNews::Changed) => self.connection.network_changed().await,
+            Command::Network(NetworkNews::Slept(slept)) => self.connection.woke(slept).await,
             Command::IceServers(servers) => self.connection.set_ice_servers(servers).await,
             Command::Tell(message) => {
                 if self.unsent.len() == UNSENT {

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use self::ways::changed;
+use self::ways::news_of;
 use super::active::Active;
 use super::leg::{Leg, LegEvent, LegNews};
 use super::media::Media;
@@ -143,7 +143,7 @@ impl Runner {
                     self.handle(Input::Tick).await;
                 }
                 _ = tick.tick(), if self.active.is_some() => self.on_tick().await,
-                () = changed(&mut network), if network.is_some() => self.legs.values().for_each(Leg::network_changed),
+                news = news_of(&mut network), if network.is_some() => self.legs.values().for_each(|leg| leg.on_network(news)),
             }
             if session_is_over && self.active.is_none() && self.ending.is_none() {
                 break;

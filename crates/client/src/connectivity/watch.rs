@@ -18,6 +18,15 @@ const SETTLES: Duration = Duration::from_millis(20);
 /// has it (RFC 4862 section 5.4, one second), which is told by nothing.
 const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
 
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NetworkNews {
+    /// Addresses may have come or gone.
+    Changed,
+    /// The machine has slept for this long.
+    Slept(Duration),
+}
+
 /// The watch. Nothing is told where the system tells nothing.
 pub(crate) struct NetworkWatch {
     addresses: Option<IfWatcher>,
@@ -36,8 +45,8 @@ impl NetworkWatch {
         Self { addresses: addresses.ok(), look, clocks: Clocks::now(), again: Vec::new() }
     }
 
-    /// Waits until the network may have changed. May be dropped at any time without missing anything.
-    pub(crate) async fn changed(&mut self) {
+    /// Waits until something has happened. May be dropped at any time without missing anything.
+    pub(crate) async fn news(&mut self) -> NetworkNews {
         loop {
             let again = self.again.iter().min().copied();
             tokio::select! {
@@ -46,17 +55,17 @@ impl NetworkWatch {
                     let until = Instant::now() + SETTLES;
                     while timeout_at(until, next(&mut self.addresses)).await.is_ok() {}
                     self.again = AGAIN.map(|later| until + later).to_vec();
-                    return;
+                    return NetworkNews::Changed;
                 }
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     self.again.retain(|at| Some(*at) != again);
-                    return;
+                    return NetworkNews::Changed;
                 }
                 _ = self.look.tick() => {
                     let before = std::mem::replace(&mut self.clocks, Clocks::now());
-                    if self.clocks.slept_since(&before) {
-                        tracing::info!("this machine has slept");
-                        return;
+                    if let Some(slept) = self.clocks.slept_since(&before) {
+                        tracing::info!(seconds = slept.as_secs(), "this machine has slept");
+                        return NetworkNews::Slept(slept);
                     }
                 }
             }
@@ -75,10 +84,10 @@ impl Clocks {
         Self { counted: Instant::now(), of_day: SystemTime::now() }
     }
 
-    fn slept_since(&self, before: &Self) -> bool {
+    fn slept_since(&self, before: &Self) -> Option<Duration> {
         let counted = self.counted.saturating_duration_since(before.counted);
         let passed = self.of_day.duration_since(before.of_day).unwrap_or_default();
-        passed > counted + SLEPT
+        Some(passed.saturating_sub(counted)).filter(|slept| *slept > SLEPT)
     }
 }
 
@@ -105,10 +114,10 @@ mod tests {
             let of_day = if of_day_ms < 0 { before.of_day - moved } else { before.of_day + moved };
             Clocks { counted: before.counted + Duration::from_millis(counted), of_day }
         };
-        assert!(!later(1000, 1000).slept_since(&before));
-        assert!(!later(1000, 1500).slept_since(&before), "a time server moves the clock a little");
-        assert!(!later(1000, -60_000).slept_since(&before), "or back");
-        assert!(!later(60_000, 60_000).slept_since(&before), "a busy machine looks late");
-        assert!(later(1000, 9000).slept_since(&before));
+        assert_eq!(later(1000, 1000).slept_since(&before), None);
+        assert_eq!(later(1000, 1500).slept_since(&before), None, "a time server moves the clock a little");
+        assert_eq!(later(1000, -60_000).slept_since(&before), None, "or back");
+        assert_eq!(later(60_000, 60_000).slept_since(&before), None, "a busy machine looks late");
+        assert_eq!(later(1000, 9000).slept_since(&before), Some(Duration::from_secs(8)));
     }
 }

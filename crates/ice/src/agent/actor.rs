@@ -147,6 +147,11 @@ impl Actor {
             Command::Restart(credentials) => self.restart(&credentials, now),
             Command::Candidate(candidate) => self.add_remote(candidate, now),
             Command::Name { name, line } => self.look_for(name, line),
+            Command::Woke(slept) => {
+                let changes = self.ways.on_wake(slept, now);
+                self.apply(changes);
+                self.on_command(Command::NetworkChanged);
+            }
             Command::NetworkChanged => {
                 let changes = self.ways.on_network(now);
                 if !changes.added.is_empty() || !changes.removed.is_empty() {

@@ -9,6 +9,7 @@ mod sessions;
 mod ways;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -76,6 +77,7 @@ enum Command {
     Candidate(Candidate),
     Name { name: String, line: String },
     NetworkChanged,
+    Woke(Duration),
     Servers(Vec<IceServer>),
     View(oneshot::Sender<IceView>),
     Close,
@@ -131,6 +133,11 @@ impl Ice {
     /// The machine's addresses may have changed: looks, and uses what there is.
     pub async fn network_changed(&self) {
         self.tell(Command::NetworkChanged).await;
+    }
+
+    /// The machine has slept for so long: relays that have not heard of it may be gone, and its addresses may have changed.
+    pub async fn woke(&self, slept: Duration) {
+        self.tell(Command::Woke(slept)).await;
     }
 
     /// Other servers, or other credentials for them, for what is gathered from now on.

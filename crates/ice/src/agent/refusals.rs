@@ -11,6 +11,9 @@ pub(super) type Asked = (Option<SocketAddr>, String);
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MOST: Duration = Duration::from_secs(60);
 
+/// How long a server has to take back what it gave.
+const SOON: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 struct Refusal {
     /// How often in a row.
@@ -31,6 +34,11 @@ impl Refusals {
         let refusal = self.refusals.entry(asked).or_insert(Refusal { times: 0, again: None });
         refusal.again = Some(now + (AGAIN * 2_u32.saturating_pow(refusal.times)).min(AGAIN_MOST));
         refusal.times += 1;
+    }
+
+    /// One that has not refused is to be asked again, after what it kept has been given back.
+    pub(super) fn soon(&mut self, asked: Asked, now: Instant) {
+        self.refusals.insert(asked, Refusal { times: 0, again: Some(now + SOON) });
     }
 
     /// It answers.

@@ -24,6 +24,8 @@ use crate::wire::{Carrier, Pair, Wire};
 /// How long UDP may stay silent before relays are asked over TCP and TLS as well: one round trip to nearly everywhere. Where UDP
 /// is blocked this is what a call takes longer.
 const STREAMS_AFTER: Duration = Duration::from_millis(250);
+/// Relays are as they were after a sleep that was shorter: permissions and channels are renewed a minute before they end.
+const RELAYS_SURVIVE: Duration = Duration::from_secs(45);
 /// Relays at once: two interfaces with two families, by two transports. A server has a quota for each user.
 const RELAYS_MOST: usize = 8;
 /// And relays with IPv6 addresses, where this machine has IPv4: they are for who has only IPv6. Otherwise two of them would be
@@ -360,6 +362,25 @@ impl Ways {
     pub(super) fn set_servers(&mut self, servers: Vec<IceServer>, now: Instant) {
         self.config.servers = servers;
         self.ask(now);
+    }
+
+    /// The machine has slept: relays give up what they have not been asked to keep (RFC 8656 section 9: permissions last five
+    /// minutes), and the clock by which that is asked for stood still. So they are all asked for anew.
+    pub(super) fn on_wake(&mut self, slept: Duration, now: Instant) -> Changes {
+        let mut changes = Changes::default();
+        if slept < RELAYS_SURVIVE {
+            return changes;
+        }
+        self.look_ups.forget();
+        for (_, relay) in std::mem::take(&mut self.relays) {
+            self.refusals.soon((relay.socket, relay.server.to_string()), now);
+            for address in relay.addresses {
+                changes.removed.extend(self.forget_base(address));
+            }
+        }
+        self.wire.forget_relays();
+        self.udp_works = false;
+        changes
     }
 
     /// Looks which addresses this machine has now.

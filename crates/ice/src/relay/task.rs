@@ -38,6 +38,9 @@ const RTO_MOST: Duration = Duration::from_secs(1);
 const TRIES: u32 = 8;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// How long the good-bye to a server may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// No credentials, or ones that are not believed (RFC 8489 section 14.8).
 const UNAUTHENTICATED: u16 = 401;
 
@@ -174,11 +177,7 @@ impl Task {
                         }
                     }
                     None => {
-                        if client.delete(self.now()).is_ok() {
-                            while let Some(transmit) = client.poll_transmit(self.now()) {
-                                let _ = write(link, transmit.data.as_ref()).await;
-                            }
-                        }
+                        self.give_back(client, link).await;
                         return None;
                     }
                 },
@@ -192,6 +191,27 @@ impl Task {
                 },
                 () = sleep_until(wakeup.into()) => {}
             }
+        }
+    }
+
+    /// Tells the server that the address is not needed any more: a user may have a few only, and each would last for minutes. The
+    /// protocol keeps its requests apart, so it may take a moment until this one may be sent.
+    async fn give_back(&self, client: &mut Client, link: &mut Link) {
+        let deadline = Instant::now() + FAREWELL;
+        if client.delete(self.now()).is_err() {
+            return;
+        }
+        loop {
+            if let Some(transmit) = client.poll_transmit(self.now()) {
+                let _ = write(link, transmit.data.as_ref()).await;
+                return;
+            }
+            let TurnPollRet::WaitUntil(at) = client.poll(self.now()) else { return };
+            let at = self.base + Duration::from_nanos(at.as_nanos().max(0).unsigned_abs());
+            if at > deadline {
+                return;
+            }
+            sleep_until(at.into()).await;
         }
     }
 

@@ -207,6 +207,7 @@ impl Actor {
                 let _ = self.negotiate(Input::RestartIce).await;
             }
             Command::NetworkChanged => self.ice.ice.network_changed().await,
+            Command::Woke(slept) => self.ice.ice.woke(slept).await,
             Command::IceServers(servers) => self.ice.ice.set_servers(servers).await,
             Command::Stats(reply) => {
                 let _ = reply.send(self.stats().await);

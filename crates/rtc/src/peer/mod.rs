@@ -3,6 +3,8 @@
 mod actor;
 mod bridge;
 
+use std::time::Duration;
+
 use ahoy_ice::IceServer;
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,7 @@ enum Command {
     Signal(Signal, Reply<()>),
     RestartIce,
     NetworkChanged,
+    Woke(Duration),
     IceServers(Vec<IceServer>),
     Stats(oneshot::Sender<PeerStats>),
     Close,
@@ -160,6 +163,11 @@ impl Peer {
     /// The machine's addresses may have changed, or it has slept: looks, and uses what there is.
     pub async fn network_changed(&self) {
         let _ = self.commands.send(Command::NetworkChanged).await;
+    }
+
+    /// This machine has slept for so long: what others keep for it for a while only may be gone.
+    pub async fn woke(&self, slept: Duration) {
+        let _ = self.commands.send(Command::Woke(slept)).await;
     }
 
     /// Other STUN and TURN servers, or other credentials for them, for what is gathered from now on.

@@ -6,7 +6,7 @@ use ahoy_signal::{ClientMessage, ServerMessage};
 use ahoy_signal_client::session::RequestError;
 
 use super::Runner;
-use crate::connectivity::NetworkWatch;
+use crate::connectivity::{NetworkNews, NetworkWatch};
 
 impl Runner {
     /// Asks for ICE servers, where those that are known will not do much longer.
@@ -43,10 +43,10 @@ impl Runner {
     }
 }
 
-/// Waits until the network may have changed.
-pub(super) async fn changed(network: &mut Option<NetworkWatch>) {
+/// Waits until something has happened to the network.
+pub(super) async fn news_of(network: &mut Option<NetworkWatch>) -> NetworkNews {
     match network {
-        Some(network) => network.changed().await,
+        Some(network) => network.news().await,
         None => std::future::pending().await,
     }
 }
