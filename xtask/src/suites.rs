@@ -165,7 +165,8 @@ pub(crate) fn long() -> Vec<Suite> {
         Suite {
             name: "recover",
             what: "calls under which the network changes: they go on, and how soon",
-            budget: minutes(10),
+            // Five calls of each kind.
+            budget: minutes(22),
             step: Step::Lab("recover"),
         },
         Suite {
