@@ -1,11 +1,11 @@
-import { configure, render, screen, waitFor, within } from '@testing-library/svelte';
+import { configure, screen, waitFor, within } from '@testing-library/svelte';
 import axe from 'axe-core';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { en } from '../src/messages/en';
 import { zh } from '../src/messages/zh';
-import Start from '../src/Start.svelte';
-import { failure, people, personCall, ScriptedBackend, summary, type Script } from './scripted-backend';
+import { open, press } from './program';
+import { failure, people, personCall, summary, type Script } from './scripted-backend';
 import {
   allWell,
   blocked,
@@ -28,15 +28,6 @@ beforeEach(() => {
 });
 
 const under = { progress: underWay, report: null };
-
-async function open(script: Script = {}) {
-  const backend = new ScriptedBackend(script);
-  render(Start, { connect: () => Promise.resolve(backend) });
-  await screen.findByRole('heading', { level: 1 });
-  return backend;
-}
-
-const press = (name: string) => screen.getByRole('button', { name }).click();
 
 async function openPage(script: Script = {}, text = en) {
   const backend = await open({ ...script, settings: { language: text === zh ? 'zh' : 'en' } });

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { en } from '../src/messages/en';
 import { zh } from '../src/messages/zh';
 import Start from '../src/Start.svelte';
+import { open, press } from './program';
 import {
   conversations,
   devices,
@@ -40,15 +41,6 @@ beforeEach(() => {
     this.open = false;
   };
 });
-
-async function open(script: Script = {}) {
-  const backend = new ScriptedBackend(script);
-  render(Start, { connect: () => Promise.resolve(backend) });
-  await screen.findByRole('heading', { level: 1 });
-  return backend;
-}
-
-const press = (name: string) => screen.getByRole('button', { name }).click();
 
 function key(key: string) {
   document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
