@@ -33,8 +33,8 @@ impl Runner {
                 }
             }
             Ok(other) => tracing::warn!(kind = other.kind(), "the server answers with something else"),
-            // An older server knows of none; calls go where they can.
-            Err(RequestError::Refused(refusal)) => {
+            // An older server knows of none; calls go where they can. One that wants to be asked later may know some.
+            Err(RequestError::Refused(refusal)) if refusal.retry_after_ms.is_none() => {
                 tracing::debug!(%refusal, "no ICE servers");
                 self.servers.refused();
             }
