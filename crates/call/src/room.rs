@@ -32,6 +32,8 @@ pub enum RoomInput {
     Came(ParticipantId, UserId),
     /// Somebody is not in the room any more.
     Went(ParticipantId),
+    /// Nothing is heard of the room any more, for good: its server is gone.
+    ServerGone,
     /// Somebody says this, through the server.
     Signal {
         /// Who.
@@ -104,6 +106,8 @@ pub struct RoomCall {
     me: Option<ParticipantId>,
     others: BTreeMap<ParticipantId, Other>,
     held: bool,
+    /// Nobody can come any more.
+    server_gone: bool,
     media_here: Option<MediaState>,
     out: Vec<Output>,
 }
@@ -112,12 +116,18 @@ impl RoomCall {
     /// Begins with the devices; legs follow when one has entered.
     pub fn new(room: RoomId, camera: bool) -> Self {
         let out = vec![Output::BeginMedia { camera }];
-        Self { room, me: None, others: BTreeMap::new(), held: false, media_here: None, out }
+        let others = BTreeMap::new();
+        Self { room, me: None, others, held: false, server_gone: false, media_here: None, out }
     }
 
     /// Which room.
     pub fn room(&self) -> RoomId {
         self.room
+    }
+
+    /// Whether nobody is there, nor can come.
+    pub fn is_over(&self) -> bool {
+        self.server_gone && self.others.is_empty()
     }
 
     /// When [`RoomInput::Tick`] is to be given.
@@ -167,6 +177,7 @@ impl RoomCall {
             RoomInput::Entered { me, others } => self.on_entered(me, &others, now),
             RoomInput::Came(id, user) => self.on_came(id, user, now),
             RoomInput::Went(id) => self.on_went(id),
+            RoomInput::ServerGone => self.on_server_gone(),
             RoomInput::Signal { from, connection, signal } => self.on_signal(from, connection, signal, now),
             RoomInput::Link { peer, state } => self.on_link(peer, state, now),
             RoomInput::LocalSignal { peer, signal } => self.on_local_signal(peer, signal),
@@ -235,6 +246,13 @@ impl RoomCall {
         if !other.leg.is_connected() {
             self.close(id);
         }
+    }
+
+    /// Whoever is heard stays for as long as that is so.
+    fn on_server_gone(&mut self) {
+        self.server_gone = true;
+        let all: Vec<ParticipantId> = self.others.keys().copied().collect();
+        all.into_iter().for_each(|id| self.on_went(id));
     }
 
     fn close(&mut self, id: ParticipantId) {

@@ -341,6 +341,28 @@ fn who_is_gone_from_the_room_for_want_of_a_server_is_talked_to_until_nothing_com
 }
 
 #[test]
+fn with_its_server_gone_a_call_goes_on_until_nobody_else_is_there() {
+    let mut world = World::new(4, 2);
+    (0..2).for_each(|device| world.enter(device));
+    world.run_for(Duration::from_secs(5));
+    (0..2).for_each(|device| world.tell(device, RoomInput::ServerGone));
+    world.run_for(Duration::from_secs(60));
+    world.all_talk();
+    assert!(!world.places[1].call.is_over());
+    world.leave(0);
+    world.run_for(Duration::from_secs(2));
+    assert!(world.places[1].call.is_over());
+    // As for somebody who waits alone, whose server goes.
+    let mut alone = World::new(5, 1);
+    alone.enter(0);
+    alone.run_for(Duration::from_secs(1));
+    assert!(!alone.places[0].call.is_over(), "somebody may come");
+    alone.tell(0, RoomInput::ServerGone);
+    alone.run_for(Duration::from_secs(1));
+    assert!(alone.places[0].call.is_over());
+}
+
+#[test]
 fn a_path_that_is_found_late_is_found() {
     let mut world = World::new(2, 3);
     world.network = false;

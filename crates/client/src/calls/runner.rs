@@ -13,7 +13,7 @@ use ahoy_call::{
     RoomCallSnapshot, RoomInput, StageName,
 };
 use ahoy_rtc::{ConnectionState, Policy};
-use ahoy_signal::{CallId, CallMedia, RoomId, ServerMessage};
+use ahoy_signal::{CallId, CallMedia, LeaveReason, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
 use ahoy_signal_client::{ClientEvent, PostId};
@@ -134,7 +134,10 @@ impl Runner {
                 event = session.next_of_session(), if !session_is_over => match event {
                     Some(event) => self.on_session(event).await,
                     // Calls go on as long as they can.
-                    None => session_is_over = true,
+                    None => {
+                        session_is_over = true;
+                        self.handle_room(RoomInput::ServerGone).await;
+                    }
                 },
                 Some(event) = from_legs.recv() => self.on_leg(event).await,
                 ended = wait_for(&mut self.ending), if self.ending.is_some() => self.on_ended(ended).await,
@@ -144,6 +147,9 @@ impl Runner {
                 }
                 _ = tick.tick(), if self.active.is_some() => self.on_tick().await,
                 news = news_of(&mut network), if network.is_some() => self.legs.values().for_each(|leg| leg.on_network(news)),
+            }
+            if self.room.as_ref().is_some_and(RoomCall::is_over) {
+                self.leave_room(RoomEnd::Out(LeaveReason::ConnectionLost)).await;
             }
             if session_is_over && self.active.is_none() && self.ending.is_none() {
                 break;

@@ -447,6 +447,23 @@ async fn a_stopping_server_tells_everyone_when_to_come_back() {
     stop.await.unwrap();
 }
 
+/// As when a computer hosts a call and its person hangs up: the room ends, and at once the server.
+#[tokio::test]
+async fn what_waits_for_somebody_is_told_before_a_stopping_server_lets_them_go() {
+    let (_place, server) = server(|_| ()).await;
+    let mut host = peer(&server, "ada").await;
+    let mut slow = peer(&server, "grace").await;
+    let room = host.make_room(json!({})).await;
+    host.join(room).await;
+    slow.join(room).await;
+    talk(&mut host, room, 3_000).await;
+    host.done(Some(room), json!({"type": "room_delete"})).await;
+    let stop = tokio::spawn(server.server.stop());
+    assert_eq!(slow.news("left").await["reason"], "room_deleted");
+    assert_eq!(closed(&mut slow.socket).await, Some(CloseCode::ServerStopping));
+    stop.await.unwrap();
+}
+
 const CALL: &str = "c_00000000000000000000000001";
 const OTHER_CALL: &str = "c_00000000000000000000000002";
 

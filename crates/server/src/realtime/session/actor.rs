@@ -186,8 +186,10 @@ impl SessionActor {
             self.handle(SessionInput::Resume { token, seq, next_token }).await;
         }
         if let Some(after_ms) = orders.stop_after_ms {
-            // Rooms are not told: everyone in them goes at the same time, and comes back.
+            // Rooms are not told: everyone in them goes at the same time, and comes back. What happened before is told all the
+            // same: a call that has ended with its server has ended for good.
             self.stopping = true;
+            self.take_letters().await;
             self.handle(SessionInput::Stop(after_ms)).await;
         }
     }

@@ -1,0 +1,481 @@
+//! How much to send.
+
+use std::time::Duration;
+
+use ahoy_media_types::MediaTime;
+use serde::Serialize;
+
+use crate::delay::QueueDelay;
+use crate::delivery::Delivery;
+use crate::headroom::{Headroom, Spread};
+use crate::history::PacketResult;
+use crate::loss::{Losses, Verdict};
+use crate::pacer::BURST_GAIN;
+
+/// Between which rates, in bits per second on the wire.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Never less: sound alone.
+    pub min: f64,
+    /// Before anything is known.
+    pub start: f64,
+    /// Never more: all that can be used.
+    pub max: f64,
+}
+
+/// Why the target is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing is known yet.
+    Start,
+    /// Frames arrive as they left: the path carries more.
+    Headroom,
+    /// A little more at a time, or less: there is about as much in the queue as there should be.
+    Balance,
+    /// A queue has grown: it is let run empty.
+    Drain,
+    /// Somebody else keeps the queue full, whatever is sent here.
+    Compete,
+    /// Packets are lost, and it is tried whether fewer are with less.
+    Loss,
+    /// Nothing is heard from the other side.
+    Silence,
+}
+
+/// Bits that each call keeps in the queue of the bottleneck. All calls that share one see the same delay, so that all end at
+/// the same rate (the principle of TCP Vegas, Brakmo and Peterson 1995). Less is nearer to an empty queue and less fair.
+const OWN_IN_QUEUE_BITS: f64 = 3_500.0;
+/// The queue never has to be shorter than this nor may it be longer, in seconds.
+const QUEUE_WANTED_S: (f64, f64) = (0.003, 0.030);
+/// A queue that lasts longer than this, and than jitter explains, is too long, in seconds.
+const OVERUSE_S: f64 = 0.020;
+/// The queue is to be back where it should be within this time.
+const DRAIN_S: f64 = 0.20;
+/// The least that is sent meanwhile, of what the bottleneck lets through.
+const DRAIN_LEAST: f64 = 0.10;
+/// Growth while frames arrive as they left: per second, as an exponent. Since a burst is half as fast again as the rate, the
+/// limit is seen a factor of 1.5 ahead, and reports of it come back before it is reached.
+const GROWTH: f64 = 2.0;
+/// The same before any limit was met.
+const START_GROWTH: f64 = 2.5;
+/// How much of what bursts arrive at is grown to at once. The rest is felt for.
+const KNOWN_SHARE: f64 = 0.90;
+/// Steps of the balance: per second, as a share of the target, and at least so many bits per second.
+const STEP: (f64, f64) = (0.10, 30_000.0);
+/// How far apart packets of a frame may arrive without a queue having been met.
+const NO_SPREAD: f64 = 1.10;
+/// Bursts before a limit was met, and while a path turns out to carry more: they see further ahead.
+const PROBE_GAIN: f64 = 2.5;
+/// The spread below which the path certainly carries more.
+const CERTAINLY_FREE: f64 = 1.04;
+/// There is headroom only where the queue has been short for so long, and for so many round trips: other calls, too, let it
+/// run empty now and then, and whoever fills such gaps takes from them.
+const EMPTY: (Duration, f64) = (Duration::from_millis(300), 6.0);
+/// The same before any limit was met.
+const EMPTY_AT_START: Duration = Duration::from_millis(100);
+/// Nothing is grown beyond this multiple of what arrives: what is not sent proves nothing.
+const BEYOND_ARRIVING: f64 = 1.6;
+/// Bursts into a queue that is too short for them.
+const SMOOTH_GAIN: f64 = 1.05;
+/// Growth into such a queue: per second, as an exponent.
+const SHALLOW_GROWTH: f64 = 0.15;
+/// How long a queue is remembered to be too short for bursts.
+const SHALLOW: Duration = Duration::from_secs(20);
+/// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
+/// systems use, by more.
+const COMPETE_PACKETS: f64 = 3.0;
+/// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
+const COMPETE_KEPT: f64 = 0.8;
+/// Reports come several times in a tenth of a second. Without any for so long, or for three round trips, something is wrong.
+const SILENCE: Duration = Duration::from_millis(400);
+/// How often the target is halved then.
+const SILENCE_STEP: Duration = Duration::from_millis(200);
+/// What is taken up again of the target before, when reports come again.
+const AFTER_SILENCE: f64 = 0.6;
+
+/// The state of the sending side, for those who look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct NetworkEstimate {
+    /// What may be sent, with all headers, in bits per second.
+    pub target: f64,
+    /// What is sent, in bits per second.
+    pub sent: f64,
+    /// What arrives at the other side, in bits per second.
+    pub acknowledged: f64,
+    /// Time that packets wait in queues, in milliseconds.
+    pub queue_ms: f64,
+    /// Share of packets that are lost, 0 to 1.
+    pub loss: f64,
+    /// Round trip, in milliseconds, with the time until the report was sent.
+    pub rtt_ms: f64,
+    /// Why the target changed last.
+    pub reason: Reason,
+}
+
+/// A queue is let run empty.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    since: MediaTime,
+    /// The longest that the queue has been, in seconds.
+    peak: f64,
+    /// The target before.
+    before: f64,
+    /// What the bottleneck lets through, in bits per second.
+    capacity: f64,
+}
+
+/// Somebody else fills the queue until packets are lost.
+#[derive(Clone, Copy, Debug)]
+struct Compete {
+    reduced_at: MediaTime,
+    /// For how long the queue has been short, in seconds.
+    short_for: f64,
+}
+
+/// Nothing is heard.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// The target before.
+    before: f64,
+    halved_at: MediaTime,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    Usual,
+    Drain(Drain),
+    Compete(Compete),
+    Silence(Silence),
+}
+
+/// Decides from reports how much to send. See docs/congestion.md for how and why.
+#[derive(Debug)]
+pub(crate) struct Controller {
+    limits: Limits,
+    target: f64,
+    reason: Reason,
+    mode: Mode,
+    delay: QueueDelay,
+    delivery: Delivery,
+    headroom: Headroom,
+    losses: Losses,
+    last_report: Option<MediaTime>,
+    /// In seconds, with the time until a report is sent.
+    rtt: f64,
+    least_rtt: f64,
+    /// No limit has been met yet.
+    starting: bool,
+    gain: f64,
+    /// For how long the queue has been shorter than wanted, in seconds.
+    empty_for: f64,
+    /// When too much was found to be sent without a queue: bursts do not fit into this one.
+    shallow: Option<MediaTime>,
+}
+
+impl Controller {
+    /// Begins at `limits.start`.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            target: limits.start,
+            limits,
+            reason: Reason::Start,
+            mode: Mode::Usual,
+            delay: QueueDelay::default(),
+            delivery: Delivery::default(),
+            headroom: Headroom::default(),
+            losses: Losses::default(),
+            last_report: None,
+            rtt: 0.1,
+            least_rtt: f64::INFINITY,
+            starting: true,
+            gain: PROBE_GAIN,
+            empty_for: 0.0,
+            shallow: None,
+        }
+    }
+
+    /// Another path: what was learned of the one before holds no longer. What was sent there is not believed to fit this one.
+    pub(crate) fn path_changed(&mut self) {
+        let target = self.target.min(self.limits.start);
+        *self = Self { target, ..Self::new(self.limits) };
+    }
+
+    /// Other limits from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.target = self.target.clamp(limits.min, limits.max);
+    }
+
+    /// What may be sent, in bits per second on the wire.
+    pub(crate) fn target(&self) -> f64 {
+        self.target
+    }
+
+    /// How much faster than that the packets of a frame leave.
+    pub(crate) fn gain(&self) -> f64 {
+        match self.shallow {
+            Some(_) => self.gain.min(SMOOTH_GAIN),
+            None => self.gain,
+        }
+    }
+
+    /// What is known.
+    pub(crate) fn estimate(&self) -> NetworkEstimate {
+        NetworkEstimate {
+            target: self.target,
+            sent: 0.0,
+            acknowledged: self.delivery.rate(0.5).unwrap_or(0.0),
+            queue_ms: self.delay.queue() * 1e3,
+            loss: self.losses.share(),
+            rtt_ms: self.rtt * 1e3,
+            reason: self.reason,
+        }
+    }
+
+    /// Takes in what a report says. `in_flight` are the bytes that have left and of which nothing was heard.
+    pub(crate) fn on_results(&mut self, results: &[PacketResult], in_flight: usize, now: MediaTime) {
+        if results.is_empty() {
+            return;
+        }
+        let mut lost = false;
+        for result in results {
+            self.losses.result(result, now);
+            lost |= result.arrived.is_none();
+            let Some(arrived) = result.arrived else { continue };
+            self.delay.arrived(result.sent.at, arrived);
+            let queued = self.is_queued(result, arrived);
+            self.delivery.arrived(arrived, result.sent.bytes, queued);
+            self.headroom.arrived(result);
+        }
+        if let Some(last) = results.iter().rev().find(|result| result.arrived.is_some()) {
+            let rtt = (now - last.sent.at).as_secs_f64();
+            self.rtt += (rtt - self.rtt) * 0.2;
+            self.least_rtt = self.least_rtt.min(rtt);
+        }
+        let passed = self.last_report.map_or(0.0, |last| (now - last).as_secs_f64()).min(0.2);
+        self.last_report = Some(now);
+        let in_flight = in_flight as f64 * 8.0;
+        match self.mode {
+            Mode::Usual => self.usual(in_flight, passed, now),
+            Mode::Drain(drain) => self.drain(drain, in_flight, now),
+            Mode::Compete(compete) => self.compete(compete, lost, passed, now),
+            Mode::Silence(silence) => self.hear_again(silence),
+        }
+        self.target = self.target.clamp(self.limits.min, self.limits.max);
+    }
+
+    /// When [`Self::on_time`] is to be called; `None` while nothing is awaited.
+    pub(crate) fn next_wakeup(&self, in_flight: usize) -> Option<MediaTime> {
+        let heard = self.last_report.filter(|_| in_flight > 0)?;
+        Some(match self.mode {
+            Mode::Silence(silence) => silence.halved_at + SILENCE_STEP,
+            Mode::Usual | Mode::Drain(_) | Mode::Compete(_) => heard + self.patience(),
+        })
+    }
+
+    /// Looks whether reports are missing.
+    pub(crate) fn on_time(&mut self, in_flight: usize, now: MediaTime) {
+        if self.next_wakeup(in_flight).is_none_or(|at| now < at) {
+            return;
+        }
+        let before = match self.mode {
+            Mode::Silence(silence) => silence.before,
+            Mode::Drain(drain) => drain.capacity,
+            Mode::Usual | Mode::Compete(_) => self.target,
+        };
+        self.reason = Reason::Silence;
+        self.mode = Mode::Silence(Silence { before, halved_at: now });
+        self.target = (self.target * 0.5).max(self.limits.min);
+    }
+
+    fn patience(&self) -> Duration {
+        SILENCE.max(Duration::from_secs_f64(self.rtt.min(2.0) * 3.0))
+    }
+
+    fn hear_again(&mut self, silence: Silence) {
+        self.mode = Mode::Usual;
+        self.target = self.target.max(silence.before * AFTER_SILENCE);
+        self.headroom.reset();
+        self.losses.explained();
+    }
+
+    fn is_queued(&self, result: &PacketResult, arrived: Duration) -> bool {
+        let delay = arrived.as_secs_f64() - result.sent.at.as_secs_f64();
+        delay - self.delay.base() > 0.005 + self.delay.noise()
+    }
+
+    /// How long packets should wait on average, in seconds. The path's own delay is the least that was measured, so that all
+    /// delays seem longer than they are by about the noise.
+    fn queue_wanted(&self) -> f64 {
+        (OWN_IN_QUEUE_BITS / self.target + self.delay.noise()).clamp(QUEUE_WANTED_S.0, QUEUE_WANTED_S.1)
+    }
+
+    fn overuse(&self) -> f64 {
+        OVERUSE_S.max(self.queue_wanted() * 1.8) + self.delay.noise() * 1.5
+    }
+
+    fn usual(&mut self, in_flight: f64, passed: f64, now: MediaTime) {
+        let trying = self.look_into_losses(now);
+        let queue = self.delay.queue();
+        if queue > self.overuse() {
+            self.limit_met();
+            let capacity = self.busy_rate().or_else(|| self.delivery.rate(0.3)).unwrap_or(self.target);
+            let (before, capacity) = (self.target, capacity.min(self.target));
+            return self.drain(Drain { since: now, peak: queue, before, capacity }, in_flight, now);
+        }
+        if trying {
+            return;
+        }
+        let before = self.target;
+        self.grow_or_balance(passed, now);
+        if let Some(arriving) = self.delivery.rate(0.5) {
+            let proven = arriving * BEYOND_ARRIVING + 30_000.0;
+            self.target = self.target.min(proven.max(before));
+        }
+    }
+
+    fn grow_or_balance(&mut self, passed: f64, now: MediaTime) {
+        if self.shallow.is_some_and(|since| now - since > SHALLOW) {
+            self.shallow = None;
+        }
+        let wanted = self.queue_wanted();
+        self.empty_for = match self.delay.standing() < wanted {
+            true => self.empty_for + passed,
+            false => 0.0,
+        };
+        let empty = match self.starting {
+            true => self.empty_for > EMPTY_AT_START.as_secs_f64(),
+            false => self.empty_for > EMPTY.0.as_secs_f64() + EMPTY.1 * self.least_rtt.min(0.5),
+        };
+        let spread = self.headroom.spread().filter(|_| self.shallow.is_none());
+        let known = spread.map_or(0.0, |spread| self.sent_for(spread.arrived) * KNOWN_SHARE);
+        match spread {
+            Some(spread) if empty && spread.factor < NO_SPREAD => self.grow(&spread, passed),
+            Some(_) if empty && known > self.target => {
+                self.limit_met();
+                self.reason = Reason::Headroom;
+                let missing = known - self.target;
+                self.target += (missing * passed / 0.4).min(self.target * GROWTH * passed);
+            }
+            Some(_) => {
+                self.limit_met();
+                self.balance(wanted, passed);
+            }
+            None if self.shallow.is_some() && empty => {
+                self.reason = Reason::Headroom;
+                self.target *= (SHALLOW_GROWTH * passed).exp();
+            }
+            None => self.balance(wanted, passed),
+        }
+    }
+
+    fn grow(&mut self, spread: &Spread, passed: f64) {
+        self.reason = Reason::Headroom;
+        let certainly = self.starting || spread.factor < CERTAINLY_FREE;
+        self.gain = if certainly { PROBE_GAIN } else { BURST_GAIN };
+        let growth = if self.starting { START_GROWTH } else { GROWTH };
+        // What left as bursts has arrived, so that at least is carried.
+        let carried = self.sent_for(spread.sent) * 0.95;
+        match self.target < carried {
+            true => self.target = (self.target * (growth * passed).exp()).min(carried),
+            false => self.balance(self.queue_wanted(), passed),
+        }
+    }
+
+    fn balance(&mut self, wanted: f64, passed: f64) {
+        self.reason = Reason::Balance;
+        // The part of its own queue that is missing, or too much.
+        let missing = (1.0 - self.delay.standing() / wanted).clamp(-2.5, 1.0);
+        self.target += (self.target * STEP.0).max(STEP.1) * missing * passed;
+    }
+
+    fn limit_met(&mut self) {
+        self.starting = false;
+        self.gain = BURST_GAIN;
+    }
+
+    /// Whether it is being tried whether less is lost with less.
+    fn look_into_losses(&mut self, now: MediaTime) -> bool {
+        match self.losses.judge(self.target, self.delivery.rate(0.5), now) {
+            Verdict::Carry => false,
+            Verdict::Try(target) => {
+                self.limit_met();
+                self.reason = Reason::Loss;
+                self.target = target;
+                true
+            }
+            Verdict::Restore(target) => {
+                self.target = target;
+                false
+            }
+            Verdict::TooMuch => {
+                self.shallow = Some(now);
+                self.headroom.reset();
+                false
+            }
+        }
+    }
+
+    /// What the bottleneck lets through, from what has come through while there was a queue.
+    fn busy_rate(&self) -> Option<f64> {
+        let (rate, _) = self.delivery.busy(0.25).filter(|(_, time)| *time > 0.04)?;
+        Some(self.sent_for(rate))
+    }
+
+    /// What is to be sent so that so much arrives, where the path loses its own share.
+    fn sent_for(&self, arriving: f64) -> f64 {
+        arriving / (1.0 - self.losses.own()).max(0.5)
+    }
+
+    fn drain(&mut self, mut drain: Drain, in_flight: f64, now: MediaTime) {
+        self.reason = Reason::Drain;
+        let queue = self.delay.queue();
+        if let Some(capacity) = self.busy_rate() {
+            drain.capacity = capacity.min(drain.before);
+        }
+        let wanted = self.queue_wanted();
+        if queue < wanted + 0.010 + self.delay.noise() {
+            self.mode = Mode::Usual;
+            self.headroom.reset();
+            self.losses.explained();
+            self.target = drain.capacity * 0.97;
+            return;
+        }
+        drain.peak = drain.peak.max(queue);
+        let patience = drain.peak + 2.0 * self.least_rtt + 0.5;
+        if (now - drain.since).as_secs_f64() > patience && queue > drain.peak * 0.4 {
+            // What was sent here has long left the queue: it is somebody else's.
+            self.delay.hold_base(true);
+            self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0 });
+            self.target = drain.before * COMPETE_KEPT;
+            return;
+        }
+        self.mode = Mode::Drain(drain);
+        // How long what leaves now will wait, from all that has left before it; reports are a round trip behind that.
+        let expected = (in_flight / drain.capacity - self.least_rtt).max(0.0);
+        let excess = (expected.min(queue * 3.0) - wanted).max(0.0);
+        self.target = drain.capacity * (1.0 - excess / DRAIN_S).clamp(DRAIN_LEAST, 0.97);
+    }
+
+    /// As TCP does: more each round trip until packets are lost (RFC 5681 section 3.1).
+    fn compete(&mut self, mut compete: Compete, lost: bool, passed: f64, now: MediaTime) {
+        self.reason = Reason::Compete;
+        compete.short_for = match self.delay.queue() < OVERUSE_S + self.delay.noise() {
+            true => compete.short_for + passed,
+            false => 0.0,
+        };
+        if compete.short_for > 0.4 + self.least_rtt {
+            self.delay.hold_base(false);
+            self.mode = Mode::Usual;
+            return;
+        }
+        if lost && (now - compete.reduced_at).as_secs_f64() > self.rtt.max(0.1) {
+            self.target *= COMPETE_KEPT;
+            compete.reduced_at = now;
+        } else {
+            self.target += COMPETE_PACKETS * 9_600.0 / (self.rtt * self.rtt) * passed;
+        }
+        self.mode = Mode::Compete(compete);
+    }
+}

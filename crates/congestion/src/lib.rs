@@ -1,0 +1,21 @@
+//! How much to send, when, and what to do about what is lost.
+//!
+//! Everything here is pure: time is passed in, nothing is sent or received.
+
+#![forbid(unsafe_code)]
+
+mod controller;
+mod delay;
+mod delivery;
+mod headroom;
+mod history;
+mod loss;
+mod pacer;
+mod reporter;
+mod sender;
+
+pub use controller::{Limits, NetworkEstimate, Reason};
+pub use history::{PacketResult, PacketStatus, SentPacket};
+pub use pacer::PacketKind;
+pub use reporter::Reporter;
+pub use sender::{Departure, Sender};

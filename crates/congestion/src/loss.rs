@@ -1,0 +1,139 @@
+//! Whether what is lost is lost to a full queue or at random.
+//!
+//! A queue that is shorter than a frame's burst shows no delay, only losses; so does a rate that is policed. On a radio link
+//! packets are lost whatever is sent. The two look the same until less is sent: then the one loses less and the other as
+//! much as before. So that is tried, and what is lost all the same is taken for the path's own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ahoy_media_types::MediaTime;
+
+use crate::history::PacketResult;
+
+/// Losses are counted over this time.
+const WINDOW: Duration = Duration::from_millis(1_000);
+/// Fewer packets say nothing.
+const LEAST_PACKETS: usize = 30;
+/// Losses above the path's own that are looked into: half of what makes pictures bad.
+const LOOK_INTO: f64 = 0.03;
+/// How much is sent while it is tried whether less is lost then.
+const TRIED: f64 = 0.85;
+/// No path on which a call makes sense loses more than this whatever is sent.
+const OWN_MOST: f64 = 0.35;
+/// It has helped to send less if at most this share of the losses above the path's own is left.
+const HELPED: f64 = 0.5;
+/// Between two trials.
+const PAUSE: Duration = Duration::from_millis(1_500);
+
+/// A trial.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    began: MediaTime,
+    /// The target before.
+    target: f64,
+    /// The share of losses before.
+    share: f64,
+}
+
+/// What to do about losses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Carry,
+    /// Send this much, and no more while it is tried whether it helps.
+    Try(f64),
+    /// It did not help: send as much as before.
+    Restore(f64),
+    /// It helped: too much was sent.
+    TooMuch,
+}
+
+/// Losses of the last second, and what is known of their cause.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    results: VecDeque<(MediaTime, bool)>,
+    lost: usize,
+    /// The share that is lost whatever is sent.
+    own: f64,
+    trial: Option<Trial>,
+    last_trial: Option<MediaTime>,
+}
+
+impl Losses {
+    pub(crate) fn result(&mut self, result: &PacketResult, now: MediaTime) {
+        let lost = result.arrived.is_none();
+        self.results.push_back((now, lost));
+        self.lost += usize::from(lost);
+        while let Some(&(at, lost)) = self.results.front()
+            && now - at > WINDOW
+        {
+            self.results.pop_front();
+            self.lost -= usize::from(lost);
+        }
+    }
+
+    /// The share of packets that were lost, 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        match self.results.len() < LEAST_PACKETS {
+            true => 0.0,
+            false => self.lost as f64 / self.results.len() as f64,
+        }
+    }
+
+    /// The share that is lost whatever is sent.
+    pub(crate) fn own(&self) -> f64 {
+        self.own
+    }
+
+    /// How far from a share chance may take what is counted: two and a half standard deviations.
+    fn chance(&self, share: f64) -> f64 {
+        let packets = self.results.len().max(1) as f64;
+        2.5 * (share.max(0.01) * (1.0 - share) / packets).sqrt()
+    }
+
+    /// Looks into the losses. `arriving` are the bits per second that come through.
+    pub(crate) fn judge(&mut self, target: f64, arriving: Option<f64>, now: MediaTime) -> Verdict {
+        let share = self.share();
+        if let Some(trial) = self.trial {
+            // The window has to be full of what was sent since, and reports take a while.
+            if now - trial.began < WINDOW + Duration::from_millis(300) {
+                return Verdict::Try(target.min(trial.target));
+            }
+            self.trial = None;
+            self.last_trial = Some(now);
+            if share < self.own + (trial.share - self.own) * HELPED {
+                return Verdict::TooMuch;
+            }
+            if (share - trial.share).abs() <= self.chance(trial.share).max(trial.share * 0.25) {
+                self.own = share.min(OWN_MOST);
+                return Verdict::Restore(trial.target);
+            }
+            // Neither: it was not little enough, or the path has changed.
+            return self.begin(target, share, arriving, now);
+        }
+        if self.results.len() >= LEAST_PACKETS && share < self.own + LOOK_INTO + self.chance(self.own) {
+            // Slowly up, so that a rate which creeps upwards does not take its own losses with it.
+            self.own += (share - self.own) * if share < self.own { 0.01 } else { 0.0025 };
+        }
+        let rested = self.last_trial.is_none_or(|last| now - last > PAUSE);
+        if rested && share > self.own + LOOK_INTO + self.chance(self.own) {
+            return self.begin(target, share, arriving, now);
+        }
+        Verdict::Carry
+    }
+
+    /// Sends less than what comes through, which itself is less than what was sent by what the path loses.
+    fn begin(&mut self, target: f64, share: f64, arriving: Option<f64>, now: MediaTime) -> Verdict {
+        self.trial = Some(Trial { began: now, target, share });
+        let through = arriving.map_or(target, |arriving| arriving / (1.0 - self.own));
+        Verdict::Try(target.min(through) * TRIED)
+    }
+
+    /// What was lost to a queue that was seen is accounted for.
+    pub(crate) fn explained(&mut self) {
+        self.results.clear();
+        self.lost = 0;
+        self.trial = None;
+    }
+}

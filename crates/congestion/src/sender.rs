@@ -1,0 +1,154 @@
+//! The sending side of one path as a whole: what waits, what has left, what is known of it, and how much may follow.
+
+use std::time::Duration;
+
+use ahoy_media_types::MediaTime;
+
+use crate::controller::{Controller, Limits, NetworkEstimate};
+use crate::history::{History, PacketResult, PacketStatus, SentPacket};
+use crate::pacer::{Pacer, PacketKind};
+
+/// What waits to leave is worked off by making new pictures smaller, within this time.
+const WORK_OFF_S: f64 = 0.5;
+/// A new picture is not worth making while others wait for longer.
+const TOO_MUCH_WAITS: Duration = Duration::from_millis(120);
+/// Time over which rates of sound and repetitions are averaged.
+const RATES_S: f64 = 0.5;
+
+/// A packet that may leave now.
+#[derive(Clone, Copy, Debug)]
+pub struct Departure<T> {
+    /// What was given to [`Sender::push`].
+    pub packet: T,
+    /// What it is for.
+    pub kind: PacketKind,
+    /// Counts packets; the lower 16 bits are its transport-wide sequence number.
+    pub number: u64,
+}
+
+#[derive(Debug)]
+struct Queued<T> {
+    packet: T,
+    burst: u32,
+}
+
+/// A rate that is averaged over [`RATES_S`].
+#[derive(Clone, Copy, Debug, Default)]
+struct AverageRate {
+    bits: f64,
+    at: MediaTime,
+}
+
+impl AverageRate {
+    fn decay(&self, now: MediaTime) -> f64 {
+        self.bits * (-(now - self.at).as_secs_f64() / RATES_S).exp()
+    }
+
+    fn add(&mut self, bytes: usize, now: MediaTime) {
+        *self = Self { bits: self.decay(now) + bytes as f64 * 8.0, at: now };
+    }
+
+    fn bps(&self, now: MediaTime) -> f64 {
+        self.decay(now) / RATES_S
+    }
+}
+
+/// See the module's description. `T` is whatever a packet is to its owner.
+#[derive(Debug)]
+pub struct Sender<T> {
+    controller: Controller,
+    history: History,
+    pacer: Pacer<Queued<T>>,
+    sound: AverageRate,
+    repeated: AverageRate,
+    video: AverageRate,
+}
+
+impl<T> Sender<T> {
+    /// A path of which nothing is known.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            controller: Controller::new(limits),
+            history: History::default(),
+            pacer: Pacer::new(limits.start),
+            sound: AverageRate::default(),
+            repeated: AverageRate::default(),
+            video: AverageRate::default(),
+        }
+    }
+
+    /// Takes in a packet that is `bytes` long on the wire. Packets of one frame have the same `burst`, which differs from that
+    /// of the frame before.
+    pub fn push(&mut self, packet: T, kind: PacketKind, bytes: usize, burst: u32) {
+        self.pacer.push(Queued { packet, burst }, kind, bytes);
+    }
+
+    /// Gives out the next packet that may leave at `now`. Call it until it returns `None`.
+    pub fn poll(&mut self, now: MediaTime) -> Option<Departure<T>> {
+        let target = self.controller.target();
+        self.controller.on_time(self.history.in_flight(), now);
+        if self.controller.target() != target {
+            self.pace(now);
+        }
+        let (queued, kind, bytes) = self.pacer.poll(now)?;
+        match kind {
+            PacketKind::Audio => self.sound.add(bytes, now),
+            PacketKind::Retransmission | PacketKind::Repair => self.repeated.add(bytes, now),
+            PacketKind::Video => self.video.add(bytes, now),
+            PacketKind::Padding => {}
+        }
+        let number = self.history.sent(SentPacket { at: now, bytes, kind, burst: queued.burst });
+        Some(Departure { packet: queued.packet, kind, number })
+    }
+
+    /// When to poll next; `None` while nothing waits and nothing is awaited.
+    pub fn next_wakeup(&self) -> Option<MediaTime> {
+        let silence = self.controller.next_wakeup(self.history.in_flight());
+        self.pacer.next_wakeup().into_iter().chain(silence).min()
+    }
+
+    /// Packets take another way from now on.
+    pub fn path_changed(&mut self, now: MediaTime) {
+        self.controller.path_changed();
+        self.history.forget();
+        self.pace(now);
+    }
+
+    /// Takes in what the other side reports; returns what is news.
+    pub fn reported(&mut self, statuses: &[PacketStatus], now: MediaTime) -> Vec<PacketResult> {
+        let results = self.history.reported(statuses);
+        self.controller.on_results(&results, self.history.in_flight(), now);
+        self.pace(now);
+        results
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: Limits, now: MediaTime) {
+        self.controller.set_limits(limits);
+        self.pace(now);
+    }
+
+    /// What new pictures may take, with all headers, in bits per second: what sound and repetitions leave, less what waits.
+    /// `None` where so much waits that the next picture should not be made at all.
+    pub fn video_rate(&self, now: MediaTime) -> Option<f64> {
+        let backlog = self.pacer.backlog();
+        if backlog > TOO_MUCH_WAITS {
+            return None;
+        }
+        let waiting = (backlog.as_secs_f64() - 0.033).max(0.0) * self.controller.target();
+        let others = self.sound.bps(now) + self.repeated.bps(now);
+        Some((self.controller.target() - others - waiting / WORK_OFF_S).max(0.0))
+    }
+
+    fn pace(&mut self, now: MediaTime) {
+        self.pacer.set_rate(self.controller.target(), self.controller.gain(), now);
+    }
+
+    /// What is known.
+    pub fn estimate(&self, now: MediaTime) -> NetworkEstimate {
+        NetworkEstimate {
+            sent: self.sound.bps(now) + self.repeated.bps(now) + self.video.bps(now),
+            ..self.controller.estimate()
+        }
+    }
+}

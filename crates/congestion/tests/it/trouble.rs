@@ -1,0 +1,69 @@
+//! Paths that lose packets, queues that are too short or too long, paths that fall silent.
+
+use std::time::Duration;
+
+use ahoy_congestion::Reason;
+
+use crate::cases::{QUEUE, one_call};
+use crate::world::World;
+
+/// What arrives at last, with what was repeated, as a share of what the path lets through.
+fn goodput(world: &World, mbps: f64, loss: f64, from: f64, to: f64) -> f64 {
+    let once = world.rate(0, from, to) / (mbps * 1e6);
+    // What is lost is sent once more, and lost again.
+    let repeated = world.repeated_rate(0, from, to) / (mbps * 1e6);
+    (once + repeated) / (1.0 - loss)
+}
+
+#[test]
+fn random_losses_are_not_taken_for_a_full_queue() {
+    for seed in 1..5 {
+        for loss in [0.01, 0.05, 0.1, 0.2] {
+            let world = one_call(&[(0.0, 2.0)], QUEUE, loss, seed, 60.0);
+            let goodput = goodput(&world, 2.0, loss, 15.0, 60.0);
+            assert!(goodput >= 0.9, "loss {loss}: {goodput}");
+            let queue = world.measure(&[0], 2e6, 15.0, 60.0);
+            assert!(queue.queue_p95 < 40.0, "{queue:?}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_too_short_for_bursts_loses_little() {
+    for (ms, most) in [(10, 0.15), (20, 0.04), (70, 0.01)] {
+        let steps = [(0.0, 1.0), (40.0, 2.5), (60.0, 0.6), (80.0, 1.0)];
+        let world = one_call(&steps, Duration::from_millis(ms), 0.0, 1, 100.0);
+        let [sent, lost] = world.call(0).packets;
+        let share = lost as f64 / sent as f64;
+        assert!(share <= most, "{ms} ms: {share}");
+        let used = world.measure(&[0], 1e6, 10.0, 40.0).utilisation;
+        assert!(used >= 0.75, "{ms} ms: {used}");
+    }
+}
+
+#[test]
+fn a_long_queue_is_not_filled() {
+    let steps = [(0.0, 1.0), (40.0, 2.5), (60.0, 0.6), (80.0, 1.0)];
+    let world = one_call(&steps, Duration::from_millis(1_500), 0.0, 1, 100.0);
+    for (from, to, mbps) in [(5.0, 40.0, 1.0), (45.0, 60.0, 2.5), (65.0, 80.0, 0.6), (85.0, 100.0, 1.0)] {
+        let queue = world.measure(&[0], mbps * 1e6, from, to);
+        assert!(queue.queue_p95 < 45.0, "{queue:?}");
+    }
+    assert_eq!(world.call(0).packets[1], 0);
+}
+
+#[test]
+fn a_path_that_is_silent_for_three_seconds_is_soon_used_again() {
+    for seed in 1..5 {
+        let mut world = one_call(&[(0.0, 2.0)], QUEUE, 0.0, seed, 30.0);
+        world.set_blocked(true);
+        world.run_until(Duration::from_secs(33));
+        let silent = world.call(0).estimate(world.now);
+        assert_eq!(silent.reason, Reason::Silence);
+        assert!(silent.target < 200_000.0, "{silent:?}");
+        world.set_blocked(false);
+        world.run_until(Duration::from_secs(40));
+        let soon = world.rate(0, 34.0, 36.0);
+        assert!(soon > 1.1e6, "{soon}");
+    }
+}

@@ -1,0 +1,213 @@
+//! One call: what a sender and a receiver do, with an encoder's behaviour in place of an encoder.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ahoy_congestion::{Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender};
+use ahoy_media_types::MediaTime;
+use rand::RngExt;
+use rand_pcg::Pcg32;
+
+use super::{Back, Body, Parcel};
+
+/// RTP, its extensions, SRTP's tag, UDP and IPv4.
+const HEADERS: usize = 64;
+const LONGEST_PAYLOAD: usize = 1_150;
+/// By how much the clocks differ.
+const ELSEWHERE: Duration = Duration::from_secs(1_000);
+/// What is lost for longer is not worth sending again.
+const GIVE_UP: Duration = Duration::from_secs(1);
+const SOUND_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallConfig {
+    pub(crate) limits: Limits,
+    /// Payload of the sound, in bits per second.
+    pub(crate) sound: f64,
+    pub(crate) fps: f64,
+    pub(crate) starts: f64,
+    pub(crate) ends: f64,
+    /// Nothing is sent between these times.
+    pub(crate) pause: Option<(f64, f64)>,
+    pub(crate) seed: u64,
+}
+
+impl Default for CallConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits { min: 60_000.0, start: 600_000.0, max: 6_000_000.0 },
+            sound: 20_000.0,
+            fps: 30.0,
+            starts: 0.0,
+            ends: f64::INFINITY,
+            pause: None,
+            seed: 1,
+        }
+    }
+}
+
+/// A packet on its way to the pacer.
+#[derive(Clone, Copy, Debug)]
+struct Outgoing {
+    frame: Option<(u64, u32)>,
+    bytes: usize,
+}
+
+pub(crate) struct Call {
+    config: CallConfig,
+    sender: Sender<Outgoing>,
+    random: Pcg32,
+    next_sound: MediaTime,
+    next_frame: MediaTime,
+    frames: u64,
+    /// Bits that the encoder has given out too much of late.
+    debt: f64,
+    sent: BTreeMap<u64, Outgoing>,
+    reporter: Reporter,
+    incomplete: BTreeMap<u64, (u32, u32)>,
+    next_shown: u64,
+    /// When each frame was complete, in seconds.
+    pub(crate) shown: Vec<f64>,
+    complete: BTreeMap<u64, f64>,
+    /// Arrivals of media, without what was repeated: seconds and bytes.
+    pub(crate) received: Vec<(f64, usize)>,
+    /// The same of what was repeated.
+    pub(crate) repeated: Vec<(f64, usize)>,
+    /// What the sender knew after each report, at seconds.
+    pub(crate) estimates: Vec<(f64, NetworkEstimate)>,
+    /// Sent, and found to be lost.
+    pub(crate) packets: [u64; 2],
+}
+
+impl Call {
+    pub(crate) fn new(config: CallConfig) -> Self {
+        let starts = MediaTime::ZERO + Duration::from_secs_f64(config.starts + 0.001);
+        Self {
+            sender: Sender::new(config.limits),
+            random: Pcg32::new(config.seed, 77),
+            next_sound: starts,
+            next_frame: starts,
+            frames: 0,
+            debt: 0.0,
+            sent: BTreeMap::new(),
+            reporter: Reporter::default(),
+            incomplete: BTreeMap::new(),
+            next_shown: 0,
+            shown: Vec::new(),
+            complete: BTreeMap::new(),
+            received: Vec::new(),
+            repeated: Vec::new(),
+            estimates: Vec::new(),
+            packets: [0; 2],
+            config,
+        }
+    }
+
+    pub(crate) fn next_wakeup(&self) -> Option<MediaTime> {
+        let media = self.next_sound.min(self.next_frame);
+        let report = self.reporter.next_wakeup().map(|at| at.saturating_sub(ELSEWHERE));
+        [Some(media), self.sender.next_wakeup(), report].into_iter().flatten().min()
+    }
+
+    /// What the sender knows.
+    pub(crate) fn estimate(&self, now: MediaTime) -> NetworkEstimate {
+        self.sender.estimate(now)
+    }
+
+    fn is_on(&self, now: MediaTime) -> bool {
+        let at = now.as_secs_f64();
+        at < self.config.ends && !self.config.pause.is_some_and(|(from, to)| (from..to).contains(&at))
+    }
+
+    pub(crate) fn send(&mut self, now: MediaTime, leave: &mut impl FnMut(usize, Body)) {
+        if now >= self.next_sound {
+            self.next_sound += SOUND_EVERY;
+            if self.is_on(now) {
+                let bytes = (self.config.sound * SOUND_EVERY.as_secs_f64() / 8.0) as usize + HEADERS;
+                self.sender.push(Outgoing { frame: None, bytes }, PacketKind::Audio, bytes, u32::MAX);
+            }
+        }
+        if now >= self.next_frame {
+            self.next_frame += Duration::from_secs_f64(1.0 / self.config.fps);
+            if self.is_on(now) {
+                self.encode(now);
+            }
+        }
+        while let Some(Departure { packet, kind, number }) = self.sender.poll(now) {
+            let bytes = packet.bytes;
+            self.sent.insert(number, packet);
+            if self.sent.len() > 8_192 {
+                self.sent.pop_first();
+            }
+            self.packets[0] += 1;
+            let repeated = kind == PacketKind::Retransmission;
+            leave(bytes, Body::Media { sequence: number as u16, frame: packet.frame, repeated });
+        }
+    }
+
+    /// As an encoder with rate control: sizes vary, and what was too much is saved later.
+    fn encode(&mut self, now: MediaTime) {
+        let Some(rate) = self.sender.video_rate(now) else { return };
+        let rate = rate.max(20_000.0);
+        let wanted = rate / self.config.fps;
+        if self.debt > wanted * 3.0 {
+            // Frame skipping.
+            self.debt -= wanted;
+            return;
+        }
+        let noise: f64 = 1.0 + (self.random.random::<f64>() - 0.5) * 0.4;
+        let corrected = (wanted - self.debt * 0.2).max(wanted * 0.3);
+        let size = corrected * noise * if self.frames == 0 { 4.0 } else { 1.0 };
+        self.debt = (self.debt + size - wanted).max(-wanted);
+        let bytes = (size / 8.0) as usize;
+        let packets = bytes.div_ceil(LONGEST_PAYLOAD + HEADERS).max(1);
+        let bytes = (bytes / packets).max(80);
+        for _ in 0..packets {
+            let frame = Some((self.frames, packets as u32));
+            self.sender.push(Outgoing { frame, bytes }, PacketKind::Video, bytes, self.frames as u32);
+        }
+        self.frames += 1;
+    }
+
+    pub(crate) fn on_back(&mut self, back: Back, now: MediaTime) {
+        let Back::Report(statuses) = back else { return };
+        let results = self.sender.reported(&statuses, now);
+        self.estimates.push((now.as_secs_f64(), self.sender.estimate(now)));
+        for result in &results {
+            let Some(packet) = self.sent.remove(&result.number) else { continue };
+            if result.arrived.is_none() {
+                self.packets[1] += 1;
+                if packet.frame.is_some() && now - result.sent.at < GIVE_UP {
+                    self.sender.push(packet, PacketKind::Retransmission, packet.bytes, u32::MAX);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_arrival(&mut self, parcel: Parcel, at: MediaTime) {
+        let Body::Media { sequence, frame, repeated } = parcel.body else { return };
+        // The other side's clock counts from elsewhere.
+        self.reporter.arrived(sequence, parcel.bytes, at + ELSEWHERE);
+        match repeated {
+            true => self.repeated.push((at.as_secs_f64(), parcel.bytes)),
+            false => self.received.push((at.as_secs_f64(), parcel.bytes)),
+        }
+        let Some((frame, packets)) = frame else { return };
+        let (have, _) = self.incomplete.entry(frame).or_insert((0, packets));
+        *have += 1;
+        if *have == packets {
+            self.incomplete.remove(&frame);
+            self.complete.insert(frame, at.as_secs_f64());
+            while let Some(&complete) = self.complete.get(&self.next_shown) {
+                let shown = self.shown.last().map_or(complete, |last| last.max(complete));
+                self.shown.push(shown);
+                self.complete.remove(&self.next_shown);
+                self.next_shown += 1;
+            }
+        }
+    }
+
+    pub(crate) fn report(&mut self, now: MediaTime) -> Option<Back> {
+        self.reporter.report(now + ELSEWHERE).map(Back::Report)
+    }
+}

@@ -1,0 +1,48 @@
+//! What a run was worth.
+
+use super::World;
+
+/// Figures of one stretch of time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// Media that arrived, as a share of what the bottleneck could carry.
+    pub(crate) utilisation: f64,
+    /// Waiting time at the bottleneck, in milliseconds.
+    pub(crate) queue_p95: f64,
+}
+
+impl World {
+    /// Media of one call from `from` to `to`, in bits per second.
+    pub(crate) fn rate(&self, call: usize, from: f64, to: f64) -> f64 {
+        let received = self.call(call).received.iter().filter(|(at, _)| (from..to).contains(at));
+        received.map(|(_, bytes)| *bytes as f64 * 8.0).sum::<f64>() / (to - from)
+    }
+
+    /// What was sent again and arrived.
+    pub(crate) fn repeated_rate(&self, call: usize, from: f64, to: f64) -> f64 {
+        let repeated = self.call(call).repeated.iter().filter(|(at, _)| (from..to).contains(at));
+        repeated.map(|(_, bytes)| *bytes as f64 * 8.0).sum::<f64>() / (to - from)
+    }
+
+    /// Figures of all calls together from `from` to `to`, of a bottleneck of `capacity` bits per second.
+    pub(crate) fn measure(&self, calls: &[usize], capacity: f64, from: f64, to: f64) -> Measured {
+        let rate: f64 = calls.iter().map(|call| self.rate(*call, from, to)).sum();
+        let mut waits = self.waits(from, to);
+        waits.sort_by(f64::total_cmp);
+        Measured { utilisation: rate / capacity, queue_p95: percentile(&waits, 0.95) }
+    }
+}
+
+/// Of values in ascending order.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    match sorted.len() {
+        0 => 0.0,
+        len => sorted[((len - 1) as f64 * share) as usize],
+    }
+}
+
+/// Jain's index of fairness: 1 where all have the same.
+pub(crate) fn jain(rates: &[f64]) -> f64 {
+    let sum: f64 = rates.iter().sum();
+    sum * sum / (rates.len() as f64 * rates.iter().map(|rate| rate * rate).sum::<f64>())
+}
