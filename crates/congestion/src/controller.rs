@@ -10,7 +10,7 @@ use crate::delivery::Delivery;
 use crate::headroom::{Headroom, Spread};
 use crate::history::PacketResult;
 use crate::loss::{Losses, Verdict};
-use crate::pacer::BURST_GAIN;
+use crate::pacer::{BURST_GAIN, Pace};
 
 /// Between which rates, in bits per second on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +67,8 @@ const STEP: (f64, f64) = (0.10, 30_000.0);
 const NO_SPREAD: f64 = 1.10;
 /// Bursts before a limit was met, and while a path turns out to carry more: they see further ahead.
 const PROBE_GAIN: f64 = 2.5;
+/// The first bursts of all. Most paths carry this much, and those that don't have it in their queue for a moment.
+const START_GAIN: f64 = 4.0;
 /// The spread below which the path certainly carries more.
 const CERTAINLY_FREE: f64 = 1.04;
 /// There is headroom only where the queue has been short for so long, and for so many round trips: other calls, too, let it
@@ -99,6 +101,8 @@ const AFTER_SILENCE: f64 = 0.6;
 pub struct NetworkEstimate {
     /// What may be sent, with all headers, in bits per second.
     pub target: f64,
+    /// What of it new pictures may take; `None` where so much waits that the next one should not be made.
+    pub video: Option<f64>,
     /// What is sent, in bits per second.
     pub sent: f64,
     /// What arrives at the other side, in bits per second.
@@ -189,7 +193,7 @@ impl Controller {
             rtt: 0.1,
             least_rtt: f64::INFINITY,
             starting: true,
-            gain: PROBE_GAIN,
+            gain: START_GAIN,
             empty_for: 0.0,
             shallow: None,
         }
@@ -212,18 +216,22 @@ impl Controller {
         self.target
     }
 
-    /// How much faster than that the packets of a frame leave.
-    pub(crate) fn gain(&self) -> f64 {
-        match self.shallow {
+    /// How much faster than that packets leave.
+    pub(crate) fn pace(&self) -> Pace {
+        let burst = match self.shallow {
             Some(_) => self.gain.min(SMOOTH_GAIN),
             None => self.gain,
-        }
+        };
+        // The first key frame tells what the path carries, and somebody waits for it.
+        let sustained = if self.last_report.is_none() { burst } else { Pace::SUSTAINED };
+        Pace { burst, sustained }
     }
 
     /// What is known.
     pub(crate) fn estimate(&self) -> NetworkEstimate {
         NetworkEstimate {
             target: self.target,
+            video: Some(self.target),
             sent: 0.0,
             acknowledged: self.delivery.rate(0.5).unwrap_or(0.0),
             queue_ms: self.delay.queue() * 1e3,

@@ -170,6 +170,13 @@ mod tests {
         PacketStatus { sequence, arrived: None }
     }
 
+    /// One each millisecond.
+    fn send_all(history: &mut History, packets: u64) {
+        for at in 0..packets {
+            history.sent(sent(at));
+        }
+    }
+
     fn numbers(results: &[PacketResult]) -> Vec<(u64, bool)> {
         results.iter().map(|result| (result.number, result.arrived.is_some())).collect()
     }
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn each_packet_is_news_once_however_often_it_is_reported() {
         let mut history = History::default();
-        (0..3).for_each(|at| drop(history.sent(sent(at))));
+        send_all(&mut history, 3);
         assert_eq!(history.in_flight(), 3_000);
         assert_eq!(numbers(&history.reported(&[arrived(0, 5), arrived(1, 6)])), [(0, true), (1, true)]);
         assert_eq!(numbers(&history.reported(&[arrived(1, 6), arrived(2, 7)])), [(2, true)]);
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn a_packet_that_was_overtaken_is_not_lost() {
         let mut history = History::default();
-        (0..6).for_each(|at| drop(history.sent(sent(at))));
+        send_all(&mut history, 6);
         assert_eq!(
             numbers(&history.reported(&[arrived(0, 5), missing(1), arrived(2, 7)])),
             [(0, true), (2, true)]
@@ -198,7 +205,7 @@ mod tests {
     #[test]
     fn what_three_later_packets_have_overtaken_is_lost() {
         let mut history = History::default();
-        (0..6).for_each(|at| drop(history.sent(sent(at))));
+        send_all(&mut history, 6);
         let results = history.reported(&[missing(0), arrived(1, 5), arrived(2, 6), arrived(3, 7)]);
         assert_eq!(numbers(&results), [(0, false), (1, true), (2, true), (3, true)]);
     }
@@ -206,7 +213,7 @@ mod tests {
     #[test]
     fn a_lost_report_makes_no_losses() {
         let mut history = History::default();
-        (0..20).for_each(|at| drop(history.sent(sent(at))));
+        send_all(&mut history, 20);
         // Nothing is said of the first ten.
         let statuses: Vec<_> = (10..20).map(|n| arrived(n, u64::from(n))).collect();
         assert_eq!(history.reported(&statuses).len(), 10);

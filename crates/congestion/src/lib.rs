@@ -11,11 +11,15 @@ mod headroom;
 mod history;
 mod loss;
 mod pacer;
+mod quality;
 mod reporter;
 mod sender;
+mod sound;
 
 pub use controller::{Limits, NetworkEstimate, Reason};
 pub use history::{PacketResult, PacketStatus, SentPacket};
 pub use pacer::PacketKind;
+pub use quality::{Cause, Content, Decision, Encoding, QualityPolicy, Situation, Viewer};
 pub use reporter::Reporter;
 pub use sender::{Departure, Sender};
+pub use sound::{SoundEncoding, sound_encoding};

@@ -30,9 +30,22 @@ pub(crate) const BURST_GAIN: f64 = 1.5;
 /// third of 33 ms; a key frame uses it up, and the rest of it leaves at the sustained rate.
 const BURST: Duration = Duration::from_millis(25);
 
-/// What leaves over a longer time, as a multiple of the rate. With less than this the bits that may leave at the higher rate
-/// would never come back while the rate is fully used.
-const SUSTAINED: f64 = 1.15;
+/// How fast packets leave, as multiples of the rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pace {
+    /// Those of one frame.
+    pub(crate) burst: f64,
+    /// What leaves over a longer time.
+    pub(crate) sustained: f64,
+}
+
+impl Pace {
+    /// With less the bits that may leave at the higher rate would never come back while the rate is fully used.
+    pub(crate) const SUSTAINED: f64 = 1.15;
+
+    /// As most of the time.
+    pub(crate) const USUAL: Self = Self { burst: BURST_GAIN, sustained: Self::SUSTAINED };
+}
 
 /// What waits is sent within this time, however low the rate: pictures that are older are worth nothing.
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
@@ -52,7 +65,7 @@ pub(crate) struct Pacer<T> {
     rate: f64,
     /// The rate at which what waits is gone in time.
     needed: f64,
-    gain: f64,
+    pace: Pace,
     /// When the next packet may leave at the higher rate.
     peak: MediaTime,
     /// Bits that may leave at the higher rate, negative while a packet is being paid off.
@@ -76,17 +89,17 @@ impl<T> Pacer<T> {
             waiting_bits: 0.0,
             rate: rate.max(1.0),
             needed: 0.0,
-            gain: BURST_GAIN,
+            pace: Pace::USUAL,
             peak: MediaTime::ZERO,
             tokens: 0.0,
             refilled: MediaTime::ZERO,
         }
     }
 
-    /// Lets `rate` bits per second leave from now on, frames `gain` times as fast.
-    pub(crate) fn set_rate(&mut self, rate: f64, gain: f64, now: MediaTime) {
+    /// Lets `rate` bits per second leave from now on.
+    pub(crate) fn set_rate(&mut self, rate: f64, pace: Pace, now: MediaTime) {
         self.refill(now);
-        (self.rate, self.gain) = (rate.max(1.0), gain);
+        (self.rate, self.pace) = (rate.max(1.0), pace);
     }
 
     /// Takes in a packet that is `bytes` long on the wire.
@@ -124,7 +137,7 @@ impl<T> Pacer<T> {
         }
         // Who polls a little late catches up; after a pause a burst begins now.
         let began = if now - self.peak > LATE { now } else { self.peak };
-        self.peak = began + seconds(bits / (self.rate.max(self.needed) * self.gain));
+        self.peak = began + seconds(bits / (self.rate.max(self.needed) * self.pace.burst));
         Some((next.packet, next.kind, next.bytes))
     }
 
@@ -149,7 +162,7 @@ impl<T> Pacer<T> {
     }
 
     fn effective_rate(&self) -> f64 {
-        (self.rate * SUSTAINED).max(self.needed)
+        (self.rate * self.pace.sustained).max(self.needed)
     }
 
     fn refill(&mut self, now: MediaTime) {
@@ -208,7 +221,7 @@ mod tests {
         assert!(pacer.poll(start).is_none());
         (0..40).for_each(|n| pacer.push(n, PacketKind::Video, 1_000));
         let last = departures(&mut pacer, start).last().unwrap().1 - 1_000.0;
-        let sustained = 39.0 * 8.0;
+        let sustained = 39.0 * 8.0 / Pace::SUSTAINED;
         assert!((sustained - 35.0..=sustained).contains(&last), "{last}");
     }
 

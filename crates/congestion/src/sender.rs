@@ -67,10 +67,13 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// A path of which nothing is known.
     pub fn new(limits: Limits) -> Self {
+        let controller = Controller::new(limits);
+        let mut pacer = Pacer::new(limits.start);
+        pacer.set_rate(limits.start, controller.pace(), MediaTime::ZERO);
         Self {
-            controller: Controller::new(limits),
+            controller,
             history: History::default(),
-            pacer: Pacer::new(limits.start),
+            pacer,
             sound: AverageRate::default(),
             repeated: AverageRate::default(),
             video: AverageRate::default(),
@@ -141,12 +144,13 @@ impl<T> Sender<T> {
     }
 
     fn pace(&mut self, now: MediaTime) {
-        self.pacer.set_rate(self.controller.target(), self.controller.gain(), now);
+        self.pacer.set_rate(self.controller.target(), self.controller.pace(), now);
     }
 
     /// What is known.
     pub fn estimate(&self, now: MediaTime) -> NetworkEstimate {
         NetworkEstimate {
+            video: self.video_rate(now),
             sent: self.sound.bps(now) + self.repeated.bps(now) + self.video.bps(now),
             ..self.controller.estimate()
         }

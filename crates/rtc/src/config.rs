@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahoy_congestion::Limits;
 use ahoy_ice::{IceServer, Policy};
 use ahoy_media_types::Codec;
 use ahoy_tunnel::Tunnel;
 use rtc::crypto::RTCCryptoProvider;
-use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder};
+use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder};
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
 use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -20,7 +21,9 @@ use webrtc::peer_connection::{
 };
 
 use crate::error::LibraryError;
-use crate::interceptors::{MediaTap, NackGenerator, RtxUnwrap, SenderReports};
+use crate::interceptors::{
+    Congestion, Feedback, MediaTap, NackGenerator, RtxUnwrap, SenderReports, TRANSPORT_CC_URI,
+};
 
 /// Which side gives way when both offer at once (perfect negotiation, W3C WebRTC section 10.7). The two sides of a
 /// call must differ.
@@ -61,6 +64,8 @@ pub struct PeerConfig {
     pub tls: Option<Arc<ClientConfig>>,
     /// The longest data channel message accepted and announced, in bytes.
     pub max_message_size: u32,
+    /// Between which rates media is sent, in bits per second with all headers.
+    pub limits: Limits,
     /// Bytes that a data channel holds for sending before `send` waits.
     pub channel_send_buffer: usize,
 }
@@ -68,12 +73,16 @@ pub struct PeerConfig {
 impl PeerConfig {
     /// Messages of 256 KiB are what Chromium announces, so peers of ours and browsers take the same.
     pub const DEFAULT_MAX_MESSAGE_SIZE: u32 = 256 * 1024;
+    /// Never less than sound at a low rate, at first what most links carry, and never more than 1080p can use.
+    pub const DEFAULT_LIMITS: Limits = Limits { min: 60_000.0, start: 1_000_000.0, max: 8_000_000.0 };
     /// Enough for 100 Mb/s over 160 ms of round trip, and small enough that a closed call gives it back at once.
     pub const DEFAULT_CHANNEL_SEND_BUFFER: usize = 2 * 1024 * 1024;
 
     /// A peer that is only reachable from this machine, for calls to oneself and for tests.
     pub fn loopback(role: Politeness) -> Self {
-        Self { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Self::new(role) }
+        // What the path carries need not be found out.
+        let limits = Limits { start: Self::DEFAULT_LIMITS.max, ..Self::DEFAULT_LIMITS };
+        Self { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], limits, ..Self::new(role) }
     }
 
     /// A peer on all interfaces and any free ports.
@@ -90,6 +99,7 @@ impl PeerConfig {
             tunnel: Tunnel::direct(),
             tls: None,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
+            limits: Self::DEFAULT_LIMITS,
             channel_send_buffer: Self::DEFAULT_CHANNEL_SEND_BUFFER,
         }
     }
@@ -186,8 +196,6 @@ pub(crate) fn media_engine() -> Result<MediaEngine, LibraryError> {
     Ok(engine)
 }
 
-/// Transport-wide sequence numbers: what congestion control at the other end reports on.
-const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// The media section that a packet belongs to (RFC 9143 section 15.1).
 const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
@@ -199,16 +207,26 @@ const RTX_UNWRAP_SLOT: usize = 6_500;
 /// Where [`MediaTap`] sits: nearest to the application, behind everything that measures arrivals.
 const MEDIA_TAP_SLOT: usize = 14_000;
 
-pub(crate) fn interceptors(tap: MediaTap, nack: NackGenerator, reports: SenderReports) -> Registry {
+/// Those that are made for one peer.
+pub(crate) struct Stages {
+    pub(crate) congestion: Congestion,
+    pub(crate) feedback: Feedback,
+    pub(crate) nack: NackGenerator,
+    pub(crate) reports: SenderReports,
+    pub(crate) tap: MediaTap,
+}
+
+pub(crate) fn interceptors(stages: Stages) -> Registry {
     Registry::new()
-        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        // Numbers, paces and counts all that leaves, so nothing is nearer to the network.
+        .with(Slot::CongestionControl, stages.congestion)
         .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_BUFFER).build())
         .with(Slot::from(RTX_UNWRAP_SLOT), RtxUnwrap::default())
-        .with(Slot::NackGenerator, nack)
-        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::NackGenerator, stages.nack)
+        .with(Slot::TwccReceiver, stages.feedback)
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
-        .with(Slot::SenderReport, reports)
-        .with(Slot::from(MEDIA_TAP_SLOT), tap)
+        .with(Slot::SenderReport, stages.reports)
+        .with(Slot::from(MEDIA_TAP_SLOT), stages.tap)
 }
 
 /// How often the library's ICE agent asks the stand-in, which answers at once: two checks are all that it needs, and the

@@ -28,6 +28,7 @@ pub(crate) mod stand_in;
 mod stats;
 mod tracks;
 
+pub use ahoy_congestion::{Limits, NetworkEstimate, Reason};
 pub use ahoy_ice::{
     CandidateError, CandidateKind, IceServer, IceView, LocalView, PairView, Policy, RemoteView, ServerUrl,
     ServerUrlError, Transport,
@@ -41,4 +42,4 @@ pub use signal::{DescriptionKind, Signal};
 pub use stats::{
     InboundStats, LocalTrackStats, OutboundStats, Path, PathEnd, PeerStats, RemoteTrackStats, TransportStats,
 };
-pub use tracks::{LocalTrack, LocalTrackEvent, RemoteTrack, RemoteTrackEvent};
+pub use tracks::{LocalTrack, LocalTrackEvent, PAYLOAD_SHARE, RemoteTrack, RemoteTrackEvent};

@@ -140,12 +140,13 @@ impl Media {
         let VideoFormat { size, rate } = options.format;
         let frames = LatestSlot::new();
         let mut camera = Camera::new(options.format, options.stamping, clock, frames.clone());
-        let encoder = H264Encoder::new(VideoEncoderConfig { size, rate, bitrate: options.bitrate })?;
+        let encoding = VideoEncoderConfig { size, rate, bitrate: options.bitrate };
+        let encoder = H264Encoder::new(encoding)?;
         let tap: Option<Box<dyn VideoTap>> = match &options.screen {
             CallScreen::Counted => None,
             CallScreen::Window(socket) => Some(Box::new(OwnPicture(SelfView::new(socket)))),
         };
-        let outgoing_video = OutgoingVideo::start(frames, Box::new(encoder), tap, clock)?;
+        let outgoing_video = OutgoingVideo::start(frames, Box::new(encoder), encoding, tap, clock)?;
         let (outgoing_audio, consumer) =
             OutgoingAudio::start(Box::new(OpusEncoder::new(OpusEncoderConfig::default())?));
         let sync = LipSync::default();
@@ -265,7 +266,7 @@ impl Media {
     pub(super) fn follow(&mut self, options: MediaOptions) {
         let before = std::mem::replace(&mut self.options, options);
         if before.bitrate != self.options.bitrate {
-            self.outgoing_video.set_bitrate(self.options.bitrate);
+            self.outgoing_video.set_most(self.options.bitrate);
         }
         if before.format != self.options.format {
             self.camera.want_format(self.options.format);

@@ -67,7 +67,7 @@ impl VideoLeg {
         };
         let tap = SourceTap { ledger: ledger.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
-        let outgoing = OutgoingVideo::start(frames, encoder, Some(Box::new(tap)), clock)?;
+        let outgoing = OutgoingVideo::start(frames, encoder, settings, Some(Box::new(tap)), clock)?;
         outgoing.attach(track.clone());
         let recording = match &config.record.video {
             Some(path) => Some(PictureRecording::create(path, rate)?),
@@ -127,7 +127,7 @@ impl VideoLeg {
     /// Has pictures come in another size or at another rate. The source is opened anew; encoder and receiver follow the
     /// pictures.
     pub(super) fn want_picture(&mut self, format: VideoFormat, bitrate: Bitrate) {
-        self.outgoing.set_bitrate(bitrate);
+        self.outgoing.set_most(bitrate);
         self.ledger.paused();
         self.camera.want_format(format);
     }

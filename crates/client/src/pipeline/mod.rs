@@ -8,6 +8,7 @@ mod incoming_video;
 mod lip_sync;
 mod outgoing_audio;
 mod outgoing_video;
+mod quality;
 
 pub use incoming_audio::{IncomingAudio, IncomingAudioStats};
 pub use incoming_video::{

@@ -1,17 +1,20 @@
 //! Camera to network: newest frame → encoder thread → bounded queue → track, if there is one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ahoy_media::codec::VideoEncoder;
+use ahoy_congestion::{Decision, Viewer};
+use ahoy_media::codec::{VideoEncoder, VideoEncoderConfig};
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{Bitrate, EncodedFrame, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackEvent};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+use super::quality::{Quality, limits};
 
 /// Encoded frames waiting for the network: a quarter of a second at 30 fps. When it is full the network task has
 /// stalled; the frame is dropped and the next one is a key frame, because the frames after a dropped one can't be
@@ -52,6 +55,8 @@ pub struct OutgoingVideoStats {
     pub encoded: u64,
     /// Frames left out by rate control.
     pub skipped: u64,
+    /// Frames left out because the network carries no more.
+    pub held_back: u64,
     /// Encoded frames that found the queue to the network full.
     pub dropped: u64,
     /// Key frames encoded.
@@ -64,6 +69,7 @@ pub struct OutgoingVideoStats {
 struct Counters {
     encoded: AtomicU64,
     skipped: AtomicU64,
+    held_back: AtomicU64,
     dropped: AtomicU64,
     key_frames: AtomicU64,
     failed: AtomicU64,
@@ -75,7 +81,10 @@ fn add(counter: &AtomicU64, by: u64) {
 
 enum Command {
     ForceKeyframe,
-    SetBitrate(Bitrate),
+    /// Look at the path of the track that is sent on.
+    Attached(LocalTrack),
+    SetMost(Bitrate),
+    SetViewer(Viewer),
 }
 
 /// A running outgoing video pipeline; dropping it stops it.
@@ -83,16 +92,20 @@ pub struct OutgoingVideo {
     frames: LatestSlot<VideoFrame>,
     commands: SyncSender<Command>,
     counters: Arc<Counters>,
+    decision: watch::Receiver<Option<Decision>>,
     encoder: Option<thread::JoinHandle<()>>,
+    most: Mutex<Bitrate>,
     track: watch::Sender<Option<LocalTrack>>,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl OutgoingVideo {
-    /// Starts looking at what comes into `frames`. It is encoded once a track is attached. Must be called on a tokio runtime.
+    /// Starts looking at what comes into `frames`. It is encoded once a track is attached, no larger and at no more than
+    /// `config`, which is what `encoder` was started with. Must be called on a tokio runtime.
     pub fn start(
         frames: LatestSlot<VideoFrame>,
         encoder: Box<dyn VideoEncoder>,
+        config: VideoEncoderConfig,
         tap: Option<Box<dyn VideoTap>>,
         clock: MediaClock,
     ) -> std::io::Result<Self> {
@@ -100,7 +113,10 @@ impl OutgoingVideo {
         let (command_tx, command_rx) = sync_channel(COMMANDS);
         let (queue_tx, queue_rx) = mpsc::channel(QUEUE);
         let (track, current) = watch::channel(None);
+        let quality = Quality::new(config.bitrate, config.rate);
+        let decision = quality.decision();
         let stage = EncoderStage {
+            quality,
             frames: frames.clone(),
             track: current.clone(),
             encoder,
@@ -115,18 +131,35 @@ impl OutgoingVideo {
             tokio::spawn(send_frames(current.clone(), queue_rx)),
             tokio::spawn(answer_feedback(current, command_tx.clone())),
         ];
-        Ok(Self { frames, commands: command_tx, counters, encoder: Some(thread), track, tasks })
+        let most = Mutex::new(config.bitrate);
+        let encoder = Some(thread);
+        Ok(Self { frames, commands: command_tx, counters, decision, encoder, most, track, tasks })
     }
 
     /// Sends on `track` from now on, instead of the one before. The next frame is a key frame.
     pub fn attach(&self, track: LocalTrack) {
-        send_command(&self.commands, Command::ForceKeyframe);
+        track.set_limits(limits(*self.most.lock().unwrap_or_else(PoisonError::into_inner)));
+        send_command(&self.commands, Command::Attached(track.clone()));
         self.track.send_replace(Some(track));
     }
 
-    /// Changes the bitrate from the next frame on.
-    pub fn set_bitrate(&self, bitrate: Bitrate) {
-        send_command(&self.commands, Command::SetBitrate(bitrate));
+    /// Takes no more than this from the next frame on, whatever the network carries.
+    pub fn set_most(&self, most: Bitrate) {
+        *self.most.lock().unwrap_or_else(PoisonError::into_inner) = most;
+        if let Some(track) = &*self.track.borrow() {
+            track.set_limits(limits(most));
+        }
+        send_command(&self.commands, Command::SetMost(most));
+    }
+
+    /// The other side shows the pictures so.
+    pub fn set_viewer(&self, viewer: Viewer) {
+        send_command(&self.commands, Command::SetViewer(viewer));
+    }
+
+    /// How pictures are made at present; `None` before the first.
+    pub fn decision(&self) -> Option<Decision> {
+        *self.decision.borrow()
     }
 
     /// Counters so far.
@@ -136,6 +169,7 @@ impl OutgoingVideo {
         OutgoingVideoStats {
             encoded: read(&c.encoded),
             skipped: read(&c.skipped),
+            held_back: read(&c.held_back),
             dropped: read(&c.dropped),
             key_frames: read(&c.key_frames),
             failed: read(&c.failed),
@@ -168,6 +202,7 @@ struct EncoderStage {
     frames: LatestSlot<VideoFrame>,
     track: watch::Receiver<Option<LocalTrack>>,
     encoder: Box<dyn VideoEncoder>,
+    quality: Quality,
     commands: Receiver<Command>,
     queue: mpsc::Sender<EncodedFrame>,
     counters: Arc<Counters>,
@@ -192,11 +227,12 @@ impl EncoderStage {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::ForceKeyframe) => self.encoder.force_keyframe(),
-                Ok(Command::SetBitrate(bitrate)) => {
-                    if let Err(error) = self.encoder.set_bitrate(bitrate) {
-                        tracing::warn!(%error, "the encoder kept its bitrate");
-                    }
+                Ok(Command::Attached(track)) => {
+                    self.quality.look_at(Some(track.network()));
+                    self.encoder.force_keyframe();
                 }
+                Ok(Command::SetMost(most)) => self.quality.set_most(most),
+                Ok(Command::SetViewer(viewer)) => self.quality.set_viewer(viewer),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
@@ -210,7 +246,12 @@ impl EncoderStage {
             return;
         }
         let started_at = self.clock.now();
-        match self.encoder.encode(&frame) {
+        let Some(prepared) = self.quality.prepare(&frame, &mut *self.encoder) else {
+            return add(&self.counters.held_back, 1);
+        };
+        let result = self.encoder.encode(&prepared);
+        self.quality.took(self.clock.now() - started_at);
+        match result {
             Ok(Some(encoded)) => {
                 let timing = EncodeTiming {
                     rtp_timestamp: encoded.rtp_timestamp,

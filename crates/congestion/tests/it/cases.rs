@@ -19,14 +19,14 @@ pub(crate) fn bottleneck(steps: &[(f64, f64)], queue: Duration, seed: u64) -> Li
     let steps = steps.iter().enumerate().map(|(index, (from, mbps))| {
         (Duration::from_secs_f64(until(index) - from), Some((mbps * 1e6) as u64))
     });
-    LinkConfig::builder().rate(RateSchedule::holding(steps)).queue(queue).seed(seed).build().unwrap()
+    LinkConfig::builder().rate(RateSchedule::holding(steps)).queue(queue).seed(seed).build().expect("a link")
 }
 
 /// A way of `ms` milliseconds with up to [`JITTER_MS`] more, on which the share `loss` of packets is lost.
 pub(crate) fn way(ms: f64, loss: f64, seed: u64) -> LinkConfig {
     let half = Duration::from_secs_f64(JITTER_MS / 2e3);
     let delay = Duration::from_secs_f64(ms / 1e3) + half;
-    LinkConfig::builder().delay(delay).jitter(half).random_loss(loss).seed(seed).build().unwrap()
+    LinkConfig::builder().delay(delay).jitter(half).random_loss(loss).seed(seed).build().expect("a link")
 }
 
 /// Adds a call over ways of `ms` milliseconds.

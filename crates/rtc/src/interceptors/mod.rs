@@ -3,29 +3,59 @@
 //! An interceptor of the library is a queue in each direction plus four callbacks. [`Staged`] holds the queues, so that
 //! a [`Stage`] says only what it does with a packet.
 
+mod congestion;
+mod feedback;
 mod nack;
 mod reports;
 mod rtx;
 mod tap;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
+use ahoy_media_types::MediaClock;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 
+use crate::config::Stages;
 use crate::error::LibraryError;
 
-pub(crate) use nack::NackStage;
-pub(crate) use reports::SenderReportStage;
-pub(crate) use rtx::RtxStage;
-pub(crate) use tap::{LocalStream, LocalStreams, RemoteStream, RemoteStreams, StreamEvent, TapStage};
+use congestion::CongestionStage;
+pub(crate) use congestion::SendControl;
+use feedback::FeedbackStage;
+pub(crate) use feedback::{HEADERS, TRANSPORT_CC_URI};
+use nack::NackStage;
+use reports::SenderReportStage;
+use rtx::RtxStage;
+use tap::TapStage;
+pub(crate) use tap::{LocalStream, LocalStreams, RemoteStream, RemoteStreams, StreamEvent};
 
+pub(crate) type Congestion = Staged<CongestionStage>;
+pub(crate) type Feedback = Staged<FeedbackStage>;
 pub(crate) type MediaTap = Staged<TapStage>;
 pub(crate) type NackGenerator = Staged<NackStage>;
 pub(crate) type RtxUnwrap = Staged<RtxStage>;
 pub(crate) type SenderReports = Staged<SenderReportStage>;
+
+/// What lies between one peer and its network.
+pub(crate) fn stages(
+    clock: MediaClock,
+    local: &Arc<LocalStreams>,
+    remote: &Arc<RemoteStreams>,
+    control: &Arc<SendControl>,
+    announce: impl Fn(RemoteStream) + Send + Sync + 'static,
+) -> Stages {
+    let own_ssrc = rand::random();
+    Stages {
+        congestion: Staged::new(CongestionStage::new(clock, Arc::clone(control))),
+        feedback: Staged::new(FeedbackStage::new(clock, own_ssrc)),
+        nack: Staged::new(NackStage::new(own_ssrc)),
+        reports: Staged::new(SenderReportStage::new(Arc::clone(local))),
+        tap: Staged::new(TapStage::new(clock, Arc::clone(local), Arc::clone(remote), announce)),
+    }
+}
 
 /// What one interceptor does. The default of everything is to pass packets on untouched.
 pub(crate) trait Stage: Send + Sync {
@@ -34,7 +64,7 @@ pub(crate) trait Stage: Send + Sync {
         Some(packet)
     }
     /// A packet on its way to the network; what is returned goes on.
-    fn outbound(&mut self, packet: TaggedPacket) -> Option<TaggedPacket> {
+    fn outbound(&mut self, packet: TaggedPacket, _own: &mut Outbox) -> Option<TaggedPacket> {
         Some(packet)
     }
     /// The time asked for by [`Self::wakeup`] has come.
@@ -49,13 +79,21 @@ pub(crate) trait Stage: Send + Sync {
     fn unbind_remote(&mut self, _stream: &StreamInfo) {}
 }
 
-/// RTCP that a stage makes itself.
+/// What a stage sends by itself towards the network: RTCP that it makes, and packets that it held back.
 #[derive(Default)]
-pub(crate) struct Outbox(Vec<(Instant, Box<dyn rtc::rtcp::Packet>)>);
+pub(crate) struct Outbox(Vec<TaggedPacket>);
 
 impl Outbox {
     pub(crate) fn send(&mut self, now: Instant, packet: Box<dyn rtc::rtcp::Packet>) {
-        self.0.push((now, packet));
+        self.0.push(TaggedPacket {
+            now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtcp(vec![packet])),
+        });
+    }
+
+    pub(crate) fn forward(&mut self, packet: TaggedPacket) {
+        self.0.push(packet);
     }
 }
 
@@ -71,14 +109,6 @@ impl<S> Staged<S> {
     pub(crate) fn new(stage: S) -> Self {
         Self { stage, inbound: VecDeque::new(), outbound: VecDeque::new() }
     }
-
-    fn post(&mut self, own: Outbox) {
-        self.outbound.extend(own.0.into_iter().map(|(now, packet)| TaggedPacket {
-            now,
-            transport: TransportContext::default(),
-            message: AttributedPacket::new(Packet::Rtcp(vec![packet])),
-        }));
-    }
 }
 
 impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
@@ -91,7 +121,7 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), LibraryError> {
         let mut own = Outbox::default();
         self.inbound.extend(self.stage.inbound(packet, &mut own));
-        self.post(own);
+        self.outbound.extend(own.0);
         Ok(())
     }
 
@@ -100,7 +130,10 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
     }
 
     fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), LibraryError> {
-        self.outbound.extend(self.stage.outbound(packet));
+        let mut own = Outbox::default();
+        let passed = self.stage.outbound(packet, &mut own);
+        self.outbound.extend(passed);
+        self.outbound.extend(own.0);
         Ok(())
     }
 
@@ -112,7 +145,7 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
         if self.stage.wakeup().is_some_and(|at| at <= now) {
             let mut own = Outbox::default();
             self.stage.timeout(now, &mut own);
-            self.post(own);
+            self.outbound.extend(own.0);
         }
         Ok(())
     }

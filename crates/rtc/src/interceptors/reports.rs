@@ -71,7 +71,7 @@ impl Stage for SenderReportStage {
         Some(packet)
     }
 
-    fn outbound(&mut self, packet: TaggedPacket) -> Option<TaggedPacket> {
+    fn outbound(&mut self, packet: TaggedPacket, _own: &mut Outbox) -> Option<TaggedPacket> {
         if let Packet::Rtp(rtp) = &packet.message.packet
             && let Some(stream) = self.streams.get_mut(&rtp.header.ssrc)
         {
@@ -161,12 +161,13 @@ mod tests {
             header: rtc::rtp::Header { ssrc: 7, ..Default::default() },
             payload: vec![0; 100].into(),
         };
-        stage.outbound(tagged(sent, Packet::Rtp(rtp)));
+        stage.outbound(tagged(sent, Packet::Rtp(rtp)), &mut Outbox::default());
         let due = stage.wakeup().unwrap();
         assert_eq!(due, sent + FIRST_REPORT_AFTER);
         let mut out = Outbox::default();
         stage.timeout(due, &mut out);
-        let report = out.0[0].1.as_any().downcast_ref::<SenderReport>().unwrap().clone();
+        let Packet::Rtcp(reports) = &out.0[0].message.packet else { panic!("a report is RTCP") };
+        let report = reports[0].as_any().downcast_ref::<SenderReport>().unwrap().clone();
         assert_eq!(report.rtp_time, 9_000 + 130 * 90);
         assert_eq!((report.packet_count, report.octet_count), (1, 100));
         assert_eq!(report.ntp_time, stage.wall.ntp(due));

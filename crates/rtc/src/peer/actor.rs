@@ -33,10 +33,7 @@ use super::{Command, ConnectionState, PeerEvent, Phase};
 use crate::channels::Channel;
 use crate::config::{self, PeerConfig};
 use crate::error::{LibraryError, RtcError, no_port};
-use crate::interceptors::{
-    LocalStreams, MediaTap, NackGenerator, NackStage, RemoteStream, RemoteStreams, SenderReportStage,
-    SenderReports, TapStage,
-};
+use crate::interceptors::{LocalStreams, RemoteStream, RemoteStreams, SendControl, stages};
 use crate::negotiation::{Action, Input, Negotiation, attribute};
 use crate::signal::Signal;
 use crate::stand_in::remote_ice;
@@ -59,6 +56,7 @@ pub(super) struct Actor {
     negotiation: Negotiation,
     local_streams: Arc<LocalStreams>,
     remote_streams: Arc<RemoteStreams>,
+    control: Arc<SendControl>,
     sending: Vec<Sending>,
     /// Channels that this side opened.
     own_channels: HashSet<RTCDataChannelId>,
@@ -91,16 +89,11 @@ impl Actor {
         let bridge = Bridge(to_actor);
         let local_streams = Arc::new(LocalStreams::default());
         let remote_streams = Arc::new(RemoteStreams::default());
+        let control = Arc::new(SendControl::new(config.limits));
         let announce = bridge.clone();
-        let tap =
-            TapStage::new(clock, Arc::clone(&local_streams), Arc::clone(&remote_streams), move |stream| {
-                announce.pass(LibraryEvent::Stream(stream));
-            });
-        let registry = config::interceptors(
-            MediaTap::new(tap),
-            NackGenerator::new(NackStage::new(rand::random())),
-            SenderReports::new(SenderReportStage::new(Arc::clone(&local_streams))),
-        );
+        let announce = move |stream| announce.pass(LibraryEvent::Stream(stream));
+        let registry =
+            config::interceptors(stages(clock, &local_streams, &remote_streams, &control, announce));
         let crypto = ice.hello.crypto().map_err(RtcError::Setup)?;
         let built = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::default().build())
@@ -127,6 +120,7 @@ impl Actor {
             events,
             local_streams,
             remote_streams,
+            control,
             sending: Vec::new(),
             own_channels: HashSet::new(),
             misannounced: Vec::new(),
@@ -245,6 +239,7 @@ impl Actor {
             track,
             stream,
             events,
+            control: Arc::clone(&self.control),
         });
         binding.connected(self.state == ConnectionState::Connected);
         self.sending.push(Sending { codec, sender, binding });
@@ -316,6 +311,10 @@ impl Actor {
             IceEvent::Path(pair) => {
                 let path = Path::from(&pair);
                 if self.path.as_ref() != Some(&path) {
+                    // The first one is what all began with.
+                    if self.path.is_some() {
+                        self.control.path_changed();
+                    }
                     self.path = Some(path.clone());
                     self.emit(PeerEvent::SelectedPath(path));
                 }

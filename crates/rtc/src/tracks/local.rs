@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
+use ahoy_congestion::{Limits, NetworkEstimate};
 use ahoy_media_types::{Codec, EncodedFrame, MediaClock, Ssrc};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use super::packetizer::Packetizer;
 use crate::error::RtcError;
-use crate::interceptors::LocalStream;
+use crate::interceptors::{LocalStream, SendControl};
 use crate::stats::LocalTrackStats;
 
 /// What the other side wants of a local track.
@@ -75,6 +76,7 @@ pub(crate) struct LocalTrackParts {
     pub(crate) track: Arc<TrackLocalStaticRTP>,
     pub(crate) stream: Arc<LocalStream>,
     pub(crate) events: mpsc::Receiver<LocalTrackEvent>,
+    pub(crate) control: Arc<SendControl>,
 }
 
 /// A stream to the other side. Cloning shares it; events go to whichever clone asks.
@@ -92,6 +94,7 @@ struct Inner {
     binding: Arc<Binding>,
     packetizer: Mutex<Packetizer>,
     events: Mutex<mpsc::Receiver<LocalTrackEvent>>,
+    control: Arc<SendControl>,
     started: AtomicBool,
     counters: Counters,
 }
@@ -106,7 +109,7 @@ struct Counters {
 
 impl LocalTrack {
     pub(crate) fn new(parts: LocalTrackParts) -> (Self, Arc<Binding>) {
-        let LocalTrackParts { codec, ssrc, clock, first_sequence, track, stream, events } = parts;
+        let LocalTrackParts { codec, ssrc, clock, first_sequence, track, stream, events, control } = parts;
         let binding = Arc::new(Binding {
             payload_type: AtomicU8::new(UNBOUND),
             connected: AtomicBool::new(false),
@@ -123,6 +126,7 @@ impl LocalTrack {
             binding: Arc::clone(&binding),
             packetizer: Mutex::new(Packetizer::new(codec, ssrc.0, first_sequence)),
             events: Mutex::new(events),
+            control,
             started: AtomicBool::new(false),
             counters: Counters::default(),
         };
@@ -183,6 +187,17 @@ impl LocalTrack {
         }
         inner.counters.frames.fetch_add(1, Relaxed);
         Ok(())
+    }
+
+    /// What is known of the path to the other side, and how much may be sent, as it changes: some dozens of times a second
+    /// while media is sent.
+    pub fn network(&self) -> watch::Receiver<NetworkEstimate> {
+        self.inner.control.estimate()
+    }
+
+    /// Sends all media of the connection between these rates from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner.control.set_limits(limits);
     }
 
     /// What the other side wants next; `None` once the connection is closed.

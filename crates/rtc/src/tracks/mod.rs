@@ -6,4 +6,5 @@ mod remote;
 
 pub(crate) use local::{Binding, LocalTrackParts};
 pub use local::{LocalTrack, LocalTrackEvent};
+pub use packetizer::PAYLOAD_SHARE;
 pub use remote::{RemoteTrack, RemoteTrackEvent};

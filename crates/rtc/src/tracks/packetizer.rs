@@ -7,9 +7,14 @@ use bytes::Bytes;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 
+use crate::interceptors::HEADERS;
+
 /// The longest payload of a packet, in bytes. With the RTP header and its extensions (20), the SRTP tag (16), UDP and
 /// IPv6 (48) it stays below the 1280 that every IPv6 path carries, with room for a TURN header.
 const MAX_PAYLOAD: usize = 1150;
+
+/// Part of what is sent of pictures that is pictures; the rest are headers.
+pub const PAYLOAD_SHARE: f64 = MAX_PAYLOAD as f64 / (MAX_PAYLOAD + HEADERS) as f64;
 
 /// Numbers and cuts the frames of one stream.
 pub(crate) struct Packetizer {

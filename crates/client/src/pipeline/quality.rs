@@ -1,0 +1,261 @@
+//! What becomes of a picture before it is encoded: made smaller, left out, or kept as it is, by what the network carries.
+
+use std::time::Duration;
+
+use ahoy_congestion::{Content, Decision, Encoding, QualityPolicy, Situation, Viewer};
+use ahoy_media::codec::VideoEncoder;
+use ahoy_media::scale::Scaler;
+use ahoy_media_types::{Bitrate, FramePool, FrameRate, FrameSize, MediaTime, VideoFrame};
+use ahoy_rtc::{Limits, NetworkEstimate, PAYLOAD_SHARE, PeerConfig};
+use tokio::sync::watch;
+
+/// Sound with its headers, and some packets more than once.
+const BESIDE_VIDEO: f64 = 150_000.0;
+/// An encoder is told of changes of its bitrate that are larger than this share of it.
+const WORTH_TELLING: f64 = 0.02;
+/// A picture that is due within this share of its interval comes with the one before.
+const EARLY: f64 = 0.3;
+/// Encoding times and intervals are averaged over about so many pictures.
+const AVERAGED: f64 = 15.0;
+
+/// Between which rates media is sent whose pictures take `most`.
+pub(super) fn limits(most: Bitrate) -> Limits {
+    let usual = PeerConfig::DEFAULT_LIMITS;
+    let max = most.as_bps() as f64 / PAYLOAD_SHARE + BESIDE_VIDEO;
+    Limits { start: usual.start.min(max), max, ..usual }
+}
+
+/// Decides about each picture, and tells the encoder.
+pub(super) struct Quality {
+    policy: QualityPolicy,
+    most: Bitrate,
+    rate: FrameRate,
+    told: Option<f64>,
+    network: Option<watch::Receiver<NetworkEstimate>>,
+    viewer: Viewer,
+    scaler: Scaler,
+    pool: FramePool,
+    due: MediaTime,
+    last: Option<MediaTime>,
+    /// Seconds between pictures, and those that encoding one takes, on average.
+    interval: f64,
+    encoding: f64,
+    decision: watch::Sender<Option<Decision>>,
+}
+
+impl Quality {
+    pub(super) fn new(most: Bitrate, rate: FrameRate) -> Self {
+        Self {
+            policy: QualityPolicy::default(),
+            most,
+            rate,
+            told: None,
+            network: None,
+            viewer: Viewer::Unknown,
+            scaler: Scaler::new(),
+            pool: FramePool::new(),
+            due: MediaTime::ZERO,
+            last: None,
+            interval: 1.0 / rate.as_f64(),
+            encoding: 0.0,
+            decision: watch::Sender::new(None),
+        }
+    }
+
+    /// What was decided last.
+    pub(super) fn decision(&self) -> watch::Receiver<Option<Decision>> {
+        self.decision.subscribe()
+    }
+
+    /// Looks at another path from now on.
+    pub(super) fn look_at(&mut self, network: Option<watch::Receiver<NetworkEstimate>>) {
+        self.network = network;
+    }
+
+    pub(super) fn set_most(&mut self, most: Bitrate) {
+        self.most = most;
+    }
+
+    pub(super) fn set_viewer(&mut self, viewer: Viewer) {
+        self.viewer = viewer;
+    }
+
+    /// Encoding a picture took so long.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.encoding += (time.as_secs_f64() - self.encoding) / AVERAGED;
+    }
+
+    /// The picture as it is to be encoded; `None` where it is left out.
+    pub(super) fn prepare(
+        &mut self,
+        frame: &VideoFrame,
+        encoder: &mut dyn VideoEncoder,
+    ) -> Option<VideoFrame> {
+        let now = frame.captured_at;
+        if let Some(last) = self.last.replace(now) {
+            self.interval += ((now - last).as_secs_f64().min(1.0) - self.interval) / AVERAGED;
+        }
+        let network = self.network.as_ref().map(|network| *network.borrow());
+        let available = match network {
+            None => self.most.as_bps() as f64,
+            // Too much waits to leave: the next picture is made when that is gone.
+            Some(NetworkEstimate { video: None, .. }) => return None,
+            Some(NetworkEstimate { video: Some(video), .. }) => video * PAYLOAD_SHARE,
+        };
+        let situation = Situation {
+            source: frame.size(),
+            fps: (1.0 / self.interval.max(0.001)).min(self.rate.as_f64()),
+            content: Content::Camera,
+            available,
+            most: self.most.as_bps() as f64,
+            viewer: self.viewer,
+            encoding: self.encoding / self.interval.max(0.001),
+            saving: false,
+        };
+        let decision = self.policy.decide(&situation, now);
+        self.decision.send_if_modified(|before| before.replace(decision) != Some(decision));
+        let Decision::Encode(encoding) = decision else {
+            // Whoever comes back needs a picture that stands by itself.
+            encoder.force_keyframe();
+            return None;
+        };
+        if !self.is_due(&encoding, situation.fps, now) {
+            return None;
+        }
+        self.tell(&encoding, encoder);
+        Some(self.scaled(frame, encoding.size))
+    }
+
+    fn is_due(&mut self, encoding: &Encoding, fps: f64, now: MediaTime) -> bool {
+        if encoding.fps >= fps * 0.95 {
+            self.due = now;
+            return true;
+        }
+        let step = Duration::from_secs_f64(1.0 / encoding.fps);
+        if now + step.mul_f64(EARLY) < self.due {
+            return false;
+        }
+        self.due = (self.due + step).max(now);
+        true
+    }
+
+    fn tell(&mut self, encoding: &Encoding, encoder: &mut dyn VideoEncoder) {
+        let changed = self.told.is_none_or(|told| (encoding.bitrate / told - 1.0).abs() > WORTH_TELLING);
+        let Ok(bitrate) = Bitrate::from_bps(encoding.bitrate as u64) else { return };
+        if changed {
+            match encoder.set_bitrate(bitrate) {
+                Ok(()) => self.told = Some(encoding.bitrate),
+                Err(error) => tracing::warn!(%error, "the encoder kept its bitrate"),
+            }
+        }
+    }
+
+    fn scaled(&mut self, frame: &VideoFrame, size: FrameSize) -> VideoFrame {
+        if frame.size() == size {
+            return frame.clone();
+        }
+        let mut smaller = self.pool.take(size);
+        self.scaler.fit(&frame.buffer, &mut smaller);
+        VideoFrame { buffer: smaller.into(), ..frame.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ahoy_media::codec::CodecError;
+    use ahoy_media_types::{ColorMatrix, EncodedFrame, FrameId, I420Buffer};
+    use ahoy_rtc::Reason;
+
+    use super::*;
+
+    /// Notes what it is told.
+    #[derive(Default)]
+    struct Told {
+        bitrates: Vec<u64>,
+        key_frames: u32,
+    }
+
+    impl VideoEncoder for Told {
+        fn encode(&mut self, _: &VideoFrame) -> Result<Option<EncodedFrame>, CodecError> {
+            Ok(None)
+        }
+        fn force_keyframe(&mut self) {
+            self.key_frames += 1;
+        }
+        fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), CodecError> {
+            self.bitrates.push(bitrate.as_kbps());
+            Ok(())
+        }
+        fn set_rate(&mut self, _: FrameRate) -> Result<(), CodecError> {
+            Ok(())
+        }
+    }
+
+    fn estimate(video: Option<f64>) -> NetworkEstimate {
+        NetworkEstimate {
+            target: 0.0,
+            video,
+            sent: 0.0,
+            acknowledged: 0.0,
+            queue_ms: 0.0,
+            loss: 0.0,
+            rtt_ms: 0.0,
+            reason: Reason::Start,
+        }
+    }
+
+    /// Pictures for a second, at 30 a second; what is encoded of them.
+    fn second(quality: &mut Quality, encoder: &mut Told, from: u64) -> Vec<VideoFrame> {
+        let buffer = Arc::new(I420Buffer::black(FrameSize::HD));
+        let frames = (0..30).map(|n| VideoFrame {
+            buffer: Arc::clone(&buffer),
+            id: FrameId(n),
+            captured_at: MediaTime::from_micros(from * 1_000_000 + u64::from(n) * 33_333),
+            color: ColorMatrix::default(),
+        });
+        frames.filter_map(|frame| quality.prepare(&frame, encoder)).collect()
+    }
+
+    fn quality(video: Option<f64>) -> (Quality, watch::Sender<NetworkEstimate>) {
+        let mut quality = Quality::new(Bitrate::from_kbps(2_500).unwrap(), FrameRate::FPS_30);
+        let (network, seen) = watch::channel(estimate(video));
+        quality.look_at(Some(seen));
+        (quality, network)
+    }
+
+    #[test]
+    fn pictures_follow_the_network_in_size_and_bitrate() {
+        let (mut quality, network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        assert_eq!(second(&mut quality, &mut encoder, 0).last().unwrap().size(), FrameSize::HD);
+        network.send_replace(estimate(Some(300_000.0)));
+        let smaller = second(&mut quality, &mut encoder, 1);
+        assert_eq!((smaller.len(), smaller[29].size().height()), (30, 270));
+        assert_eq!(encoder.bitrates, [1_888, 283]);
+    }
+
+    #[test]
+    fn a_picture_that_would_only_wait_is_not_made() {
+        let (mut quality, network) = quality(None);
+        let mut encoder = Told::default();
+        assert!(second(&mut quality, &mut encoder, 0).is_empty());
+        network.send_replace(estimate(Some(1_000_000.0)));
+        assert_eq!(second(&mut quality, &mut encoder, 1).len(), 30);
+        assert_eq!(encoder.key_frames, 0, "the pictures before and after belong together");
+    }
+
+    #[test]
+    fn with_very_little_there_are_fewer_pictures_and_then_none_and_a_key_frame_after_that() {
+        let (mut quality, network) = quality(Some(45_000.0));
+        let mut encoder = Told::default();
+        second(&mut quality, &mut encoder, 0);
+        let few = second(&mut quality, &mut encoder, 1).len();
+        assert!((14..=16).contains(&few), "{few}");
+        network.send_replace(estimate(Some(10_000.0)));
+        assert!(second(&mut quality, &mut encoder, 2).is_empty());
+        assert!(matches!(*quality.decision().borrow(), Some(Decision::Pause(_))));
+        assert!(encoder.key_frames > 0);
+    }
+}

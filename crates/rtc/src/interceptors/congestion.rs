@@ -1,0 +1,187 @@
+//! When packets leave: they wait here for their turn, get their transport-wide number as they go, and what the other side
+//! reports of them decides how fast the next ones follow.
+//!
+//! It is the last thing that a packet meets, so that repeated packets and repair data are paced, numbered and counted too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ahoy_congestion::{Departure, Limits, NetworkEstimate, PacketKind, Sender};
+use ahoy_media_types::MediaClock;
+use rtc::interceptor::{Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc::rtp::extension::transport_cc_extension::TransportCcExtension;
+use rtc::shared::marshal::Marshal;
+use tokio::sync::watch;
+
+use super::feedback::{FeedbackReader, HEADERS, extension_of};
+use super::{Outbox, Stage};
+
+/// What the owner of a peer and the way to the network tell each other.
+#[derive(Debug)]
+pub(crate) struct SendControl {
+    estimate: watch::Sender<NetworkEstimate>,
+    limits: watch::Sender<Limits>,
+    path: watch::Sender<u64>,
+}
+
+impl SendControl {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let estimate = Sender::<()>::new(limits).estimate(ahoy_media_types::MediaTime::ZERO);
+        Self {
+            estimate: watch::Sender::new(estimate),
+            limits: watch::Sender::new(limits),
+            path: watch::Sender::new(0),
+        }
+    }
+
+    /// What is known of the path, as it changes.
+    pub(crate) fn estimate(&self) -> watch::Receiver<NetworkEstimate> {
+        self.estimate.subscribe()
+    }
+
+    /// Other limits from now on.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.limits.send_if_modified(|now| std::mem::replace(now, limits) != limits);
+    }
+
+    /// Packets take another way.
+    pub(crate) fn path_changed(&self) {
+        self.path.send_modify(|number| *number += 1);
+    }
+}
+
+/// A stream that is sent.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    kind: PacketKind,
+    extension: u8,
+}
+
+/// See the module's description.
+pub(crate) struct CongestionStage {
+    clock: MediaClock,
+    sender: Sender<TaggedPacket>,
+    reader: FeedbackReader,
+    streams: HashMap<u32, Stream>,
+    control: Arc<SendControl>,
+    limits: watch::Receiver<Limits>,
+    path: watch::Receiver<u64>,
+}
+
+impl CongestionStage {
+    pub(crate) fn new(clock: MediaClock, control: Arc<SendControl>) -> Self {
+        let limits = control.limits.subscribe();
+        let sender = Sender::new(*limits.borrow());
+        let path = control.path.subscribe();
+        Self {
+            clock,
+            sender,
+            reader: FeedbackReader::default(),
+            streams: HashMap::new(),
+            limits,
+            path,
+            control,
+        }
+    }
+
+    fn follow_owner(&mut self, now: Instant) {
+        let now = self.clock.at(now);
+        if self.limits.has_changed().unwrap_or(false) {
+            let limits = *self.limits.borrow_and_update();
+            self.sender.set_limits(limits, now);
+        }
+        if self.path.has_changed().unwrap_or(false) {
+            self.path.mark_unchanged();
+            self.sender.path_changed(now);
+        }
+    }
+
+    /// Lets go what may leave now.
+    fn release(&mut self, now: Instant, own: &mut Outbox) {
+        while let Some(Departure { mut packet, number, .. }) = self.sender.poll(self.clock.at(now)) {
+            if let Packet::Rtp(rtp) = &mut packet.message.packet
+                && let Some(stream) = self.streams.get(&rtp.header.ssrc)
+                && let Ok(value) = (TransportCcExtension { transport_sequence: number as u16 }).marshal()
+            {
+                // Without its number it is not reported on, and nothing else.
+                let _ = rtp.header.set_extension(stream.extension, value.freeze());
+            }
+            packet.now = now;
+            own.forward(packet);
+        }
+    }
+
+    fn tell(&self, now: Instant) {
+        self.control.estimate.send_replace(self.sender.estimate(self.clock.at(now)));
+    }
+}
+
+impl Stage for CongestionStage {
+    fn inbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
+        if let Packet::Rtcp(packets) = &packet.message.packet {
+            let reports = packets.iter().filter_map(|rtcp| rtcp.as_any().downcast_ref::<TransportLayerCc>());
+            let mut heard = false;
+            for report in reports {
+                let statuses = self.reader.read(report);
+                self.sender.reported(&statuses, self.clock.at(packet.now));
+                heard = true;
+            }
+            if heard {
+                self.follow_owner(packet.now);
+                self.release(packet.now, own);
+                self.tell(packet.now);
+            }
+        }
+        Some(packet)
+    }
+
+    fn outbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
+        let Packet::Rtp(rtp) = &packet.message.packet else { return Some(packet) };
+        // What the other side does not report on is not held up.
+        let Some(stream) = self.streams.get(&rtp.header.ssrc) else { return Some(packet) };
+        let bytes = rtp.payload.len() + HEADERS;
+        let (burst, now) = (rtp.header.timestamp, packet.now);
+        self.sender.push(packet, stream.kind, bytes, burst);
+        self.follow_owner(now);
+        self.release(now, own);
+        None
+    }
+
+    fn timeout(&mut self, now: Instant, own: &mut Outbox) {
+        self.follow_owner(now);
+        self.release(now, own);
+        self.tell(now);
+    }
+
+    fn wakeup(&self) -> Option<Instant> {
+        self.sender.next_wakeup().map(|at| self.clock.instant(at))
+    }
+
+    fn bind_local(&mut self, stream: &StreamInfo) {
+        let Some(extension) = extension_of(stream) else {
+            // Nothing will be heard of the path, so nothing is learned of it.
+            let most = self.limits.borrow().max;
+            self.control.estimate.send_modify(|estimate| {
+                (estimate.target, estimate.video) = (most, Some(most));
+            });
+            return;
+        };
+        let kind = match stream.mime_type.starts_with("audio/") {
+            true => PacketKind::Audio,
+            false => PacketKind::Video,
+        };
+        self.streams.insert(stream.ssrc, Stream { kind, extension });
+        if let Some(repeated) = stream.ssrc_rtx {
+            self.streams.insert(repeated, Stream { kind: PacketKind::Retransmission, extension });
+        }
+    }
+
+    fn unbind_local(&mut self, stream: &StreamInfo) {
+        self.streams.remove(&stream.ssrc);
+        if let Some(repeated) = stream.ssrc_rtx {
+            self.streams.remove(&repeated);
+        }
+    }
+}
