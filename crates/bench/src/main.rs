@@ -5,7 +5,9 @@
 mod footprint;
 mod loopback;
 mod mouth_to_ear;
+mod network;
 mod output;
+mod over_link;
 mod processes;
 mod setup;
 mod setup_over_links;
@@ -39,6 +41,8 @@ enum Bench {
     Loopback(loopback::Args),
     /// The window's start, memory, processor time and size, in a call beside Chromium's
     Footprint(footprint::Args),
+    /// Calls over links that change or lose packets: what of the link is used, the queue before it, freezes, beside Chromium's
+    Network(network::Args),
     /// ahoy-server under load on one processor: latency, processor time, memory, and what it takes, beside a plain hub
     Signaling(signaling::Args),
     /// From the press of a button to the first picture of the other one, between two windows, beside two pages of Chromium
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
         Bench::Footprint(args) => footprint::run(&args, cli.quick).map(|rows| ("footprint", rows)),
+        Bench::Network(args) => network::run(&args, cli.quick).map(|rows| ("network", rows)),
         Bench::Setup(args) => setup::run(&args, cli.quick).map(|rows| ("setup", rows)),
         Bench::Signaling(args) => signaling::run(&args, cli.quick).map(|rows| ("signaling", rows)),
     };

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use procfs::Current as _;
 use procfs::process::{MMapPath, Process};
+use procfs::{Current as _, CurrentSI as _};
 
 /// Processor time that they have used, in steps of the system's clock tick (10 ms). One that has ended counts nothing.
 pub(crate) fn cpu_time(processes: &[u32]) -> Duration {
@@ -37,4 +37,28 @@ pub(crate) fn started_at(process: u32) -> Result<Duration> {
     let uptime = procfs::Uptime::current()?.uptime_duration();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the system's clock is wrong")?;
     Ok(now - (uptime - after_boot))
+}
+
+/// Ticks since boot in which processors worked, and all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessorTime {
+    busy: u64,
+    all: u64,
+}
+
+/// What all processors have done so far.
+pub(crate) fn processor_time() -> Result<ProcessorTime> {
+    let total = procfs::KernelStats::current()?.total;
+    let idle = total.idle + total.iowait.unwrap_or(0);
+    let busy = total.user
+        + total.nice
+        + total.system
+        + [total.irq, total.softirq, total.steal].into_iter().flatten().sum::<u64>();
+    Ok(ProcessorTime { busy, all: busy + idle })
+}
+
+/// The share of all processors that was busy since `before`, 0 to 1.
+pub(crate) fn busy_since(before: ProcessorTime) -> Result<f64> {
+    let now = processor_time()?;
+    Ok((now.busy - before.busy) as f64 / (now.all - before.all).max(1) as f64)
 }

@@ -1,19 +1,19 @@
 //! How long a call takes to its first picture where packets need time: over an emulated link, signaling taking none, beside
 //! Chromium over the same link in the same run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use ahoy_client::loopback::{LoopbackConfig, Side, Signal, SignalPath, run_over};
+use ahoy_client::loopback::{LoopbackConfig, run_over};
 use ahoy_client::{AudioSourceSpec, VideoSourceSpec};
-use ahoy_testkit::{LinkConfig, Side as LinkSide, UdpRelay};
-use anyhow::{Context as _, Result, bail};
+use ahoy_testkit::{LinkConfig, UdpRelay};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::output::{Goal, Row, median};
+use crate::over_link::{OverLink, script};
 use crate::say;
 
 /// How long media flows in each of our calls: the first picture is long there.
@@ -51,26 +51,6 @@ fn relay(half: Duration) -> Result<UdpRelay> {
     UdpRelay::start(link()?, link()?).context("a link can't be emulated")
 }
 
-/// Rewrites candidates so that packets go over the link.
-struct OverLink(UdpRelay);
-
-impl SignalPath for OverLink {
-    fn carry(&mut self, from: Side, signal: Signal) -> Option<Signal> {
-        let from = match from {
-            Side::Caller => LinkSide::A,
-            Side::Callee => LinkSide::B,
-        };
-        match signal {
-            Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } => {
-                let candidate = self.0.rewrite_candidate(from, &candidate).ok()??;
-                Some(Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag })
-            }
-            // Ours hold no candidates.
-            description @ Signal::Description { .. } => Some(description),
-        }
-    }
-}
-
 fn our_call(half: Duration, clip: &Path) -> Result<f64> {
     let config = LoopbackConfig {
         duration: Some(LASTS),
@@ -86,47 +66,16 @@ fn our_call(half: Duration, clip: &Path) -> Result<f64> {
     report.setup_ms.first_frame.context("no picture came")
 }
 
-/// What the script asks or tells.
+/// What the script tells at its end.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Said {
-    Candidate { call: u32, from: String, line: String },
-    Over { took: Vec<f64> },
+struct Over {
+    took: Vec<f64>,
 }
 
 fn chromiums_calls(half: Duration, calls: u32, clip: &Path) -> Result<Vec<f64>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/rtt_call.mjs");
-    let mut node = Command::new("node")
-        .arg(script)
-        .args(["--calls", &calls.to_string()])
-        .arg("--clip")
-        .arg(clip)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .context("node can't be started: cargo xtask setup --for test installs what this bench needs")?;
-    let mut answers = node.stdin.take().context("its input was asked for")?;
-    let questions = BufReader::new(node.stdout.take().context("its output was asked for")?);
-    // A link of its own for each call, as ours have.
-    let mut link: Option<(u32, UdpRelay)> = None;
-    let mut took = None;
-    for line in questions.lines() {
-        match serde_json::from_str(&line?).context("Chromium's calls say something else")? {
-            Said::Candidate { call, from, line } => {
-                if link.as_ref().is_none_or(|(of, _)| *of != call) {
-                    link = Some((call, relay(half)?));
-                }
-                let side = if from == "a" { LinkSide::A } else { LinkSide::B };
-                let relay = &link.as_ref().context("there is a link")?.1;
-                let rewritten = relay.rewrite_candidate(side, &line)?;
-                writeln!(answers, "{}", serde_json::to_string(&rewritten)?)?;
-            }
-            Said::Over { took: all } => took = Some(all),
-        }
-    }
-    if !node.wait()?.success() {
-        bail!("Chromium's calls failed");
-    }
-    took.context("Chromium's calls gave no report")
+    let arguments = |node: &mut Command| {
+        node.args(["--calls", &calls.to_string()]).arg("--clip").arg(clip);
+    };
+    let (over, _) = script::<Over>("rtt_call.mjs", arguments, || relay(half))?;
+    Ok(over.took)
 }

@@ -35,6 +35,8 @@ pub struct LoopbackConfig {
     pub screen: Screen,
     /// Files that what was rendered is written to.
     pub record: Recording,
+    /// Whether the call begins as on a path of which nothing is known, instead of at the full rate.
+    pub unknown_path: bool,
     /// What the report's verdict is measured against.
     pub thresholds: Thresholds,
 }
@@ -52,6 +54,7 @@ impl Default for LoopbackConfig {
             stamping: Stamping::On,
             screen: Screen::Measured,
             record: Recording::default(),
+            unknown_path: false,
             thresholds: Thresholds::default(),
         }
     }

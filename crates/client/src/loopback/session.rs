@@ -74,8 +74,12 @@ struct End {
 }
 
 impl End {
-    async fn new(role: Politeness, clock: MediaClock) -> Result<Self, LoopbackError> {
-        let (peer, events) = Peer::new(PeerConfig::loopback(role), clock).await?;
+    async fn new(role: Politeness, unknown_path: bool, clock: MediaClock) -> Result<Self, LoopbackError> {
+        let mut config = PeerConfig::loopback(role);
+        if unknown_path {
+            config.limits = PeerConfig::DEFAULT_LIMITS;
+        }
+        let (peer, events) = Peer::new(config, clock).await?;
         Ok(Self { peer, events, connected: false })
     }
 }
@@ -87,8 +91,8 @@ impl Session {
     /// Makes both ends and begins to open the devices and to connect, all at the same time.
     pub(super) async fn start(config: &LoopbackConfig, clock: MediaClock) -> Result<Self, LoopbackError> {
         let meter = Meter::start()?;
-        let caller = End::new(Politeness::Impolite, clock).await?;
-        let callee = End::new(Politeness::Polite, clock).await?;
+        let caller = End::new(Politeness::Impolite, config.unknown_path, clock).await?;
+        let callee = End::new(Politeness::Polite, config.unknown_path, clock).await?;
         let sync = LipSync::default();
         let video = match &config.video {
             Some(source) => {

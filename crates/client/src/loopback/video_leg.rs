@@ -1,12 +1,13 @@
 //! The video leg of a loopback call: source, outgoing pipeline, incoming pipeline, and what watches them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
+use ahoy_media::scale::Scaler;
 use ahoy_media::slot::LatestSlot;
-use ahoy_media_types::{Bitrate, FramePool, FrameSize, MediaClock, MediaTime, VideoFrame};
+use ahoy_media_types::{Bitrate, FramePool, FrameSize, I420Buffer, MediaClock, MediaTime, VideoFrame};
 use ahoy_rtc::{LocalTrack, LocalTrackStats, PeerStats, RemoteTrack};
 
 use super::LoopbackError;
@@ -34,6 +35,7 @@ pub(super) struct VideoLeg {
     track: LocalTrack,
     outgoing: OutgoingVideo,
     recording: Option<PictureRecording>,
+    captured: CapturedSize,
     remote: Remote,
 }
 
@@ -65,7 +67,8 @@ impl VideoLeg {
             Screen::Measured => Watch::Meter(meter.clone()),
             Screen::Window(socket) => Watch::Window(Box::new(SelfView::new(socket))),
         };
-        let tap = SourceTap { ledger: ledger.clone(), watch };
+        let captured = CapturedSize::default();
+        let tap = SourceTap { ledger: ledger.clone(), captured: captured.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
         let outgoing = OutgoingVideo::start(frames, encoder, settings, Some(Box::new(tap)), clock)?;
         outgoing.attach(track.clone());
@@ -81,6 +84,7 @@ impl VideoLeg {
             track,
             outgoing,
             recording,
+            captured,
             remote: Remote::Awaited { meter, sync, screen: config.screen.clone() },
         })
     }
@@ -90,10 +94,14 @@ impl VideoLeg {
         if let Remote::Awaited { meter, sync, screen } = &self.remote {
             let ledger = self.ledger.clone();
             let output = match screen {
-                Screen::Measured => {
-                    let recording = self.recording.clone();
-                    VideoOutput::Sink(Box::new(ScreenTap { ledger, meter: meter.clone(), recording }))
-                }
+                Screen::Measured => VideoOutput::Sink(Box::new(ScreenTap {
+                    ledger,
+                    meter: meter.clone(),
+                    recording: self.recording.clone(),
+                    captured: self.captured.clone(),
+                    scaler: Scaler::new(),
+                    pool: FramePool::new(),
+                })),
                 Screen::Window(socket) => {
                     VideoOutput::Window(Arc::clone(socket), Box::new(move |timing| ledger.rendered(timing)))
                 }
@@ -288,7 +296,18 @@ fn round_fine(value: f64) -> f64 {
 /// Watches frames on their way out of the encoder.
 struct SourceTap {
     ledger: Ledger,
+    captured: CapturedSize,
     watch: Watch,
+}
+
+/// The size in which pictures are captured.
+#[derive(Clone, Default)]
+struct CapturedSize(Arc<Mutex<Option<FrameSize>>>);
+
+impl CapturedSize {
+    fn lock(&self) -> MutexGuard<'_, Option<FrameSize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who looks at one's own pictures.
@@ -306,6 +325,7 @@ impl VideoTap for SourceTap {
 
     fn on_encoded(&mut self, frame: &VideoFrame, timing: EncodeTiming) {
         self.ledger.encoded(timing);
+        *self.captured.lock() = Some(frame.size());
         if let Watch::Meter(meter) = &self.watch {
             meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
         }
@@ -317,12 +337,28 @@ struct ScreenTap {
     ledger: Ledger,
     meter: MeterInput,
     recording: Option<PictureRecording>,
+    /// Pictures are shown in the size in which they were captured, whatever they were sent in, and so they are compared.
+    captured: CapturedSize,
+    scaler: Scaler,
+    pool: FramePool,
+}
+
+impl ScreenTap {
+    fn as_shown(&mut self, frame: &VideoFrame) -> Arc<I420Buffer> {
+        let Some(size) = self.captured.lock().filter(|size| *size != frame.size()) else {
+            return Arc::clone(&frame.buffer);
+        };
+        let mut shown = self.pool.take(size);
+        self.scaler.fit(&frame.buffer, &mut shown);
+        Arc::new(shown)
+    }
 }
 
 impl TimedFrameSink for ScreenTap {
     fn present(&mut self, frame: &VideoFrame, timing: &FrameTiming) {
         self.ledger.rendered(timing);
-        self.meter.give(Sample::Rendered { buffer: Arc::clone(&frame.buffer), at: timing.presented_at });
+        let buffer = self.as_shown(frame);
+        self.meter.give(Sample::Rendered { buffer, at: timing.presented_at });
         if let Some(recording) = &self.recording {
             recording.add(frame, timing.presented_at);
         }

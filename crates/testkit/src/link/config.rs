@@ -27,6 +27,18 @@ pub enum Loss {
     },
 }
 
+/// How the delay varies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JitterShape {
+    /// Evenly, up and down.
+    #[default]
+    Even,
+    /// Upwards, as half of a normal distribution that is cut off at three standard deviations: the recommendation of RFC 8868
+    /// section 4.5.3, with a standard deviation of a third of the jitter.
+    HalfNormal,
+}
+
 /// Packets that others overtake.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +134,11 @@ impl LinkConfig {
         self.settings.jitter
     }
 
+    /// How the delay varies by that much.
+    pub fn jitter_shape(&self) -> JitterShape {
+        self.settings.jitter_shape
+    }
+
     /// Whether packets stay in order in spite of the jitter.
     pub fn keeps_order(&self) -> bool {
         self.settings.keep_order
@@ -173,6 +190,7 @@ pub struct LinkConfigBuilder {
     delay: Duration,
     #[serde(with = "millis", rename = "jitter_ms")]
     jitter: Duration,
+    jitter_shape: JitterShape,
     keep_order: bool,
     loss: Loss,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +207,7 @@ impl Default for LinkConfigBuilder {
             queue: Duration::from_millis(300),
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
+            jitter_shape: JitterShape::Even,
             keep_order: true,
             loss: Loss::None,
             reorder: None,
@@ -226,6 +245,12 @@ impl LinkConfigBuilder {
     /// Varies the delay evenly from `delay - jitter` to `delay + jitter`.
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
+        self
+    }
+
+    /// Makes packets late by up to `most`, most of them by little: see [`JitterShape::HalfNormal`].
+    pub fn half_normal_jitter(mut self, most: Duration) -> Self {
+        (self.jitter, self.jitter_shape) = (most, JitterShape::HalfNormal);
         self
     }
 
@@ -288,7 +313,7 @@ impl LinkConfigBuilder {
         }
         share("a reordered share", self.reorder.map_or(0.0, |reorder| reorder.p))?;
         share("a duplicated share", self.duplicate)?;
-        if self.jitter > self.delay {
+        if self.jitter_shape == JitterShape::Even && self.jitter > self.delay {
             return Err(LinkConfigError::Jitter { delay: self.delay, jitter: self.jitter });
         }
         let steps = &self.rate.steps;

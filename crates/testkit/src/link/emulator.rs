@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
-use super::LinkConfig;
 use super::chance::{Chance, Luck};
 use super::log::{PacketFate, PacketLog};
 use super::schedule::{Finish, Timeline, Work, work_of};
+use super::{JitterShape, LinkConfig};
 
 /// Sums over all packets of a link since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -298,14 +298,20 @@ impl<T: Clone> Link<T> {
         self.transmission = Some(Transmission { began: at, from: at, left, finish });
     }
 
+    /// What a draw from -1 to 1 makes of delay and jitter.
+    fn delay_of(&self, draw: f64) -> Duration {
+        let (delay, jitter) = (self.config.delay(), self.config.jitter());
+        match self.config.jitter_shape() {
+            JitterShape::Even if draw < 0.0 => delay.saturating_sub(jitter.mul_f64(-draw)),
+            JitterShape::Even => delay + jitter.mul_f64(draw),
+            JitterShape::HalfNormal => delay + jitter.mul_f64((half_normal(draw.abs()) / 3.0).min(1.0)),
+        }
+    }
+
     /// Sends a transmitted packet on its way to the far end.
     fn fly(&mut self, waiting: Waiting<T>, began: MediaTime, sent: MediaTime) {
         let Waiting { packet, number, arrived, bytes, luck } = waiting;
-        let jitter = self.config.jitter().mul_f64(luck.jitter.abs());
-        let mut at = match luck.jitter < 0.0 {
-            true => sent + self.config.delay().saturating_sub(jitter),
-            false => sent + self.config.delay() + jitter,
-        };
+        let mut at = sent + self.delay_of(luck.jitter);
         let hold = self.config.reorder().filter(|_| luck.held_back).map(|reorder| reorder.hold);
         match hold {
             Some(hold) => at += hold,
@@ -339,6 +345,15 @@ impl<T: Clone> Link<T> {
         self.in_flight.push(Reverse(InFlight { at, order: self.in_flight_order, number, packet }));
         self.in_flight_order += 1;
     }
+}
+
+/// The quantile of a half-normal distribution of standard deviation 1 (before it is folded), by Winitzki's approximation of
+/// the inverse error function, which is good to two parts in a thousand.
+fn half_normal(share: f64) -> f64 {
+    const A: f64 = 0.147;
+    let log = (1.0 - share * share).max(f64::MIN_POSITIVE).ln();
+    let term = 2.0 / (std::f64::consts::PI * A) + log / 2.0;
+    std::f64::consts::SQRT_2 * ((term * term - log / A).sqrt() - term).max(0.0).sqrt()
 }
 
 #[cfg(test)]

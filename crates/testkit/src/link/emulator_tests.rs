@@ -327,3 +327,27 @@ proptest! {
         prop_assert_eq!(run(true), run(false));
     }
 }
+
+#[test]
+fn half_normal_jitter_makes_most_packets_a_little_late_and_none_early() {
+    let most = Duration::from_millis(15);
+    let config = LinkConfig::builder()
+        .delay(Duration::from_millis(50))
+        .half_normal_jitter(most)
+        .jitter_reorders()
+        .build()
+        .unwrap();
+    let mut link = Link::new(config, MediaTime::ZERO);
+    let mut late: Vec<f64> = Vec::new();
+    for n in 0..20_000_u64 {
+        let now = MediaTime::from_millis(n * 100);
+        link.handle(n, 100, now);
+        let at = link.poll(now + Duration::from_millis(80)).unwrap().at;
+        late.push(at.millis_after(now) - 50.0);
+    }
+    late.sort_by(f64::total_cmp);
+    // Of a standard deviation of 5 ms: median 0.674, 95th percentile 1.96 of them, none beyond three.
+    assert!((late[10_000] - 3.37).abs() < 0.15, "{}", late[10_000]);
+    assert!((late[19_000] - 9.8).abs() < 0.4, "{}", late[19_000]);
+    assert!(late[0] >= 0.0 && late[19_999] <= 15.001, "{} {}", late[0], late[19_999]);
+}

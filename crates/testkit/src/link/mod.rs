@@ -10,7 +10,7 @@ mod emulator;
 mod log;
 mod schedule;
 
-pub use config::{LinkConfig, LinkConfigBuilder, LinkConfigError, Loss, Reorder};
+pub use config::{JitterShape, LinkConfig, LinkConfigBuilder, LinkConfigError, Loss, Reorder};
 pub use emulator::{Delivery, Link, LinkCounters};
 pub use log::{PacketFate, PacketLog, PacketRecord};
 pub use schedule::{AfterSchedule, RateSchedule, RateStep};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ahoy_media_types::{MediaClock, MediaTime};
 
-use super::tap::TapReport;
+use super::tap::{TapReport, WireHeader};
 use super::{Carried, Direction};
 use crate::link::{Link, LinkConfig, LinkCounters, PacketLog};
 
@@ -36,6 +36,7 @@ struct State {
     forward: Link<Carried>,
     backward: Link<Carried>,
     tap: Option<TapReport>,
+    headers: Option<Vec<WireHeader>>,
     punctuality: Punctuality,
 }
 
@@ -79,6 +80,7 @@ impl Shared {
             forward: Link::new(forward, now),
             backward: Link::new(backward, now),
             tap: None,
+            headers: None,
             punctuality: Punctuality::default(),
         };
         Ok(Arc::new(Self {
@@ -100,6 +102,9 @@ impl Shared {
         let now = self.clock.now();
         if let Some(tap) = &mut state.tap {
             tap.record(now, direction, &packet.data);
+        }
+        if let Some(headers) = state.headers.as_mut().filter(|headers| headers.len() < PacketLog::CAPACITY) {
+            headers.push(WireHeader::of(direction, &packet.data));
         }
         let bytes = packet.wire_bytes;
         state.link(direction).handle(packet, bytes, now);
@@ -193,6 +198,23 @@ impl LinkHandle {
     /// What the tap has so far; it goes on.
     pub fn tapped(&self) -> TapReport {
         self.shared.state().tap.clone().unwrap_or_default()
+    }
+
+    /// Starts to note how packets begin, in the order of the directions' logs, which start anew. At most
+    /// [`PacketLog::CAPACITY`] are noted.
+    pub fn start_headers(&self) {
+        let mut state = self.shared.state();
+        state.headers = Some(Vec::new());
+        for direction in Direction::BOTH {
+            state.link(direction).take_log();
+        }
+    }
+
+    /// Ends that and gives out what was noted, with the log of each direction from then on.
+    pub fn stop_headers(&self) -> (Vec<WireHeader>, [PacketLog; 2]) {
+        let mut state = self.shared.state();
+        let headers = state.headers.take().unwrap_or_default();
+        (headers, Direction::BOTH.map(|direction| state.link(direction).take_log()))
     }
 
     /// How well the link kept its own times so far. A busy machine shows here.

@@ -15,7 +15,7 @@ mod tun;
 
 pub use handle::{LinkHandle, Punctuality};
 pub use relay::{RelayError, UdpRelay};
-pub use tap::{TAP_CAPACITY, TapReport, TappedPacket, WireKind};
+pub use tap::{TAP_CAPACITY, TapReport, TappedPacket, WireHeader, WireKind};
 pub use tcp_gate::TcpGate;
 #[cfg(target_os = "linux")]
 pub use tun::{TunCable, TunError, TunLink, TunUnavailable};

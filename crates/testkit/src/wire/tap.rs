@@ -37,6 +37,31 @@ impl TapReport {
     }
 }
 
+/// The beginning of a packet as it came from its sender: enough to tell what it was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireHeader {
+    /// Which way it went.
+    pub direction: Direction,
+    /// The first bytes of the UDP payload, filled up with zeros: as much as RTP's fixed header (RFC 3550 section 5.1).
+    pub start: [u8; 12],
+}
+
+impl WireHeader {
+    pub(super) fn of(direction: Direction, data: &[u8]) -> Self {
+        let mut start = [0; 12];
+        let length = data.len().min(start.len());
+        start[..length].copy_from_slice(&data[..length]);
+        Self { direction, start }
+    }
+
+    /// RTP's payload type, synchronization source, and whether the packet is padded; `None` where it is no RTP.
+    pub fn rtp(&self) -> Option<(u8, u32, bool)> {
+        let [flags, kind, .., a, b, c, d] = self.start;
+        let rtp = WireKind::of(&self.start) == WireKind::Rtp;
+        rtp.then(|| (kind & 0x7F, u32::from_be_bytes([a, b, c, d]), flags & 0x20 != 0))
+    }
+}
+
 /// What a UDP payload of a WebRTC session is, told by its first bytes (RFC 7983 section 7, RFC 5761 section 4).
 ///
 /// Encrypted and plain RTP look alike here: the header stays readable, so only the payload tells them apart.
@@ -89,6 +114,14 @@ mod tests {
         for (payload, kind) in cases {
             assert_eq!(WireKind::of(payload), kind, "{payload:?}");
         }
+    }
+
+    #[test]
+    fn the_start_of_a_packet_tells_stream_and_padding() {
+        let packet = [0xA0, 0x80 | 102, 0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3];
+        let header = WireHeader::of(Direction::AToB, &packet);
+        assert_eq!(header.rtp(), Some((102, 258, true)));
+        assert_eq!(WireHeader::of(Direction::AToB, &[0, 1]).rtp(), None);
     }
 
     #[test]

@@ -1,0 +1,182 @@
+//! What a run was worth, from the link's log and from what the ends say.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use ahoy_testkit::link::{PacketFate, PacketLog};
+use ahoy_testkit::wire::WireHeader;
+use ahoy_testkit::{Direction, LinkHandle};
+use anyhow::{Context as _, Result};
+
+use super::cases::Case;
+
+/// RTP payload type of Opus, at both sides.
+const OPUS: u8 = 111;
+/// From here on after a change of the link everything is steady.
+const STEADY_AFTER_S: f64 = 5.0;
+
+/// What the receiving end says.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+pub(crate) struct Said {
+    /// Interruptions of the picture as W3C webrtc-stats counts them.
+    pub(crate) freezes: f64,
+    pub(crate) freeze_ms: f64,
+    /// Pictures shown a second.
+    pub(crate) fps: Option<f64>,
+    /// Share of the sound that was made up, 0 to 1.
+    pub(crate) concealed: Option<f64>,
+}
+
+/// One second at the bottleneck.
+#[derive(Clone, Debug, Default)]
+struct Second {
+    media_bits: f64,
+    all_bits: f64,
+    waits: Vec<f64>,
+    dropped: u32,
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    seconds: Vec<Second>,
+    /// Media that came through, of what the link could carry, 0 to 1.
+    pub(crate) utilisation: f64,
+    pub(crate) steady_queue_p95: f64,
+    pub(crate) rise_s: Option<f64>,
+    pub(crate) queue_after_drop: Option<f64>,
+    pub(crate) queue_lost: f64,
+    pub(crate) freezes: Option<f64>,
+    pub(crate) frozen_ms_per_min: Option<f64>,
+    pub(crate) fps: Option<f64>,
+    pub(crate) concealed: Option<f64>,
+}
+
+/// A packet on its way there.
+struct Packet {
+    at: f64,
+    bits: f64,
+    media: bool,
+    wait_ms: Option<f64>,
+    dropped: bool,
+    delivered: bool,
+}
+
+/// Reads the packets of the way there since the link began to note them; `began` is the time of its schedule's begin.
+pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) -> Measured {
+    let (headers, [log, _]) = link.stop_headers();
+    let headers: Vec<WireHeader> =
+        headers.into_iter().filter(|header| header.direction == Direction::AToB).collect();
+    let packets = packets(&headers, &log, began);
+    let lasts = case.lasts.as_secs_f64();
+    let mut seconds = vec![Second::default(); lasts.ceil() as usize];
+    for packet in packets.iter().filter(|packet| packet.at >= 0.0) {
+        let Some(second) = seconds.get_mut(packet.at as usize) else { continue };
+        second.dropped += u32::from(packet.dropped);
+        second.waits.extend(packet.wait_ms);
+        if packet.delivered {
+            second.all_bits += packet.bits;
+            second.media_bits += if packet.media { packet.bits } else { 0.0 };
+        }
+    }
+    let until = |index: usize| case.rates.get(index + 1).map_or(lasts, |(from, _)| *from);
+    let could: f64 =
+        case.rates.iter().enumerate().map(|(index, (from, mbps))| (until(index) - from) * mbps * 1e6).sum();
+    let media: f64 = seconds.iter().map(|second| second.media_bits).sum();
+    let waits = |from: f64, to: f64| -> Vec<f64> {
+        let within = packets.iter().filter(|packet| (from..to).contains(&packet.at));
+        within.filter_map(|packet| packet.wait_ms).collect()
+    };
+    let steady: Vec<f64> = (0..case.rates.len())
+        .flat_map(|index| waits(case.rates[index].0 + STEADY_AFTER_S.min(lasts / 20.0), until(index)))
+        .collect();
+    let changes = || case.rates.windows(2).map(|pair| (pair[0].1, pair[1]));
+    let rise = changes().filter(|(before, (_, after))| *after > before * 2.0).map(|(_, step)| step).next();
+    let drop = changes().filter(|(before, (_, after))| *after < before * 0.5).map(|(_, step)| step).next();
+    let rate = |from: f64, to: f64| -> f64 {
+        let within = packets.iter().filter(|packet| packet.media && packet.delivered);
+        within.filter(|packet| (from..to).contains(&packet.at)).map(|packet| packet.bits).sum::<f64>()
+            / (to - from)
+    };
+    let rise_s = rise.map(|(at, mbps)| {
+        let mut times = (1..200).map(|tenths| f64::from(tenths) / 10.0);
+        let reached = times.find(|t| rate(at + t - 0.5, at + t + 0.5) >= 0.9 * mbps * 1e6);
+        reached.unwrap_or(20.0)
+    });
+    let queue_after_drop = drop.map(|(at, _)| waits(at + 1.0, at + 5.0).into_iter().fold(0.0, f64::max));
+    let dropped: u32 = seconds.iter().map(|second| second.dropped).sum();
+    Measured {
+        utilisation: media / could,
+        steady_queue_p95: percentile(steady, 0.95),
+        rise_s,
+        queue_after_drop,
+        queue_lost: f64::from(dropped) / packets.len().max(1) as f64,
+        freezes: Some(said.freezes),
+        frozen_ms_per_min: Some(said.freeze_ms / lasts * 60.0),
+        fps: said.fps,
+        concealed: said.concealed,
+        seconds,
+    }
+}
+
+fn packets(headers: &[WireHeader], log: &PacketLog, began: f64) -> Vec<Packet> {
+    // Pictures are what most bytes are spent on; everything else in RTP repeats, repairs, or measures.
+    let mut bytes: HashMap<u8, usize> = HashMap::new();
+    for (header, record) in headers.iter().zip(log.records()) {
+        if let Some((kind, _, _)) = header.rtp().filter(|(kind, ..)| *kind != OPUS) {
+            *bytes.entry(kind).or_default() += record.bytes;
+        }
+    }
+    let pictures = bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(kind, _)| kind);
+    let one = |(header, record): (&WireHeader, &ahoy_testkit::link::PacketRecord)| {
+        let media =
+            header.rtp().is_some_and(|(kind, _, padded)| !padded && (kind == OPUS || Some(kind) == pictures));
+        let (wait_ms, dropped, delivered) = match record.fate {
+            PacketFate::Delivered { queued, .. } => (Some(queued.as_secs_f64() * 1e3), false, true),
+            PacketFate::QueueDropped => (None, true, false),
+            PacketFate::Queued | PacketFate::Lost | PacketFate::Blocked => (None, false, false),
+        };
+        let at = record.arrived.as_secs_f64() - began;
+        Packet { at, bits: record.bytes as f64 * 8.0, media, wait_ms, dropped, delivered }
+    };
+    headers.iter().zip(log.records()).map(one).collect()
+}
+
+fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(((values.len().max(1) - 1) as f64 * share) as usize).copied().unwrap_or(0.0)
+}
+
+impl Measured {
+    /// One line for each second.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let mut out =
+            std::fs::File::create(path).with_context(|| format!("no trace at {}", path.display()))?;
+        writeln!(out, "second,media_kbps,all_kbps,queue_p50_ms,queue_p95_ms,dropped")?;
+        for (number, second) in self.seconds.iter().enumerate() {
+            let [p50, p95] = [0.5, 0.95].map(|share| percentile(second.waits.clone(), share));
+            let (media, all) = (second.media_bits / 1e3, second.all_bits / 1e3);
+            writeln!(out, "{number},{media:.0},{all:.0},{p50:.1},{p95:.1},{}", second.dropped)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "media {:.1} %, queue p95 {:.0} ms", self.utilisation * 100.0, self.steady_queue_p95)?;
+        if let (Some(rise), Some(after)) = (self.rise_s, self.queue_after_drop) {
+            write!(f, ", rise {rise:.1} s, after the drop {after:.0} ms")?;
+        }
+        write!(f, ", queue losses {:.2} %", self.queue_lost * 100.0)?;
+        if let (Some(freezes), Some(fps)) = (self.freezes, self.fps) {
+            write!(f, ", {freezes} freezes, {fps:.1} pictures/s")?;
+        }
+        if let Some(concealed) = self.concealed {
+            write!(f, ", {:.2} % of the sound made up", concealed * 100.0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Calls over emulated links: whoever calls is told other candidates than their own.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ahoy_client::loopback::{Side, Signal, SignalPath};
+use ahoy_testkit::{Side as LinkSide, UdpRelay};
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Rewrites candidates of our calls so that packets go over the link.
+pub(crate) struct OverLink(pub(crate) UdpRelay);
+
+impl SignalPath for OverLink {
+    fn carry(&mut self, from: Side, signal: Signal) -> Option<Signal> {
+        let from = match from {
+            Side::Caller => LinkSide::A,
+            Side::Callee => LinkSide::B,
+        };
+        match signal {
+            Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } => {
+                let candidate = self.0.rewrite_candidate(from, &candidate).ok()??;
+                Some(Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag })
+            }
+            // Ours hold no candidates.
+            description @ Signal::Description { .. } => Some(description),
+        }
+    }
+}
+
+/// What a script asks, or tells at its end.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said<T> {
+    Candidate { call: u32, from: String, line: String },
+    Over(T),
+}
+
+/// Runs a script of tests/interop whose calls go over links: one made by `link` for each call. What it says at the end, and
+/// the last link.
+pub(crate) fn script<T: DeserializeOwned>(
+    name: &str,
+    arguments: impl FnOnce(&mut Command),
+    link: impl Fn() -> Result<UdpRelay>,
+) -> Result<(T, UdpRelay)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name);
+    let mut node = Command::new("node");
+    node.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    arguments(&mut node);
+    let mut node = node
+        .spawn()
+        .context("node can't be started: cargo xtask setup --for test installs what this bench needs")?;
+    let mut answers = node.stdin.take().context("its input was asked for")?;
+    let questions = BufReader::new(node.stdout.take().context("its output was asked for")?);
+    let mut current: Option<(u32, UdpRelay)> = None;
+    let mut told = None;
+    for line in questions.lines() {
+        match serde_json::from_str(&line?).context("Chromium's calls say something else")? {
+            Said::Candidate { call, from, line } => {
+                if current.as_ref().is_none_or(|(of, _)| *of != call) {
+                    current = Some((call, link()?));
+                }
+                let side = if from == "a" { LinkSide::A } else { LinkSide::B };
+                let relay = &current.as_ref().context("there is a link")?.1;
+                let rewritten = relay.rewrite_candidate(side, &line)?;
+                writeln!(answers, "{}", serde_json::to_string(&rewritten)?)?;
+            }
+            Said::Over(all) => told = Some(all),
+        }
+    }
+    if !node.wait()?.success() {
+        bail!("Chromium's calls failed");
+    }
+    told.zip(current.map(|(_, relay)| relay)).context("Chromium's calls gave no report")
+}
