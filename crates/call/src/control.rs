@@ -16,6 +16,9 @@ pub struct MediaState {
     pub microphone: bool,
     /// Whether the camera is on.
     pub camera: bool,
+    /// Whether its pictures are held back for now, because the connection carries nothing but sound.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// A message.
@@ -80,11 +83,15 @@ mod tests {
 
     #[test]
     fn messages_have_a_stable_form() {
-        let media = MediaState { microphone: true, camera: false };
+        let media = MediaState { microphone: true, camera: false, paused: false };
         let forms = [
             (Control::HangUp {}, r#"{"type":"hang_up"}"#),
             (Control::Hold { on: true }, r#"{"type":"hold","on":true}"#),
             (Control::Media { media }, r#"{"type":"media","media":{"microphone":true,"camera":false}}"#),
+            (
+                Control::Media { media: MediaState { camera: true, paused: true, ..media } },
+                r#"{"type":"media","media":{"microphone":true,"camera":true,"paused":true}}"#,
+            ),
         ];
         for (message, json) in forms {
             assert_eq!(message.to_json(), json);

@@ -276,7 +276,7 @@ fn taking_a_second_call_ends_the_first() {
 fn hold_and_mute_are_seen_at_the_other_side() {
     let mut world = talking(1);
     world.command(0, Command::Hold(true)).unwrap();
-    let media = ahoy_call::MediaState { microphone: false, camera: true };
+    let media = ahoy_call::MediaState { microphone: false, camera: true, paused: true };
     world.command(0, Command::SetMedia(media)).unwrap();
     world.run_for(SOON);
     let leg = |world: &World| world.snapshot(1).current.unwrap().legs[0].clone();

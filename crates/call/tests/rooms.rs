@@ -378,7 +378,7 @@ fn muting_and_holding_are_seen_by_everybody() {
     let mut world = World::new(3, 3);
     (0..3).for_each(|device| world.enter(device));
     world.run_for(Duration::from_secs(5));
-    let media = MediaState { microphone: false, camera: true };
+    let media = MediaState { microphone: false, camera: true, paused: false };
     world.places[0].call.set_media(media);
     world.places[0].call.hold(true);
     world.carry_out(0);

@@ -26,6 +26,7 @@ pub struct Limits {
 /// Why the target is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub enum Reason {
     /// Nothing is known yet.
     Start,
@@ -45,9 +46,9 @@ pub enum Reason {
 
 /// Bits that each call keeps in the queue of the bottleneck. All calls that share one see the same delay, so that all end at
 /// the same rate (the principle of TCP Vegas, Brakmo and Peterson 1995). Less is nearer to an empty queue and less fair.
-const OWN_IN_QUEUE_BITS: f64 = 3_500.0;
+const OWN_IN_QUEUE_BITS: f64 = 4_000.0;
 /// The queue never has to be shorter than this nor may it be longer, in seconds.
-const QUEUE_WANTED_S: (f64, f64) = (0.003, 0.030);
+const QUEUE_WANTED_S: (f64, f64) = (0.006, 0.030);
 /// A queue that lasts longer than this, and than jitter explains, is too long, in seconds.
 const OVERUSE_S: f64 = 0.020;
 /// The queue is to be back where it should be within this time.
@@ -78,6 +79,8 @@ const EMPTY: (Duration, f64) = (Duration::from_millis(300), 6.0);
 const EMPTY_AT_START: Duration = Duration::from_millis(100);
 /// Nothing is grown beyond this multiple of what arrives: what is not sent proves nothing.
 const BEYOND_ARRIVING: f64 = 1.6;
+/// So many bits per second more are tried without proof. Pictures that were held back need as much to come again.
+const UNPROVEN: f64 = 120_000.0;
 /// Bursts into a queue that is too short for them.
 const SMOOTH_GAIN: f64 = 1.05;
 /// Growth into such a queue: per second, as an exponent.
@@ -89,6 +92,8 @@ const SHALLOW: Duration = Duration::from_secs(20);
 const COMPETE_PACKETS: f64 = 3.0;
 /// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
 const COMPETE_KEPT: f64 = 0.8;
+/// How long headroom is left to others after they have kept the queue full.
+const AFTER_COMPETING: Duration = Duration::from_secs(4);
 /// Reports come several times in a tenth of a second. Without any for so long, or for three round trips, something is wrong.
 const SILENCE: Duration = Duration::from_millis(400);
 /// How often the target is halved then.
@@ -165,6 +170,8 @@ pub(crate) struct Controller {
     headroom: Headroom,
     losses: Losses,
     last_report: Option<MediaTime>,
+    /// When the latest packet arrived, by the other side's clock in seconds.
+    last_arrival: f64,
     /// In seconds, with the time until a report is sent.
     rtt: f64,
     least_rtt: f64,
@@ -175,6 +182,8 @@ pub(crate) struct Controller {
     empty_for: f64,
     /// When too much was found to be sent without a queue: bursts do not fit into this one.
     shallow: Option<MediaTime>,
+    /// When somebody else stopped keeping the queue full.
+    competed: Option<MediaTime>,
 }
 
 impl Controller {
@@ -190,12 +199,14 @@ impl Controller {
             headroom: Headroom::default(),
             losses: Losses::default(),
             last_report: None,
+            last_arrival: 0.0,
             rtt: 0.1,
             least_rtt: f64::INFINITY,
             starting: true,
             gain: START_GAIN,
             empty_for: 0.0,
             shallow: None,
+            competed: None,
         }
     }
 
@@ -251,8 +262,8 @@ impl Controller {
             self.losses.result(result, now);
             lost |= result.arrived.is_none();
             let Some(arrived) = result.arrived else { continue };
-            self.delay.arrived(result.sent.at, arrived);
             let queued = self.is_queued(result, arrived);
+            self.delay.arrived(result.sent.at, arrived);
             self.delivery.arrived(arrived, result.sent.bytes, queued);
             self.headroom.arrived(result);
         }
@@ -308,9 +319,12 @@ impl Controller {
         self.losses.explained();
     }
 
-    fn is_queued(&self, result: &PacketResult, arrived: Duration) -> bool {
-        let delay = arrived.as_secs_f64() - result.sent.at.as_secs_f64();
-        delay - self.delay.base() > 0.005 + self.delay.noise()
+    /// Whether a packet left when the one before had not come through the bottleneck yet, so that the time between the two
+    /// arrivals is what the bottleneck took for it.
+    fn is_queued(&mut self, result: &PacketResult, arrived: Duration) -> bool {
+        let before = self.last_arrival;
+        self.last_arrival = before.max(arrived.as_secs_f64());
+        before - self.delay.base() > result.sent.at.as_secs_f64() + 0.001
     }
 
     /// How long packets should wait on average, in seconds. The path's own delay is the least that was measured, so that all
@@ -325,7 +339,7 @@ impl Controller {
 
     fn usual(&mut self, in_flight: f64, passed: f64, now: MediaTime) {
         let trying = self.look_into_losses(now);
-        let queue = self.delay.queue();
+        let queue = self.delay.floor();
         if queue > self.overuse() {
             self.limit_met();
             let capacity = self.busy_rate().or_else(|| self.delivery.rate(0.3)).unwrap_or(self.target);
@@ -338,7 +352,7 @@ impl Controller {
         let before = self.target;
         self.grow_or_balance(passed, now);
         if let Some(arriving) = self.delivery.rate(0.5) {
-            let proven = arriving * BEYOND_ARRIVING + 30_000.0;
+            let proven = arriving * BEYOND_ARRIVING + UNPROVEN;
             self.target = self.target.min(proven.max(before));
         }
     }
@@ -352,7 +366,10 @@ impl Controller {
             true => self.empty_for + passed,
             false => 0.0,
         };
+        // Whoever kept the queue full has only lost a packet, and is coming back.
+        let competed = self.competed.is_some_and(|at| now - at < AFTER_COMPETING);
         let empty = match self.starting {
+            _ if competed => false,
             true => self.empty_for > EMPTY_AT_START.as_secs_f64(),
             false => self.empty_for > EMPTY.0.as_secs_f64() + EMPTY.1 * self.least_rtt.min(0.5),
         };
@@ -438,7 +455,7 @@ impl Controller {
 
     fn drain(&mut self, mut drain: Drain, in_flight: f64, now: MediaTime) {
         self.reason = Reason::Drain;
-        let queue = self.delay.queue();
+        let queue = self.delay.floor();
         if let Some(capacity) = self.busy_rate() {
             drain.capacity = capacity.min(drain.before);
         }
@@ -469,12 +486,13 @@ impl Controller {
     /// As TCP does: more each round trip until packets are lost (RFC 5681 section 3.1).
     fn compete(&mut self, mut compete: Compete, lost: bool, passed: f64, now: MediaTime) {
         self.reason = Reason::Compete;
-        compete.short_for = match self.delay.queue() < OVERUSE_S + self.delay.noise() {
+        compete.short_for = match self.delay.floor() < OVERUSE_S {
             true => compete.short_for + passed,
             false => 0.0,
         };
         if compete.short_for > 0.4 + self.least_rtt {
             self.delay.hold_base(false);
+            self.competed = Some(now);
             self.mode = Mode::Usual;
             return;
         }

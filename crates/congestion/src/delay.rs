@@ -23,6 +23,12 @@ const SETTLED_WINDOWS: u32 = 6;
 /// The least delay within so long is that of a packet which no other of its frame went before.
 const FLOOR_S: f64 = 0.040;
 
+/// The least delay within so long is that of a queue: whatever holds packets up for a moment, such as a busy machine or a radio
+/// link, lets them go together, and the last of them is hardly late.
+const RECENT_S: f64 = 0.060;
+/// The same where packets are few.
+const RECENT_PACKETS: usize = 3;
+
 /// The least value of the last seconds.
 #[derive(Debug, Default)]
 struct Least {
@@ -71,6 +77,8 @@ pub(crate) struct QueueDelay {
     window: (f64, f64),
     windows: u32,
     floor_base: Least,
+    /// Delays of the latest packets, by arrival.
+    recent: VecDeque<(f64, f64)>,
     noise: f64,
     last: f64,
     seen: u32,
@@ -82,6 +90,12 @@ impl QueueDelay {
         let at = arrived.as_secs_f64();
         let delay = at - sent.as_secs_f64();
         self.seen = self.seen.saturating_add(1);
+        self.recent.push_back((at, delay));
+        while self.recent.len() > RECENT_PACKETS
+            && self.recent.front().is_some_and(|(first, _)| at - first > RECENT_S)
+        {
+            self.recent.pop_front();
+        }
         let Some(fast) = self.fast else {
             (self.fast, self.slow) = (Some(delay), delay);
             self.last = at;
@@ -130,6 +144,17 @@ impl QueueDelay {
     /// How long packets wait at present.
     pub(crate) fn queue(&self) -> f64 {
         self.fast.map_or(0.0, |fast| (fast - self.base()).max(0.0))
+    }
+
+    /// For how long even the luckiest of the latest packets waited.
+    pub(crate) fn floor(&self) -> f64 {
+        match self.recent.len() < RECENT_PACKETS {
+            true => 0.0,
+            false => {
+                let least = self.recent.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
+                (least - self.base().min(self.floor_base.get())).max(0.0)
+            }
+        }
     }
 
     /// How long packets wait that no other of their frame went before: the queue that frames leave behind.

@@ -53,6 +53,7 @@ pub struct Situation {
 /// Why pictures are as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub enum Cause {
     /// There is enough of everything.
     #[default]

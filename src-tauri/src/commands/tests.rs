@@ -17,8 +17,9 @@ use ahoy_client::doctor::{
 use ahoy_client::history::{Conversation, Message, MessageState};
 use ahoy_client::host::NearbyCall;
 use ahoy_client::loopback::{
-    AddressKind, AddressStats, AudioStats, CallPhase, CallSnapshot, CallStats, DeviceStanding, DeviceState,
-    NetworkStats, ProblemCode, StageStats, VideoStats, WayStats, WaysStats,
+    AddressKind, AddressStats, AudioStats, CallPhase, CallSnapshot, CallStats, Cause, DeviceStanding,
+    DeviceState, NetworkStats, ProblemCode, Reason, SendingStats, SentPicture, StageStats, VideoStats,
+    WayStats, WaysStats,
 };
 use ahoy_client::settings::{Language, PictureSize, Theme};
 use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};
@@ -56,6 +57,10 @@ fn bindings() -> String {
         VideoStats::decl(&config),
         AudioStats::decl(&config),
         NetworkStats::decl(&config),
+        SendingStats::decl(&config),
+        SentPicture::decl(&config),
+        Reason::decl(&config),
+        Cause::decl(&config),
         StageStats::decl(&config),
         CallSummary::decl(&config),
         MicrophoneLevel::decl(&config),

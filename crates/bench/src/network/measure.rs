@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
+use ahoy_client::loopback::SendingStats;
 use ahoy_testkit::link::{PacketFate, PacketLog};
 use ahoy_testkit::wire::WireHeader;
 use ahoy_testkit::{Direction, LinkHandle};
@@ -42,6 +43,8 @@ struct Second {
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     seconds: Vec<Second>,
+    /// What the sending side knew, at seconds; only of ours.
+    pub(crate) estimates: Vec<(f64, SendingStats)>,
     /// Media that came through, of what the link could carry, 0 to 1.
     pub(crate) utilisation: f64,
     pub(crate) steady_queue_p95: f64,
@@ -117,6 +120,7 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
         frozen_ms_per_min: Some(said.freeze_ms / lasts * 60.0),
         fps: said.fps,
         concealed: said.concealed,
+        estimates: Vec::new(),
         seconds,
     }
 }
@@ -154,11 +158,29 @@ impl Measured {
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let mut out =
             std::fs::File::create(path).with_context(|| format!("no trace at {}", path.display()))?;
-        writeln!(out, "second,media_kbps,all_kbps,queue_p50_ms,queue_p95_ms,dropped")?;
+        writeln!(
+            out,
+            "second,media_kbps,all_kbps,queue_p50_ms,queue_p95_ms,dropped,target_kbps,queue_ms,loss,why,height,sent_kbps"
+        )?;
         for (number, second) in self.seconds.iter().enumerate() {
             let [p50, p95] = [0.5, 0.95].map(|share| percentile(second.waits.clone(), share));
             let (media, all) = (second.media_bits / 1e3, second.all_bits / 1e3);
-            writeln!(out, "{number},{media:.0},{all:.0},{p50:.1},{p95:.1},{}", second.dropped)?;
+            write!(out, "{number},{media:.0},{all:.0},{p50:.1},{p95:.1},{},", second.dropped)?;
+            let known = self.estimates.iter().find(|(at, _)| *at as usize == number);
+            match known.map(|(_, known)| known) {
+                None => writeln!(out, ",,,,,")?,
+                Some(known) => {
+                    let (target, queue, loss) = (known.target_kbps, known.queue_ms, known.loss_percent);
+                    let picture = known.picture.as_ref().map_or(0, |picture| picture.height);
+                    let why = serde_json::to_string(&known.reason)?;
+                    writeln!(
+                        out,
+                        "{target:.0},{queue:.1},{loss:.1},{},{picture},{:.0}",
+                        why.trim_matches('"'),
+                        known.sent_kbps
+                    )?;
+                }
+            }
         }
         Ok(())
     }

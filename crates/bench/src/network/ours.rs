@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ahoy_client::loopback::{LoopbackConfig, run_over};
+use ahoy_client::loopback::{LoopbackConfig, Progress, run_over};
 use ahoy_client::{AudioSourceSpec, VideoSourceSpec};
 use ahoy_media_types::Bitrate;
 use ahoy_testkit::{Direction, UdpRelay};
@@ -31,7 +31,11 @@ pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (_stay, cancel) = watch::channel(false);
     let mut began = None;
-    let report = runtime.block_on(run_over(&config, &mut OverLink(relay), cancel, |_| {
+    let mut estimates = Vec::new();
+    let report = runtime.block_on(run_over(&config, &mut OverLink(relay), cancel, |progress| {
+        if let Progress::Stats(stats) = progress {
+            estimates.extend(stats.sending.map(|sending| (stats.at_ms / 1e3, sending)));
+        }
         // The schedule begins with the call.
         began.get_or_insert_with(|| {
             link.set(Direction::AToB, there.clone());
@@ -47,5 +51,7 @@ pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
         fps: Some(video.fps),
         concealed: Some(audio.concealed_ratio),
     };
-    Ok(measure(case, &link, began.context("the call never began")?, said))
+    let mut measured = measure(case, &link, began.context("the call never began")?, said);
+    measured.estimates = estimates;
+    Ok(measured)
 }

@@ -20,6 +20,8 @@ pub(super) struct Active {
     ways: WaysStats,
     rates: Rates,
     told: Option<MediaSnapshot>,
+    /// Whether the other side knows that pictures are held back.
+    pub(super) paused: bool,
     /// Legs that say good-bye.
     leaving: Vec<JoinHandle<()>>,
 }
@@ -30,7 +32,7 @@ impl Active {
         let media = Media::start(options, camera, clock)?;
         let (milestones, rates) = (Milestones::begin(), Rates::new(clock.now()));
         let ways = WaysStats::default();
-        Ok(Self { media, milestones, ways, rates, told: None, leaving: Vec::new() })
+        Ok(Self { media, milestones, ways, rates, told: None, paused: false, leaving: Vec::new() })
     }
 
     /// Waits for a leg before it ends.

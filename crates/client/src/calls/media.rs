@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahoy_call::MediaState;
+use ahoy_congestion::{Cause, Decision};
 use ahoy_measure::stamp;
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec, BlockConsumer, BlockProvider};
 use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
@@ -22,7 +23,7 @@ use super::leg::Tracks;
 use crate::loopback::Recording;
 use crate::media::{
     Camera, Counters, DeviceState, Ledger, Loudest, Microphone, PictureRecording, RecordingError, SelfView,
-    SoundInput, SoundRecording, Speaker,
+    SendingStats, SoundInput, SoundRecording, Speaker,
 };
 use crate::picture_socket::PictureSocket;
 use crate::pipeline::{
@@ -237,6 +238,8 @@ impl Media {
         MediaState {
             microphone: self.options.microphone.is_some() && !self.muted.load(Ordering::Relaxed),
             camera: self.camera_on,
+            paused: self.camera_on
+                && matches!(self.outgoing_video.decision(), Some(Decision::Pause(Cause::Network))),
         }
     }
 
@@ -320,6 +323,9 @@ impl Media {
             video: sent(|tracks| &tracks.video),
             audio: sent(|tracks| &tracks.audio),
             sound: self.incoming_audio.stats().jitter,
+            sending: self.tracks.as_ref().map(|tracks| {
+                SendingStats::new(&tracks.video.network().borrow(), self.outgoing_video.decision())
+            }),
         }
     }
 

@@ -425,7 +425,17 @@ impl Runner {
             let _ = self.events.try_send(CallsEvent::Stats(Box::new(stats)));
         }
         self.ask_for_servers().await;
+        self.tell_pauses().await;
         self.tell_media().await;
+    }
+
+    /// The other side is told when pictures are held back, and when they come again.
+    async fn tell_pauses(&mut self) {
+        let Some(active) = &mut self.active else { return };
+        let paused = active.media.state().paused;
+        if std::mem::replace(&mut active.paused, paused) != paused {
+            let _ = self.with_media(|_| {}).await;
+        }
     }
 
     async fn tell_media(&mut self) {

@@ -48,6 +48,8 @@ pub struct PersonCall {
     pub muted_there: bool,
     /// Whether they send pictures; null until they have said so.
     pub camera_there: Option<bool>,
+    /// Whether their pictures are held back for now, because their connection carries nothing but sound.
+    pub paused_there: bool,
     /// What others join it by; null for a call between two contacts.
     pub link: Option<CallLink>,
     /// Whether this computer is the server, and people on the same network find the call.
@@ -184,6 +186,7 @@ impl CallsView {
                 held_there: leg.is_some_and(|leg| leg.held),
                 muted_there: media.is_some_and(|media| !media.microphone),
                 camera_there: media.map(|media| media.camera),
+                paused_there: media.is_some_and(|media| media.paused),
                 link: None,
                 hosted: false,
                 lobby: Vec::new(),

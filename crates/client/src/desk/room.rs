@@ -197,6 +197,7 @@ impl RoomTalk {
             held_there: leg.is_some_and(|leg| leg.held),
             muted_there: media.is_some_and(|media| !media.microphone),
             camera_there: media.map(|media| media.camera),
+            paused_there: media.is_some_and(|media| media.paused),
             link: self.link.clone(),
             hosted: self.hosted,
             lobby: self.lobby.iter().map(lobby_guest).collect(),

@@ -179,6 +179,7 @@ mod tests {
             held_there: false,
             muted_there: false,
             camera_there: None,
+            paused_there: false,
             link: None,
             hosted: false,
             lobby: Vec::new(),

@@ -18,6 +18,7 @@ use ahoy_measure::process;
 use ahoy_media_types::{Bitrate, MediaClock, MediaTime};
 use tokio::sync::{mpsc, watch};
 
+pub use ahoy_congestion::{Cause, Reason};
 pub use config::{LoopbackConfig, Recording, Screen, Thresholds};
 pub use live::{CallPhase, CallSnapshot};
 pub use report::{AudioReport, LoopbackReport, SCHEMA_VERSION, SetupReport, VideoReport};
@@ -25,7 +26,8 @@ pub use session::{DirectPath, Side, SignalPath};
 
 pub use crate::media::{
     AddressKind, AddressStats, AudioStats, CallStats, DeviceStanding, DeviceState, NetworkStats, PathReport,
-    RecordingError, SpreadReport, StageReport, StageStats, VideoStats, WayStats, WaysStats,
+    RecordingError, SendingStats, SentPicture, SpreadReport, StageReport, StageStats, VideoStats, WayStats,
+    WaysStats,
 };
 pub use crate::problem::{Problem, ProblemCode};
 

@@ -15,7 +15,7 @@ use super::config::{LoopbackConfig, Screen};
 use super::meter::{Findings, MeterInput, Sample};
 use super::report::VideoReport;
 use crate::media::{
-    Camera, Counters, DeviceState, Glance, Ledger, PictureRecording, SelfView, Totals, round,
+    Camera, Counters, DeviceState, Glance, Ledger, PictureRecording, SelfView, SendingStats, Totals, round,
 };
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingVideo, IncomingVideoStats, LipSync, OutgoingVideo, OutgoingVideoStats,
@@ -160,6 +160,7 @@ impl VideoLeg {
             Remote::Here(incoming) => incoming.stats(),
         };
         counters.video = Some(self.track.stats());
+        counters.sending = Some(SendingStats::new(&self.track.network().borrow(), self.outgoing.decision()));
     }
 
     /// What happened to pictures since the last look.

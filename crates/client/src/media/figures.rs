@@ -8,6 +8,7 @@ use ahoy_media_types::MediaTime;
 use ahoy_rtc::LocalTrackStats;
 use serde::Serialize;
 
+use super::sending::SendingStats;
 use super::ways::WaysStats;
 use crate::pipeline::{IncomingVideoStats, OutgoingVideoStats};
 
@@ -23,6 +24,8 @@ pub struct CallStats {
     pub audio: AudioStats,
     /// The way between the two ends.
     pub network: NetworkStats,
+    /// What may be sent, and what is; null before there is a connection.
+    pub sending: Option<SendingStats>,
     /// The ways there are between them.
     pub ways: WaysStats,
     /// Milliseconds from stage to stage, the median since the figures before; null where nothing came through.
@@ -120,6 +123,7 @@ pub(crate) struct Counters {
     pub(crate) video: Option<LocalTrackStats>,
     pub(crate) audio: Option<LocalTrackStats>,
     pub(crate) sound: AudioJitterStats,
+    pub(crate) sending: Option<SendingStats>,
 }
 
 /// Makes rates of counters.
@@ -176,6 +180,7 @@ impl Rates {
                 jitter_ms: now_c.sound.jitter.as_secs_f64() * 1e3,
                 round_trip_ms: round_trip.map(|time| time.as_secs_f64() * 1e3),
             },
+            sending: now_c.sending.clone(),
             ways: WaysStats::default(),
             stages_ms: StageStats::default(),
             cpu_percent: cpu_used / seconds * 100.0,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ahoy_congestion::Reason;
 
-use crate::cases::{QUEUE, one_call};
-use crate::world::World;
+use crate::cases::{DELAY_MS, QUEUE, add_call, bottleneck, one_call};
+use crate::world::{CallConfig, World};
 
 /// What arrives at last, with what was repeated, as a share of what the path lets through.
 fn goodput(world: &World, mbps: f64, loss: f64, from: f64, to: f64) -> f64 {
@@ -25,6 +25,31 @@ fn random_losses_are_not_taken_for_a_full_queue() {
             let queue = world.measure(&[0], 2e6, 15.0, 60.0);
             assert!(queue.queue_p95 < 40.0, "{queue:?}");
         }
+    }
+}
+
+#[test]
+fn a_machine_that_is_busy_now_and_then_is_not_taken_for_a_full_queue() {
+    for seed in 1..5 {
+        let steps = [(0.0, 1.0), (20.0, 2.5), (40.0, 0.6), (60.0, 1.0)];
+        let mut world = World::new(bottleneck(&steps, QUEUE, seed));
+        add_call(&mut world, CallConfig { seed, busy: true, ..CallConfig::default() }, DELAY_MS, 0.0);
+        world.run_until(Duration::from_secs(80));
+        for (from, to, mbps) in [(5.0, 20.0, 1.0), (26.0, 40.0, 2.5), (45.0, 60.0, 0.6), (65.0, 80.0, 1.0)] {
+            let used = world.measure(&[0], mbps * 1e6, from, to);
+            assert!(used.utilisation >= 0.88 && used.queue_p95 < 45.0, "{mbps} Mb/s: {used:?}");
+        }
+    }
+}
+
+#[test]
+fn pictures_come_back_after_a_time_of_sound_alone() {
+    let steps = [(0.0, 1.0), (10.0, 0.07), (30.0, 1.0)];
+    for seed in 1..5 {
+        let world = one_call(&steps, QUEUE, 0.0, seed, 50.0);
+        assert!(world.rate(0, 15.0, 30.0) < 80_000.0);
+        let back = world.rate(0, 36.0, 50.0);
+        assert!(back > 700_000.0, "{back}");
     }
 }
 

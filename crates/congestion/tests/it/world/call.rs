@@ -29,6 +29,8 @@ pub(crate) struct CallConfig {
     pub(crate) ends: f64,
     /// Nothing is sent between these times.
     pub(crate) pause: Option<(f64, f64)>,
+    /// Whether the receiving machine is busy now and then: what arrives meanwhile is taken in together afterwards.
+    pub(crate) busy: bool,
     pub(crate) seed: u64,
 }
 
@@ -41,6 +43,7 @@ impl Default for CallConfig {
             starts: 0.0,
             ends: f64::INFINITY,
             pause: None,
+            busy: false,
             seed: 1,
         }
     }
@@ -64,6 +67,7 @@ pub(crate) struct Call {
     debt: f64,
     sent: BTreeMap<u64, Outgoing>,
     reporter: Reporter,
+    stall: (MediaTime, MediaTime),
     incomplete: BTreeMap<u64, (u32, u32)>,
     next_shown: u64,
     /// When each frame was complete, in seconds.
@@ -91,6 +95,7 @@ impl Call {
             debt: 0.0,
             sent: BTreeMap::new(),
             reporter: Reporter::default(),
+            stall: (MediaTime::ZERO, MediaTime::ZERO),
             incomplete: BTreeMap::new(),
             next_shown: 0,
             shown: Vec::new(),
@@ -185,6 +190,7 @@ impl Call {
     }
 
     pub(crate) fn on_arrival(&mut self, parcel: Parcel, at: MediaTime) {
+        let at = self.taken_in(at);
         let Body::Media { sequence, frame, repeated } = parcel.body else { return };
         // The other side's clock counts from elsewhere.
         self.reporter.arrived(sequence, parcel.bytes, at + ELSEWHERE);
@@ -205,6 +211,22 @@ impl Call {
                 self.next_shown += 1;
             }
         }
+    }
+
+    /// When what arrives is seen.
+    fn taken_in(&mut self, at: MediaTime) -> MediaTime {
+        if !self.config.busy {
+            return at;
+        }
+        let (from, until) = self.stall;
+        if at >= until {
+            // Five times a second, for up to 30 ms.
+            let next = at + Duration::from_secs_f64(self.random.random::<f64>() * 0.4);
+            let lasts = Duration::from_secs_f64(self.random.random::<f64>().powi(2) * 0.03);
+            self.stall = (next, next + lasts);
+            return at;
+        }
+        if at >= from { until } else { at }
     }
 
     pub(crate) fn report(&mut self, now: MediaTime) -> Option<Back> {
