@@ -46,7 +46,7 @@ pub enum Reason {
 
 /// Bits that each call keeps in the queue of the bottleneck. All calls that share one see the same delay, so that all end at
 /// the same rate (the principle of TCP Vegas, Brakmo and Peterson 1995). Less is nearer to an empty queue and less fair.
-const OWN_IN_QUEUE_BITS: f64 = 4_000.0;
+const OWN_IN_QUEUE_BITS: f64 = 3_000.0;
 /// The queue never has to be shorter than this nor may it be longer, in seconds.
 const QUEUE_WANTED_S: (f64, f64) = (0.006, 0.030);
 /// A queue that lasts longer than this, and than jitter explains, is too long, in seconds.
@@ -55,6 +55,8 @@ const OVERUSE_S: f64 = 0.020;
 const DRAIN_S: f64 = 0.20;
 /// The least that is sent meanwhile, of what the bottleneck lets through.
 const DRAIN_LEAST: f64 = 0.10;
+/// Of what the bottleneck lets through, so much is little enough for the queue to run empty.
+const LITTLE: f64 = 0.85;
 /// Growth while frames arrive as they left: per second, as an exponent. Since a burst is half as fast again as the rate, the
 /// limit is seen a factor of 1.5 ahead, and reports of it come back before it is reached.
 const GROWTH: f64 = 2.0;
@@ -85,6 +87,9 @@ const UNPROVEN: f64 = 120_000.0;
 const SMOOTH_GAIN: f64 = 1.05;
 /// Growth into such a queue: per second, as an exponent.
 const SHALLOW_GROWTH: f64 = 0.15;
+/// Below this many bits per second frames are too small to tell much, and growth goes on without: per second, as an exponent.
+const SMALL: f64 = 400_000.0;
+const SMALL_GROWTH: f64 = 1.0;
 /// How long a queue is remembered to be too short for bursts.
 const SHALLOW: Duration = Duration::from_secs(20);
 /// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
@@ -93,7 +98,7 @@ const COMPETE_PACKETS: f64 = 3.0;
 /// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
 const COMPETE_KEPT: f64 = 0.8;
 /// How long headroom is left to others after they have kept the queue full.
-const AFTER_COMPETING: Duration = Duration::from_secs(4);
+const AFTER_COMPETING: Duration = Duration::from_secs(8);
 /// Reports come several times in a tenth of a second. Without any for so long, or for three round trips, something is wrong.
 const SILENCE: Duration = Duration::from_millis(400);
 /// How often the target is halved then.
@@ -122,16 +127,40 @@ pub struct NetworkEstimate {
     pub reason: Reason,
 }
 
+/// What is on its way, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    /// What has left after the last packet that is known to have arrived.
+    pub(crate) in_flight: usize,
+    /// All that has ever left.
+    pub(crate) sent: u64,
+}
+
 /// A queue is let run empty.
 #[derive(Clone, Copy, Debug)]
 struct Drain {
-    since: MediaTime,
+    /// When it was found, and what had been sent until then.
+    began: MediaTime,
+    sent: u64,
+    /// What the bottleneck let through then, in bits per second.
+    through: f64,
     /// The longest that the queue has been, in seconds.
     peak: f64,
     /// The target before.
     before: f64,
     /// What the bottleneck lets through, in bits per second.
     capacity: f64,
+}
+
+impl Drain {
+    /// Whether the queue is somebody else's: it is there although little was sent from here, and what was sent before has long
+    /// left it.
+    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64) -> bool {
+        let passed = passed.as_secs_f64();
+        let added = (sent - self.sent) as f64 * 8.0 / self.through;
+        let patience = self.peak + 2.0 * round_trip + 0.5;
+        passed > patience && added < passed * LITTLE && queue > self.peak * 0.4
+    }
 }
 
 /// Somebody else fills the queue until packets are lost.
@@ -252,8 +281,13 @@ impl Controller {
         }
     }
 
-    /// Takes in what a report says. `in_flight` are the bytes that have left and of which nothing was heard.
-    pub(crate) fn on_results(&mut self, results: &[PacketResult], in_flight: usize, now: MediaTime) {
+    /// There and back, in seconds, with the time until a report is sent.
+    pub(crate) fn rtt(&self) -> f64 {
+        self.rtt
+    }
+
+    /// Takes in what a report says.
+    pub(crate) fn on_results(&mut self, results: &[PacketResult], traffic: Traffic, now: MediaTime) {
         if results.is_empty() {
             return;
         }
@@ -274,10 +308,9 @@ impl Controller {
         }
         let passed = self.last_report.map_or(0.0, |last| (now - last).as_secs_f64()).min(0.2);
         self.last_report = Some(now);
-        let in_flight = in_flight as f64 * 8.0;
         match self.mode {
-            Mode::Usual => self.usual(in_flight, passed, now),
-            Mode::Drain(drain) => self.drain(drain, in_flight, now),
+            Mode::Usual => self.usual(traffic, passed, now),
+            Mode::Drain(drain) => self.drain(drain, traffic, now),
             Mode::Compete(compete) => self.compete(compete, lost, passed, now),
             Mode::Silence(silence) => self.hear_again(silence),
         }
@@ -337,14 +370,16 @@ impl Controller {
         OVERUSE_S.max(self.queue_wanted() * 1.8) + self.delay.noise() * 1.5
     }
 
-    fn usual(&mut self, in_flight: f64, passed: f64, now: MediaTime) {
+    fn usual(&mut self, traffic: Traffic, passed: f64, now: MediaTime) {
         let trying = self.look_into_losses(now);
         let queue = self.delay.floor();
         if queue > self.overuse() {
             self.limit_met();
             let capacity = self.busy_rate().or_else(|| self.delivery.rate(0.3)).unwrap_or(self.target);
             let (before, capacity) = (self.target, capacity.min(self.target));
-            return self.drain(Drain { since: now, peak: queue, before, capacity }, in_flight, now);
+            let (sent, through) = (traffic.sent, capacity);
+            let drain = Drain { began: now, sent, through, peak: queue, before, capacity };
+            return self.drain(drain, traffic, now);
         }
         if trying {
             return;
@@ -390,6 +425,11 @@ impl Controller {
             None if self.shallow.is_some() && empty => {
                 self.reason = Reason::Headroom;
                 self.target *= (SHALLOW_GROWTH * passed).exp();
+            }
+            // Frames of a packet or two have no spread, and too much is not much.
+            None if self.target < SMALL && empty => {
+                self.reason = Reason::Headroom;
+                self.target *= (SMALL_GROWTH * passed).exp();
             }
             None => self.balance(wanted, passed),
         }
@@ -453,7 +493,7 @@ impl Controller {
         arriving / (1.0 - self.losses.own()).max(0.5)
     }
 
-    fn drain(&mut self, mut drain: Drain, in_flight: f64, now: MediaTime) {
+    fn drain(&mut self, mut drain: Drain, traffic: Traffic, now: MediaTime) {
         self.reason = Reason::Drain;
         let queue = self.delay.floor();
         if let Some(capacity) = self.busy_rate() {
@@ -468,9 +508,7 @@ impl Controller {
             return;
         }
         drain.peak = drain.peak.max(queue);
-        let patience = drain.peak + 2.0 * self.least_rtt + 0.5;
-        if (now - drain.since).as_secs_f64() > patience && queue > drain.peak * 0.4 {
-            // What was sent here has long left the queue: it is somebody else's.
+        if drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt) {
             self.delay.hold_base(true);
             self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0 });
             self.target = drain.before * COMPETE_KEPT;
@@ -478,7 +516,7 @@ impl Controller {
         }
         self.mode = Mode::Drain(drain);
         // How long what leaves now will wait, from all that has left before it; reports are a round trip behind that.
-        let expected = (in_flight / drain.capacity - self.least_rtt).max(0.0);
+        let expected = (traffic.in_flight as f64 * 8.0 / drain.capacity - self.least_rtt).max(0.0);
         let excess = (expected.min(queue * 3.0) - wanted).max(0.0);
         self.target = drain.capacity * (1.0 - excess / DRAIN_S).clamp(DRAIN_LEAST, 0.97);
     }

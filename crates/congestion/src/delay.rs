@@ -20,6 +20,8 @@ const SETTLED: u32 = 12;
 /// The same for short windows.
 const SETTLED_WINDOWS: u32 = 6;
 
+/// Longer times between packets count as this.
+const LONGEST_STEP_S: f64 = 0.020;
 /// The least delay within so long is that of a packet which no other of its frame went before.
 const FLOOR_S: f64 = 0.040;
 
@@ -103,7 +105,8 @@ impl QueueDelay {
             self.window = (at, delay);
             return;
         };
-        let passed = (at - self.last).clamp(0.000_5, 0.1);
+        // After a pause one packet says no more than another.
+        let passed = (at - self.last).clamp(0.000_5, LONGEST_STEP_S);
         self.last = self.last.max(at);
         // The average of all while there are few.
         let least_weight = 1.0 / f64::from(self.seen);
@@ -125,7 +128,7 @@ impl QueueDelay {
             self.window.1 = least.min(delay);
             return;
         }
-        let passed = at - began;
+        let passed = (at - began).min(FLOOR_S + LONGEST_STEP_S);
         self.window = (at, delay);
         self.windows = self.windows.saturating_add(1);
         let weight = (1.0 - (-passed / SLOW_S).exp()).max(1.0 / f64::from(self.windows));

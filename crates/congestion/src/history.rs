@@ -118,6 +118,11 @@ impl History {
         (self.bytes - self.bytes_arrived) as usize
     }
 
+    /// Bytes of all packets that have left.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Nothing is expected any more of what has left.
     pub(crate) fn forget(&mut self) {
         self.first += self.entries.len() as u64;

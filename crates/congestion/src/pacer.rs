@@ -50,6 +50,9 @@ impl Pace {
 /// What waits is sent within this time, however low the rate: pictures that are older are worth nothing.
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
+/// What was asked for again waits no longer than this.
+const REPEATED_WAIT: Duration = Duration::from_millis(150);
+
 /// Timers are this late at most without anything being lost of the rate: the resolution of tokio's, and one round of the
 /// library's loop.
 const LATE: Duration = Duration::from_millis(3);
@@ -61,6 +64,8 @@ pub(crate) struct Pacer<T> {
     queues: [VecDeque<Waiting<T>>; 4],
     sound: VecDeque<Waiting<T>>,
     waiting_bits: f64,
+    /// Those of them that were asked for again.
+    repeated_bits: f64,
     /// Bits per second.
     rate: f64,
     /// The rate at which what waits is gone in time.
@@ -87,6 +92,7 @@ impl<T> Pacer<T> {
             queues: std::array::from_fn(|_| VecDeque::new()),
             sound: VecDeque::new(),
             waiting_bits: 0.0,
+            repeated_bits: 0.0,
             rate: rate.max(1.0),
             needed: 0.0,
             pace: Pace::USUAL,
@@ -102,19 +108,33 @@ impl<T> Pacer<T> {
         (self.rate, self.pace) = (rate.max(1.0), pace);
     }
 
-    /// Takes in a packet that is `bytes` long on the wire.
-    pub(crate) fn push(&mut self, packet: T, kind: PacketKind, bytes: usize) {
+    /// Takes in a packet that is `bytes` long on the wire. Whether it did: what was asked for again is left out where so much
+    /// of it waits already that it would come too late. Whoever still needs it asks once more.
+    pub(crate) fn push(&mut self, packet: T, kind: PacketKind, bytes: usize) -> bool {
         let waiting = Waiting { packet, kind, bytes };
         let queue = match kind {
-            PacketKind::Audio => return self.sound.push_back(waiting),
-            PacketKind::Retransmission => 0,
+            PacketKind::Audio => {
+                self.sound.push_back(waiting);
+                return true;
+            }
+            PacketKind::Retransmission if self.repeated_bits > self.rate * REPEATED_WAIT.as_secs_f64() => {
+                return false;
+            }
+            PacketKind::Retransmission => {
+                self.repeated_bits += bits(bytes);
+                0
+            }
             PacketKind::Video => 1,
             PacketKind::Repair => 2,
             PacketKind::Padding => 3,
         };
         self.waiting_bits += bits(bytes);
-        self.needed = self.needed.max(self.waiting_bits / LONGEST_WAIT.as_secs_f64());
+        if kind == PacketKind::Video {
+            let pictures = self.waiting_bits - self.repeated_bits;
+            self.needed = self.needed.max(pictures / LONGEST_WAIT.as_secs_f64());
+        }
         self.queues[queue].push_back(waiting);
+        true
     }
 
     /// Gives out the next packet that may leave at `now`, with its kind and its length. Call it until it returns `None`.
@@ -131,9 +151,12 @@ impl<T> Pacer<T> {
         let next = self.queues.iter_mut().find_map(VecDeque::pop_front)?;
         let bits = bits(next.bytes);
         self.waiting_bits -= bits;
+        if next.kind == PacketKind::Retransmission {
+            self.repeated_bits -= bits;
+        }
         self.tokens -= bits;
         if self.queues.iter().all(VecDeque::is_empty) {
-            (self.waiting_bits, self.needed) = (0.0, 0.0);
+            (self.waiting_bits, self.repeated_bits, self.needed) = (0.0, 0.0, 0.0);
         }
         // Who polls a little late catches up; after a pause a burst begins now.
         let began = if now - self.peak > LATE { now } else { self.peak };
@@ -202,12 +225,30 @@ mod tests {
         out
     }
 
+    fn push_pictures(pacer: &mut Pacer<u32>, packets: u32) {
+        for n in 0..packets {
+            assert!(pacer.push(n, PacketKind::Video, 1_000));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_again_never_piles_up() {
+        let mut pacer = Pacer::new(1_000_000.0);
+        let start = ms(1_000);
+        assert!(pacer.poll(start).is_none());
+        let taken = (0..500).filter(|n| pacer.push(*n, PacketKind::Retransmission, 1_000)).count();
+        assert_eq!(taken, 19, "150 ms at the rate");
+        let last = departures(&mut pacer, start).last().unwrap().1 - 1_000.0;
+        assert!(last < 150.0, "{last}");
+        assert!(pacer.push(0, PacketKind::Retransmission, 1_000));
+    }
+
     #[test]
     fn a_frame_leaves_at_half_as_fast_again_as_the_rate() {
         let mut pacer = Pacer::new(1_000_000.0);
         let start = ms(100);
         assert!(pacer.poll(start).is_none());
-        (0..4).for_each(|n| pacer.push(n, PacketKind::Video, 1_000));
+        push_pictures(&mut pacer, 4);
         let left: Vec<f64> = departures(&mut pacer, start).into_iter().map(|(_, at)| at - 100.0).collect();
         for (at, due) in left.iter().zip([0.0, 5.333, 10.666, 16.0]) {
             assert!((at - due).abs() < 0.01, "{left:?}");
@@ -219,7 +260,7 @@ mod tests {
         let mut pacer = Pacer::new(1_000_000.0);
         let start = ms(1_000);
         assert!(pacer.poll(start).is_none());
-        (0..40).for_each(|n| pacer.push(n, PacketKind::Video, 1_000));
+        push_pictures(&mut pacer, 40);
         let last = departures(&mut pacer, start).last().unwrap().1 - 1_000.0;
         let sustained = 39.0 * 8.0 / Pace::SUSTAINED;
         assert!((sustained - 35.0..=sustained).contains(&last), "{last}");
@@ -247,7 +288,7 @@ mod tests {
     #[test]
     fn what_waits_never_waits_longer_than_it_is_worth() {
         let mut pacer = Pacer::new(1_000.0);
-        (0..50).for_each(|n| pacer.push(n, PacketKind::Video, 1_000));
+        push_pictures(&mut pacer, 50);
         assert!(pacer.backlog() <= LONGEST_WAIT);
         let last = departures(&mut pacer, ms(10)).last().unwrap().1;
         assert!(last <= 410.0, "{last}");

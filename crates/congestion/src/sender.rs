@@ -1,10 +1,11 @@
 //! The sending side of one path as a whole: what waits, what has left, what is known of it, and how much may follow.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
-use crate::controller::{Controller, Limits, NetworkEstimate};
+use crate::controller::{Controller, Limits, NetworkEstimate, Traffic};
 use crate::history::{History, PacketResult, PacketStatus, SentPacket};
 use crate::pacer::{Pacer, PacketKind};
 
@@ -14,6 +15,9 @@ const WORK_OFF_S: f64 = 0.5;
 const TOO_MUCH_WAITS: Duration = Duration::from_millis(120);
 /// Time over which rates of sound and repetitions are averaged.
 const RATES_S: f64 = 0.5;
+
+/// Packets that are told apart while they are repeated: as many as can be asked for.
+const REPEATS_MOST: usize = 1_024;
 
 /// A packet that may leave now.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,8 @@ pub struct Sender<T> {
     controller: Controller,
     history: History,
     pacer: Pacer<Queued<T>>,
+    /// When packets were repeated last.
+    repeats: HashMap<u64, MediaTime>,
     sound: AverageRate,
     repeated: AverageRate,
     video: AverageRate,
@@ -74,6 +80,7 @@ impl<T> Sender<T> {
             controller,
             history: History::default(),
             pacer,
+            repeats: HashMap::new(),
             sound: AverageRate::default(),
             repeated: AverageRate::default(),
             video: AverageRate::default(),
@@ -84,6 +91,19 @@ impl<T> Sender<T> {
     /// of the frame before.
     pub fn push(&mut self, packet: T, kind: PacketKind, bytes: usize, burst: u32) {
         self.pacer.push(Queued { packet, burst }, kind, bytes);
+    }
+
+    /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
+    /// was repeated so lately that whoever asked can't have it yet, and where it would come too late.
+    pub fn push_repeated(&mut self, packet: T, bytes: usize, which: u64, now: MediaTime) {
+        let on_its_way = Duration::from_secs_f64(self.controller.rtt());
+        self.repeats.retain(|_, at| now - *at < on_its_way);
+        if self.repeats.len() < REPEATS_MOST
+            && !self.repeats.contains_key(&which)
+            && self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes)
+        {
+            self.repeats.insert(which, now);
+        }
     }
 
     /// Gives out the next packet that may leave at `now`. Call it until it returns `None`.
@@ -120,7 +140,8 @@ impl<T> Sender<T> {
     /// Takes in what the other side reports; returns what is news.
     pub fn reported(&mut self, statuses: &[PacketStatus], now: MediaTime) -> Vec<PacketResult> {
         let results = self.history.reported(statuses);
-        self.controller.on_results(&results, self.history.in_flight(), now);
+        let traffic = Traffic { in_flight: self.history.in_flight(), sent: self.history.sent_bytes() };
+        self.controller.on_results(&results, traffic, now);
         self.pace(now);
         results
     }

@@ -118,6 +118,12 @@ impl CongestionStage {
     }
 }
 
+/// Which packet a retransmission repeats: its payload begins with the original's number (RFC 4588 section 4).
+fn repeated(rtp: &rtc::rtp::Packet) -> Option<u64> {
+    let number = rtp.payload.first_chunk::<2>()?;
+    Some(u64::from(rtp.header.ssrc) << 16 | u64::from(u16::from_be_bytes(*number)))
+}
+
 impl Stage for CongestionStage {
     fn inbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
         if let Packet::Rtcp(packets) = &packet.message.packet {
@@ -143,7 +149,12 @@ impl Stage for CongestionStage {
         let Some(stream) = self.streams.get(&rtp.header.ssrc) else { return Some(packet) };
         let bytes = rtp.payload.len() + HEADERS;
         let (burst, now) = (rtp.header.timestamp, packet.now);
-        self.sender.push(packet, stream.kind, bytes, burst);
+        match (stream.kind, repeated(rtp)) {
+            (PacketKind::Retransmission, Some(which)) => {
+                self.sender.push_repeated(packet, bytes, which, self.clock.at(now));
+            }
+            (kind, _) => self.sender.push(packet, kind, bytes, burst),
+        }
         self.follow_owner(now);
         self.release(now, own);
         None

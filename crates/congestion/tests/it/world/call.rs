@@ -183,7 +183,7 @@ impl Call {
             if result.arrived.is_none() {
                 self.packets[1] += 1;
                 if packet.frame.is_some() && now - result.sent.at < GIVE_UP {
-                    self.sender.push(packet, PacketKind::Retransmission, packet.bytes, u32::MAX);
+                    self.sender.push_repeated(packet, packet.bytes, result.number, now);
                 }
             }
         }
