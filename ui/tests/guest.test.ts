@@ -5,6 +5,7 @@ import type * as Ws from 'ws';
 import type { ServerEnvelope } from '../src/backend/protocol';
 import { readInvite } from '../src/guest/backend';
 import { readControl } from '../src/guest/control';
+import { Figures } from '../src/guest/figures';
 import { generationOf } from '../src/guest/leg';
 import { Room, type RoomListener } from '../src/guest/room';
 import { Servers } from '../src/guest/servers';
@@ -43,6 +44,14 @@ describe('what the other side says directly', () => {
     expect(readControl(JSON.stringify(media))).toEqual(media);
   });
 
+  it('tells that pictures are paused, and that they are not where it says nothing', () => {
+    const said = (paused: string) =>
+      readControl(`{"type":"media","media":{"microphone":true,"camera":true${paused}}}`);
+    expect(said(',"paused":true')).toMatchObject({ media: { camera: true, paused: true } });
+    expect(said(',"paused":false')).toMatchObject({ media: { paused: false } });
+    expect(said('')).toEqual({ type: 'media', media: { microphone: true, camera: true } });
+  });
+
   it.each([
     '',
     '{',
@@ -51,6 +60,7 @@ describe('what the other side says directly', () => {
     '{"type":"dance"}',
     '{"type":"hold"}',
     '{"type":"media","media":{"camera":1}}',
+    '{"type":"media","media":{"microphone":true,"camera":true,"paused":1}}',
     '{"type":"signal"}',
     ' '.repeat(64 * 1024 + 1),
   ])('is ignored where it makes no sense', (text) => {
@@ -59,6 +69,71 @@ describe('what the other side says directly', () => {
 
   it('is text', () => {
     expect(readControl(new ArrayBuffer(8))).toBeUndefined();
+  });
+});
+
+describe('the figures of what a guest sends', () => {
+  const pair = {
+    type: 'candidate-pair',
+    nominated: true,
+    state: 'succeeded',
+    availableOutgoingBitrate: 900_000,
+    currentRoundTripTime: 0.074,
+  };
+  const picture = {
+    type: 'outbound-rtp',
+    kind: 'video',
+    mediaSourceId: 'camera',
+    frameWidth: 960,
+    frameHeight: 540,
+    framesPerSecond: 30,
+    qualityLimitationReason: 'bandwidth',
+  };
+  const report = (...entries: object[]) =>
+    new Map(entries.map((entry, at) => [String(at), entry])) as unknown as RTCStatsReport;
+  const sending = (...entries: object[]) => new Figures().next(report(...entries)).sending;
+
+  beforeEach(() => vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => vi.useRealTimers());
+
+  it('are none before there is a connection', () => {
+    expect(sending(picture)).toBeNull();
+  });
+
+  it('are those of the browser', () => {
+    const figures = new Figures();
+    const sound = { type: 'outbound-rtp', kind: 'audio', mediaSourceId: 'microphone' };
+    const lost = { type: 'remote-inbound-rtp', kind: 'video', fractionLost: 0.05 };
+    const at = (bytesSent: number, headerBytesSent: number) =>
+      report(pair, { ...sound, bytesSent: 4000 }, { ...picture, bytesSent, headerBytesSent }, lost);
+    figures.next(at(0, 0));
+    vi.advanceTimersByTime(500);
+    const { sending } = figures.next(at(37_500, 2500));
+    expect(sending).toMatchObject({
+      target_kbps: 900,
+      sent_kbps: 640,
+      acknowledged_kbps: 608,
+      loss_percent: 5,
+      round_trip_ms: 74,
+      reason: 'balance',
+      picture: { width: 960, height: 540, fps: 30, bitrate_kbps: 600 },
+    });
+  });
+
+  it.each([
+    ['none', 'full'],
+    ['bandwidth', 'network'],
+    ['cpu', 'processor'],
+    ['other', null],
+  ])('name what limits the pictures: %s', (qualityLimitationReason, cause) => {
+    expect(sending(pair, { ...picture, qualityLimitationReason })?.limited_by).toBe(cause);
+  });
+
+  it('have no picture where none is sent, and nothing that limits a camera which is off', () => {
+    const still = { ...picture, framesPerSecond: 0 };
+    expect(sending(pair, still)).toMatchObject({ picture: null, limited_by: 'network' });
+    const off = { ...still, mediaSourceId: undefined };
+    expect(sending(pair, off)).toMatchObject({ picture: null, limited_by: null });
   });
 });
 

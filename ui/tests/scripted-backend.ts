@@ -160,6 +160,7 @@ export const personCall: PersonCall = {
   held_there: false,
   muted_there: false,
   camera_there: true,
+  paused_there: false,
   link: null,
   hosted: false,
   lobby: [],
@@ -222,6 +223,25 @@ function way(
   return { local_kind, local, remote_kind, remote, round_trip_ms, ...how };
 }
 
+/** Own pictures are held back: there is room for sound only. */
+export function paused(at: number): CallStats {
+  const numbers = stats(at);
+  numbers.video = { ...numbers.video, fps_encoded: 0, fps_sent: 0, bitrate_kbps: 0 };
+  numbers.network.loss_percent = 6;
+  numbers.sending = {
+    target_kbps: 61,
+    sent_kbps: 48,
+    acknowledged_kbps: 45,
+    queue_ms: 210,
+    loss_percent: 6,
+    round_trip_ms: 340,
+    reason: 'drain',
+    picture: null,
+    limited_by: 'network',
+  };
+  return numbers;
+}
+
 /** The numbers of a good call; `at` counts from 0 and makes them move a little. */
 export function stats(at: number): CallStats {
   const sway = Math.sin(at / 5) + Math.sin(at / 2.3) / 2;
@@ -252,7 +272,18 @@ export function stats(at: number): CallStats {
     network: {
       loss_percent: at % 23 === 7 ? 1.2 : 0.1,
       jitter_ms: 3 + Math.abs(sway) * 2,
-      round_trip_ms: 1,
+      round_trip_ms: 23,
+    },
+    sending: {
+      target_kbps: 2400 * climb + sway * 40,
+      sent_kbps: 1580 * climb + sway * 60,
+      acknowledged_kbps: 1570 * climb + sway * 60,
+      queue_ms: 2 + Math.abs(sway) * 3,
+      loss_percent: 0.1,
+      round_trip_ms: 23,
+      reason: 'headroom',
+      picture: { width: 1280, height: 720, fps: 30, bitrate_kbps: 1500 * climb + sway * 60 },
+      limited_by: 'full',
     },
     ways: {
       ways: [

@@ -14,7 +14,9 @@ import {
   linkCall,
   messages,
   noDevices,
+  off,
   on,
+  paused,
   people,
   personCall,
   recentCalls,
@@ -216,6 +218,40 @@ describe('the test call', () => {
     expect(ways.filter((way) => within(way).queryByText(en.stats.wayInUse))).not.toHaveLength(0);
     key('Escape');
     await waitFor(() => expect(screen.queryByRole('complementary')).toBeNull());
+  });
+
+  it('shows what is sent once there is a connection, and each figure once', async () => {
+    const backend = await openCall();
+    key('s');
+    const panel = within(await screen.findByRole('complementary', { name: en.stats.heading }));
+    const text = en.stats.sending;
+    backend.emit('stats', { ...stats(3), sending: null });
+    await panel.findByText('1280 × 720');
+    expect(panel.queryByRole('region', { name: text.heading })).toBeNull();
+    expect(panel.getAllByText(en.stats.roundTrip)).toHaveLength(1);
+
+    const sending = { ...stats(3).sending!, reason: 'loss', limited_by: 'network' } as const;
+    const picture = { width: 960, height: 540, fps: 30, bitrate_kbps: 612 };
+    backend.emit('stats', { ...stats(4), sending: { ...sending, target_kbps: 690, picture } });
+    const group = within(await panel.findByRole('region', { name: text.heading }));
+    expect(group.getByText('690 kbit/s')).toBeTruthy();
+    expect(group.getByText('960 × 540, 30 fps, 612 kbit/s')).toBeTruthy();
+    expect(group.getByText(text.causes.network)).toBeTruthy();
+    expect(group.getByText(text.reasons.loss)).toBeTruthy();
+    expect(panel.getAllByText(en.stats.roundTrip)).toHaveLength(1);
+    expect(panel.getAllByText(en.stats.loss)).toHaveLength(1);
+    expect(await violations()).toEqual([]);
+
+    backend.emit('stats', { ...stats(5), sending: { ...sending, picture: null, limited_by: null } });
+    expect(await group.findByText(text.noPicture)).toBeTruthy();
+  });
+
+  it('says at both pictures that they are paused while the connection carries sound only', async () => {
+    const backend = await openCall();
+    backend.emit('stats', paused(1));
+    expect(await screen.findAllByText(en.tile.paused)).toHaveLength(2);
+    backend.emit('stats', stats(2));
+    await waitFor(() => expect(screen.queryByText(en.tile.paused)).toBeNull());
   });
 
   it('tells how good the connection is', async () => {
@@ -566,6 +602,86 @@ describe('other people', () => {
     expect(await screen.findByText(en.people.ending.hung_up('Ada Lovelace'))).toBeTruthy();
     press(en.summary.again);
     await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+  });
+
+  it('says at one’s own picture that it is paused, and tells those who hear the page when that changes', async () => {
+    const backend = await openCallWith();
+    backend.emit('calls', { current: personCall, ringing: [] });
+    const own = screen.getByRole('figure', { name: en.tile.you });
+    const other = screen.getByRole('figure', { name: 'Ada Lovelace' });
+    const news = (words: string) =>
+      screen.queryAllByRole('status').filter(({ textContent }) => textContent === words);
+    backend.emit('stats', stats(1));
+    expect(within(own).queryByText(en.tile.paused)).toBeNull();
+    backend.emit('stats', paused(2));
+    expect(await within(own).findByText(en.tile.paused)).toBeTruthy();
+    expect(within(own).getByText(en.tile.comesBack)).toBeTruthy();
+    expect(own.querySelector('.picture')).toBeNull();
+    expect(other.querySelector('.picture')).not.toBeNull();
+    expect(news(en.tile.pausedNews)).toHaveLength(1);
+    expect(screen.getByText(en.call.quality.poor)).toBeTruthy();
+    expect(await violations()).toEqual([]);
+    backend.emit('stats', stats(3));
+    await waitFor(() => expect(within(own).queryByText(en.tile.paused)).toBeNull());
+    expect(own.querySelector('.picture')).not.toBeNull();
+    expect(news(en.tile.backNews)).toHaveLength(1);
+  });
+
+  it('has no video come back that was turned off meanwhile', async () => {
+    const backend = await openCallWith();
+    backend.emit('calls', { current: personCall, ringing: [] });
+    backend.emit('stats', paused(1));
+    await screen.findByText(en.tile.pausedNews);
+    backend.change({ camera: off });
+    const own = screen.getByRole('figure', { name: en.tile.you });
+    expect(await within(own).findByText(en.tile.cameraOff)).toBeTruthy();
+    expect(screen.queryByText(en.tile.pausedNews)).toBeNull();
+    expect(screen.queryByText(en.tile.backNews)).toBeNull();
+  });
+
+  it('does not call a video paused that is held, or that nobody is there for', async () => {
+    const backend = await openCallWith();
+    const own = screen.getByRole('figure', { name: en.tile.you });
+    const tell = (current: typeof personCall) => backend.emit('calls', { current, ringing: [] });
+    for (const change of [{ held: true }, { held_there: true }, { user: '', stage: 'calling' as const }]) {
+      tell(personCall);
+      backend.emit('stats', paused(1));
+      await within(own).findByText(en.tile.paused);
+      tell({ ...personCall, ...change });
+      await waitFor(() => expect(within(own).queryByText(en.tile.paused)).toBeNull());
+      expect(screen.queryByText(en.tile.backNews)).toBeNull();
+    }
+  });
+
+  it.each([
+    ['pictures that nobody looks at', { limited_by: 'viewer' }],
+    ['a camera that gives nothing yet', { limited_by: null }],
+  ] as const)('blames no weak connection for %s', async (_, change) => {
+    const backend = await openCallWith();
+    backend.emit('calls', { current: personCall, ringing: [] });
+    backend.emit('stats', { ...stats(1), sending: { ...paused(1).sending!, ...change } });
+    await screen.findByText(en.call.quality.good);
+    expect(screen.queryByText(en.tile.paused)).toBeNull();
+  });
+
+  it('says where the other’s picture would be that it is paused, until it is back', async () => {
+    const backend = await openCallWith();
+    const tell = (change: Partial<typeof personCall>) =>
+      backend.emit('calls', { current: { ...personCall, ...change }, ringing: [] });
+    const tile = screen.getByRole('figure', { name: 'Ada Lovelace' });
+    tell({ paused_there: true });
+    expect(await within(tile).findByText(en.tile.pausedThere)).toBeTruthy();
+    expect(within(tile).getByText(en.tile.comesBack)).toBeTruthy();
+    expect(tile.querySelector('.picture')).toBeNull();
+    expect(screen.queryByRole('alert')).toBeNull();
+    tell({ paused_there: true, camera_there: false });
+    expect(await within(tile).findByText(en.tile.cameraOff)).toBeTruthy();
+    expect(within(tile).queryByText(en.tile.comesBack)).toBeNull();
+    tell({ paused_there: true, held_there: true });
+    expect(await within(tile).findByText(en.people.heldThere('Ada Lovelace'))).toBeTruthy();
+    tell({});
+    await waitFor(() => expect(within(tile).queryByText(en.tile.pausedThere)).toBeNull());
+    expect(tile.querySelector('.picture')).not.toBeNull();
   });
 
   it('counts nothing of a call that was declined', async () => {

@@ -256,6 +256,10 @@ audio: AudioStats,
  */
 network: NetworkStats, 
 /**
+ * What is sent, and what decides on it; null before there is a connection.
+ */
+sending: SendingStats | null, 
+/**
  * The ways there are between them.
  */
 ways: WaysStats, 
@@ -429,6 +433,66 @@ jitter_ms: number,
  * There and back.
  */
 round_trip_ms: number | null, };
+
+export type Reason = "start" | "headroom" | "balance" | "drain" | "compete" | "loss" | "silence";
+
+export type Cause = "full" | "network" | "processor" | "viewer" | "saving";
+
+export type SentPicture = { 
+/**
+ * Pixels from left to right.
+ */
+width: number, 
+/**
+ * Pixels from top to bottom.
+ */
+height: number, 
+/**
+ * Pictures per second.
+ */
+fps: number, 
+/**
+ * What they may take.
+ */
+bitrate_kbps: number, };
+
+export type SendingStats = { 
+/**
+ * What may be sent.
+ */
+target_kbps: number, 
+/**
+ * What is sent.
+ */
+sent_kbps: number, 
+/**
+ * What the other side says has arrived.
+ */
+acknowledged_kbps: number, 
+/**
+ * How long packets wait on the way.
+ */
+queue_ms: number, 
+/**
+ * Packets lost of those sent.
+ */
+loss_percent: number, 
+/**
+ * There and back.
+ */
+round_trip_ms: number, 
+/**
+ * Why the target changed last.
+ */
+reason: Reason, 
+/**
+ * What is sent of the camera's pictures; null where none are.
+ */
+picture: SentPicture | null, 
+/**
+ * What keeps them from being better; null where none are wanted.
+ */
+limited_by: Cause | null, };
 
 export type StageStats = { 
 /**
@@ -649,6 +713,10 @@ muted_there: boolean,
  * Whether they send pictures; null until they have said so.
  */
 camera_there: boolean | null, 
+/**
+ * Whether their camera is on and its pictures are held back for now, because their connection carries nothing but sound.
+ */
+paused_there: boolean, 
 /**
  * What others join it by; null for a call between two contacts.
  */

@@ -374,6 +374,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
       held_there: other?.held ?? false,
       muted_there: other?.media ? !other.media.microphone : false,
       camera_there: other?.media?.camera ?? null,
+      paused_there: other?.media?.paused ?? false,
       link: null,
       hosted: false,
       lobby: [],

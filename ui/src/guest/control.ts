@@ -9,6 +9,8 @@ const LONGEST = 64 * 1024;
 export interface MediaState {
   microphone: boolean;
   camera: boolean;
+  /** The camera is on and its pictures are held back for now, because the connection carries nothing but sound. */
+  paused?: boolean;
 }
 
 /** What is said over it (crates/call/src/control.rs). */
@@ -37,7 +39,8 @@ export function readControl(data: unknown): Control | undefined {
       return bool(message.on) ? (message as Control) : undefined;
     case 'media': {
       const media = message.media as MediaState | undefined;
-      return media && bool(media.microphone) && bool(media.camera) ? (message as Control) : undefined;
+      const known = media && [media.microphone, media.camera, media.paused ?? false].every(bool);
+      return known ? (message as Control) : undefined;
     }
     case 'signal':
       return typeof message.signal === 'object' && message.signal ? (message as Control) : undefined;

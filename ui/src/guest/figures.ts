@@ -1,4 +1,4 @@
-import type { CallStats } from '../backend';
+import type { CallStats, Cause, SendingStats } from '../backend';
 
 interface Counted {
   at: number;
@@ -6,6 +6,8 @@ interface Counted {
   lost: number;
   videoBytes: number;
   audioBytes: number;
+  sentBytes: number;
+  sentVideoBytes: number;
 }
 
 interface Inbound {
@@ -23,6 +25,20 @@ interface Inbound {
   totalSamplesReceived?: number;
 }
 
+interface Outbound {
+  kind?: string;
+  bytesSent?: number;
+  headerBytesSent?: number;
+  framesPerSecond?: number;
+  frameWidth?: number;
+  frameHeight?: number;
+  /** What is sent has a source; a camera that is off has none. */
+  mediaSourceId?: string;
+  qualityLimitationReason?: string;
+}
+
+const CAUSES: Record<string, Cause> = { none: 'full', bandwidth: 'network', cpu: 'processor' };
+
 /** The figures of a call, from what the browser counts of one connection. What it can't know is 0. */
 export class Figures {
   #before: Counted | undefined;
@@ -37,14 +53,17 @@ export class Figures {
     const [video, audio] = ['video', 'audio'].map(
       (kind) => inbound.find((entry) => entry.kind === kind) ?? {},
     );
-    const sum = (count: (entry: Inbound) => number | undefined) =>
-      inbound.reduce((total, entry) => total + (count(entry) ?? 0), 0);
+    const outbound = all.filter(({ type }) => type === 'outbound-rtp') as Outbound[];
+    const picture = outbound.find(({ kind }) => kind === 'video') ?? {};
     const counted: Counted = {
       at: now,
-      received: sum(({ packetsReceived }) => packetsReceived),
-      lost: sum(({ packetsLost }) => packetsLost),
+      received: sum(inbound, ({ packetsReceived }) => packetsReceived),
+      lost: sum(inbound, ({ packetsLost }) => packetsLost),
       videoBytes: video?.bytesReceived ?? 0,
       audioBytes: audio?.bytesReceived ?? 0,
+      sentBytes:
+        sum(outbound, ({ bytesSent }) => bytesSent) + sum(outbound, ({ headerBytesSent }) => headerBytesSent),
+      sentVideoBytes: picture.bytesSent ?? 0,
     };
     const before = this.#before ?? counted;
     this.#before = counted;
@@ -56,6 +75,24 @@ export class Figures {
       ({ type, nominated, state }) => type === 'candidate-pair' && nominated && state === 'succeeded',
     );
     const fps = video?.framesPerSecond ?? 0;
+    const reports = all.filter(({ type }) => type === 'remote-inbound-rtp') as { fractionLost?: number }[];
+    const sending = (way: Record<string, unknown>): SendingStats => {
+      const sent = kilobits(counted.sentBytes, before.sentBytes);
+      const lost = Math.max(0, ...reports.map(({ fractionLost }) => fractionLost ?? 0));
+      const { frameWidth: width = 0, frameHeight: height = 0, framesPerSecond: fps = 0 } = picture;
+      const bitrate_kbps = kilobits(counted.sentVideoBytes, before.sentVideoBytes);
+      return {
+        target_kbps: Number(way.availableOutgoingBitrate ?? 0) / 1000,
+        sent_kbps: sent,
+        acknowledged_kbps: sent * (1 - lost),
+        queue_ms: 0,
+        loss_percent: lost * 100,
+        round_trip_ms: Number(way.currentRoundTripTime ?? 0) * 1000,
+        reason: 'balance',
+        picture: fps > 0 ? { width, height, fps, bitrate_kbps } : null,
+        limited_by: picture.mediaSourceId ? (CAUSES[picture.qualityLimitationReason ?? ''] ?? null) : null,
+      };
+    };
     return {
       at_ms: now - this.#since,
       video: {
@@ -84,6 +121,7 @@ export class Figures {
         jitter_ms: Math.max(video?.jitter ?? 0, audio?.jitter ?? 0) * 1000,
         round_trip_ms: Number(pair?.currentRoundTripTime ?? 0) * 1000,
       },
+      sending: pair ? sending(pair) : null,
       ways: { ways: [], addresses: [] },
       stages_ms: {
         capture_to_encode: 0,
@@ -97,4 +135,8 @@ export class Figures {
       memory_mb: 0,
     };
   }
+}
+
+function sum<Entry>(entries: Entry[], count: (entry: Entry) => number | undefined): number {
+  return entries.reduce((total, entry) => total + (count(entry) ?? 0), 0);
 }

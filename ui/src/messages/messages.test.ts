@@ -70,6 +70,23 @@ describe('problems', () => {
   });
 });
 
+describe('the numbers of what is sent', () => {
+  it.each([
+    ['Reason', 'reasons'],
+    ['Cause', 'causes'],
+  ] as const)('have words for every %s', (type, group) => {
+    const [, union = ''] = new RegExp(`export type ${type} = ([^;]+);`).exec(generated) ?? [];
+    const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code!);
+    expect(codes.length).toBeGreaterThan(4);
+    for (const { stats } of [en, zh]) {
+      const words: Record<string, string> = stats.sending[group];
+      expect(Object.keys(words)).toEqual(codes);
+      // One line of the panel, beside the label.
+      for (const code of codes) expect(words[code]!.length, code).toBeLessThanOrEqual(26);
+    }
+  });
+});
+
 describe('conclusions about the connection', () => {
   const [, union = ''] = /export type ConclusionCode = ([^;]+);/.exec(generated) ?? [];
   const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code as ConclusionCode);

@@ -1,4 +1,5 @@
 import type { Backend, CallSnapshot, CallSummary } from '../backend';
+import { carriesSoundOnly } from './quality';
 import { StatsHistory } from './stats.svelte';
 
 /** The call that is under way, and what the last one was worth. */
@@ -21,6 +22,12 @@ export class CallStore {
   /** Whether the camera is wanted. */
   get cameraOn(): boolean {
     return this.snapshot?.camera.standing !== 'off';
+  }
+
+  /** Whether the camera is on and nobody sees its pictures for now: the connection carries nothing but sound. */
+  get paused(): boolean {
+    const { latest } = this.history;
+    return this.snapshot?.camera.standing === 'on' && latest !== undefined && carriesSoundOnly(latest);
   }
 
   /** Seconds since the two ends were connected; null until they are. */

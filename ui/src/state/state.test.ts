@@ -8,6 +8,7 @@ import {
   noDevices,
   off,
   on,
+  paused,
   running,
   ScriptedBackend,
   settings,
@@ -60,6 +61,12 @@ describe('the quality of a call', () => {
     expect(quality(call, true, 'theirs')).toBe('poor');
     call.video.fps_shown = 0;
     expect(quality(call, false, 'theirs')).toBe('good');
+  });
+
+  it('is poor where there is room for sound only', () => {
+    const call = paused(1);
+    call.network.loss_percent = 0;
+    expect(quality(call, true, 'theirs')).toBe('poor');
   });
 
   it('does not blame a camera that is off', () => {

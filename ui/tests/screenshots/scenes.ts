@@ -11,6 +11,7 @@ import {
   messages,
   noDevices,
   off,
+  paused,
   people,
   personCall,
   recentCalls,
@@ -41,11 +42,11 @@ async function startCall(page: Page, text: typeof en) {
   await page.evaluate(() => document.dispatchEvent(new Event('numbers')));
 }
 
-async function callPerson(page: Page, text: typeof en) {
+async function callPerson(page: Page, text: typeof en, person = personCall) {
   await page.getByRole('button', { name: text.people.callWithVideo('Ada Lovelace') }).click();
   await page.evaluate(
     (current) => document.dispatchEvent(new CustomEvent('person', { detail: current })),
-    personCall,
+    person,
   );
   await page.evaluate(() => document.dispatchEvent(new Event('numbers')));
 }
@@ -78,6 +79,18 @@ function lossy(at: number): CallStats {
   video.fps_shown = 20.4 + Math.sin(at) * 2;
   video.latency_ms = 228 + Math.sin(at / 6) * 30;
   video.freezes = 3;
+  video.bitrate_kbps = 590 + Math.sin(at / 3) * 25;
+  numbers.sending = {
+    target_kbps: 690 + Math.sin(at / 5) * 30,
+    sent_kbps: 655 + Math.sin(at / 3) * 25,
+    acknowledged_kbps: 620 + Math.sin(at / 3) * 25,
+    queue_ms: 34 + Math.sin(at / 4) * 8,
+    loss_percent: network.loss_percent,
+    round_trip_ms: 74 + Math.sin(at / 4) * 8,
+    reason: 'loss',
+    picture: { width: 960, height: 540, fps: 30, bitrate_kbps: 612 },
+    limited_by: 'network',
+  };
   return numbers;
 }
 
@@ -142,6 +155,11 @@ export const scenes = {
     go: (page, text) => page.getByRole('button', { name: text.people.signIn }).click(),
   },
   'call-person': { script: { people, snapshot: call }, tiles: 2, go: callPerson },
+  'call-person-paused': {
+    script: { people, snapshot: call },
+    stats: paused,
+    go: (page, text) => callPerson(page, text, { ...personCall, paused_there: true }),
+  },
   'call-link': {
     script: { people, snapshot: call },
     tiles: 1,
@@ -310,6 +328,7 @@ export type SceneName =
   | 'call-link'
   | 'sign-in'
   | 'call-person'
+  | 'call-person-paused'
   | 'call-person-ringing'
   | 'summary-person'
   | 'call'

@@ -39,6 +39,7 @@ const also: Partial<Record<SceneName, string[]>> = {
   chat: ['narrow'],
   'chat-empty': ['chinese'],
   'call-person-messages': ['narrow'],
+  'call-person-paused': ['narrow'],
   'call-link': ['narrow', 'chinese'],
   'call-hosted': ['narrow', 'chinese'],
   'home-invited': ['narrow'],
