@@ -45,6 +45,8 @@ pub(crate) struct Spread {
     pub(crate) sent: f64,
     /// The rate at which they arrived.
     pub(crate) arrived: f64,
+    /// By how much longer a burst took to arrive than to leave, in seconds.
+    pub(crate) longer: f64,
     /// How many frames say so.
     pub(crate) frames: usize,
 }
@@ -110,6 +112,7 @@ impl Headroom {
             factor: arrived / sent,
             sent: bits / sent,
             arrived: bits / arrived,
+            longer: (arrived - sent) / self.bursts.len() as f64,
             frames: self.bursts.len(),
         })
     }

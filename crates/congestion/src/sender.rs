@@ -177,3 +177,79 @@ impl<T> Sender<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { min: 60_000.0, start: 1_000_000.0, max: 5_000_000.0 };
+
+    fn status(sequence: u16, arrived: Option<u32>) -> PacketStatus {
+        PacketStatus { sequence, arrived: arrived.map(|ms| Duration::from_millis(u64::from(ms))) }
+    }
+
+    proptest! {
+        /// Nothing that the other side reports leads out of the limits, or to anything that is no number.
+        #[test]
+        fn whatever_is_reported_the_target_stays_within_its_limits(
+            reports in vec((vec((any::<u16>(), any::<Option<u32>>()), 0..30), 0u64..2_000), 1..40),
+        ) {
+            let mut sender = Sender::new(LIMITS);
+            let mut now = MediaTime::ZERO;
+            for (statuses, pause) in reports {
+                now += Duration::from_millis(pause);
+                for n in 0..5 {
+                    sender.push(n, PacketKind::Video, 1_000, n);
+                }
+                while sender.poll(now).is_some() {}
+                // Some of packets that have left, some of others.
+                let statuses: Vec<_> =
+                    statuses.into_iter().map(|(sequence, arrived)| status(sequence % 256, arrived)).collect();
+                sender.reported(&statuses, now);
+                let estimate = sender.estimate(now);
+                prop_assert!((LIMITS.min..=LIMITS.max).contains(&estimate.target), "{estimate:?}");
+                prop_assert!(estimate.queue_ms.is_finite() && estimate.acknowledged.is_finite());
+                prop_assert!(estimate.video.is_none_or(|video| (0.0..=LIMITS.max).contains(&video)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_that_was_just_repeated_is_not_repeated_again() {
+        let mut sender = Sender::new(LIMITS);
+        let now = MediaTime::from_millis(1_000);
+        sender.push_repeated('a', 1_000, 7, now);
+        sender.push_repeated('a', 1_000, 7, now);
+        sender.push_repeated('b', 1_000, 8, now);
+        let left: Vec<char> = std::iter::from_fn(|| sender.poll(now + Duration::from_millis(50)))
+            .map(|departure| departure.packet)
+            .collect();
+        assert_eq!(left.first(), Some(&'a'));
+        let later = now + Duration::from_millis(101);
+        sender.push_repeated('c', 1_000, 7, later);
+        let rest: Vec<char> = std::iter::from_fn(|| sender.poll(later + Duration::from_millis(50)))
+            .map(|departure| departure.packet)
+            .collect();
+        assert_eq!([left, rest].concat(), ['a', 'b', 'c'], "a round trip later it is asked for with reason");
+    }
+
+    #[test]
+    fn pictures_get_what_sound_and_repeats_leave_and_none_while_much_waits() {
+        let mut sender = Sender::new(LIMITS);
+        let start = MediaTime::from_millis(1_000);
+        assert_eq!(sender.video_rate(start), Some(1_000_000.0));
+        let mut now = start;
+        for _ in 0..100 {
+            now += Duration::from_millis(20);
+            sender.push('s', PacketKind::Audio, 125, 0);
+            while sender.poll(now).is_some() {}
+        }
+        let left = sender.video_rate(now).unwrap();
+        assert!((930_000.0..960_000.0).contains(&left), "sound takes 50 kb/s: {left}");
+        (0..40).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        assert_eq!(sender.video_rate(now), None, "320 ms wait");
+    }
+}

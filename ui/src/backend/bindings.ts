@@ -256,7 +256,7 @@ audio: AudioStats,
  */
 network: NetworkStats, 
 /**
- * What is sent, and what decides on it; null before there is a connection.
+ * What may be sent, and what is; null before there is a connection.
  */
 sending: SendingStats | null, 
 /**
@@ -434,21 +434,55 @@ jitter_ms: number,
  */
 round_trip_ms: number | null, };
 
-export type Reason = "start" | "headroom" | "balance" | "drain" | "compete" | "loss" | "silence";
-
-export type Cause = "full" | "network" | "processor" | "viewer" | "saving";
+export type SendingStats = { 
+/**
+ * What may be sent, with all headers.
+ */
+target_kbps: number, 
+/**
+ * What is sent, with all headers.
+ */
+sent_kbps: number, 
+/**
+ * What arrives.
+ */
+acknowledged_kbps: number, 
+/**
+ * For how long packets wait in queues on the way.
+ */
+queue_ms: number, 
+/**
+ * Packets that are lost.
+ */
+loss_percent: number, 
+/**
+ * There and back, with the time until the other side reports.
+ */
+round_trip_ms: number, 
+/**
+ * Why the target is what it is.
+ */
+reason: Reason, 
+/**
+ * How pictures are made; null where none are.
+ */
+picture: SentPicture | null, 
+/**
+ * What keeps pictures from being better; null where none were made yet.
+ */
+limited_by: Cause | null, };
 
 export type SentPicture = { 
 /**
- * Pixels from left to right.
+ * In pixels.
  */
 width: number, 
 /**
- * Pixels from top to bottom.
+ * In pixels.
  */
 height: number, 
 /**
- * Pictures per second.
+ * How many a second at most.
  */
 fps: number, 
 /**
@@ -456,43 +490,9 @@ fps: number,
  */
 bitrate_kbps: number, };
 
-export type SendingStats = { 
-/**
- * What may be sent.
- */
-target_kbps: number, 
-/**
- * What is sent.
- */
-sent_kbps: number, 
-/**
- * What the other side says has arrived.
- */
-acknowledged_kbps: number, 
-/**
- * How long packets wait on the way.
- */
-queue_ms: number, 
-/**
- * Packets lost of those sent.
- */
-loss_percent: number, 
-/**
- * There and back.
- */
-round_trip_ms: number, 
-/**
- * Why the target changed last.
- */
-reason: Reason, 
-/**
- * What is sent of the camera's pictures; null where none are.
- */
-picture: SentPicture | null, 
-/**
- * What keeps them from being better; null where none are wanted.
- */
-limited_by: Cause | null, };
+export type Reason = "start" | "headroom" | "balance" | "drain" | "compete" | "loss" | "silence";
+
+export type Cause = "full" | "network" | "processor" | "viewer" | "saving";
 
 export type StageStats = { 
 /**
@@ -714,7 +714,7 @@ muted_there: boolean,
  */
 camera_there: boolean | null, 
 /**
- * Whether their camera is on and its pictures are held back for now, because their connection carries nothing but sound.
+ * Whether their pictures are held back for now, because their connection carries nothing but sound.
  */
 paused_there: boolean, 
 /**

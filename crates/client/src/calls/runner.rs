@@ -478,7 +478,8 @@ impl Runner {
 fn sent_there(calls: &CallSnapshot, room: Option<&RoomCallSnapshot>) -> Vec<(bool, Option<bool>)> {
     let of_call = calls.current.iter().flat_map(|current| &current.legs);
     let of_room = room.into_iter().flat_map(|room| &room.legs);
-    of_call.chain(of_room).map(|leg| (leg.held, leg.media.map(|media| media.camera))).collect()
+    let sends = |media: MediaState| media.camera && !media.paused;
+    of_call.chain(of_room).map(|leg| (leg.held, leg.media.map(sends))).collect()
 }
 
 /// The snapshot without what passes by itself.

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(second(&mut quality, &mut encoder, 0).last().unwrap().size(), FrameSize::HD);
         network.send_replace(estimate(Some(300_000.0)));
         let smaller = second(&mut quality, &mut encoder, 1);
-        assert_eq!((smaller.len(), smaller[29].size().height()), (30, 270));
+        assert_eq!((smaller.len(), smaller[29].size().height()), (30, 360));
         assert_eq!(encoder.bitrates, [1_888, 283]);
     }
 

@@ -226,9 +226,30 @@ fn symbols_of(chunk: &PacketStatusChunk) -> Box<dyn Iterator<Item = SymbolTypeTc
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use rtc::shared::marshal::Marshal;
 
     use super::*;
+
+    proptest! {
+        /// Whatever the other side sends: it is read or not, in bounds.
+        #[test]
+        fn any_bytes_are_read_in_bounds(reports in vec(vec(any::<u8>(), 0..200), 1..4)) {
+            let mut reader = FeedbackReader::default();
+            for mut report in reports {
+                // What says that it is such a report gets further.
+                if let [first, kind, ..] = &mut report[..] {
+                    (*first, *kind) = (0x8F, 205);
+                }
+                let bytes = bytes::Bytes::from(report);
+                if let Ok(report) = TransportLayerCc::unmarshal(&mut bytes.clone()) {
+                    let statuses = reader.read(&report);
+                    prop_assert!(statuses.len() <= usize::from(report.packet_status_count));
+                }
+            }
+        }
+    }
 
     fn status(sequence: u16, arrived_us: Option<u64>) -> PacketStatus {
         PacketStatus { sequence, arrived: arrived_us.map(Duration::from_micros) }

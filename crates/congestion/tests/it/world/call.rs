@@ -77,6 +77,8 @@ pub(crate) struct Call {
     pub(crate) received: Vec<(f64, usize)>,
     /// The same of what was repeated.
     pub(crate) repeated: Vec<(f64, usize)>,
+    /// When the packets of each frame left: the first and the last, at seconds.
+    left: BTreeMap<u64, (f64, f64)>,
     /// What the sender knew after each report, at seconds.
     pub(crate) estimates: Vec<(f64, NetworkEstimate)>,
     /// Sent, and found to be lost.
@@ -102,6 +104,7 @@ impl Call {
             complete: BTreeMap::new(),
             received: Vec::new(),
             repeated: Vec::new(),
+            left: BTreeMap::new(),
             estimates: Vec::new(),
             packets: [0; 2],
             config,
@@ -117,6 +120,12 @@ impl Call {
     /// What the sender knows.
     pub(crate) fn estimate(&self, now: MediaTime) -> NetworkEstimate {
         self.sender.estimate(now)
+    }
+
+    /// How long frames that left in that time took to leave.
+    pub(crate) fn times_to_send(&self, from: f64, to: f64) -> Vec<f64> {
+        let within = self.left.values().filter(|(first, _)| (from..to).contains(first));
+        within.map(|(first, last)| last - first).collect()
     }
 
     fn is_on(&self, now: MediaTime) -> bool {
@@ -145,6 +154,10 @@ impl Call {
                 self.sent.pop_first();
             }
             self.packets[0] += 1;
+            if let Some((frame, _)) = packet.frame {
+                let at = now.as_secs_f64();
+                self.left.entry(frame).or_insert((at, at)).1 = at;
+            }
             let repeated = kind == PacketKind::Retransmission;
             leave(bytes, Body::Media { sequence: number as u16, frame: packet.frame, repeated });
         }

@@ -1,9 +1,13 @@
 //! How much to send.
 
+mod queue;
+
 use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 use serde::Serialize;
+
+use self::queue::{Compete, Drain};
 
 use crate::delay::QueueDelay;
 use crate::delivery::Delivery;
@@ -51,12 +55,6 @@ const OWN_IN_QUEUE_BITS: f64 = 3_000.0;
 const QUEUE_WANTED_S: (f64, f64) = (0.006, 0.030);
 /// A queue that lasts longer than this, and than jitter explains, is too long, in seconds.
 const OVERUSE_S: f64 = 0.020;
-/// The queue is to be back where it should be within this time.
-const DRAIN_S: f64 = 0.20;
-/// The least that is sent meanwhile, of what the bottleneck lets through.
-const DRAIN_LEAST: f64 = 0.10;
-/// Of what the bottleneck lets through, so much is little enough for the queue to run empty.
-const LITTLE: f64 = 0.85;
 /// Growth while frames arrive as they left: per second, as an exponent. Since a burst is half as fast again as the rate, the
 /// limit is seen a factor of 1.5 ahead, and reports of it come back before it is reached.
 const GROWTH: f64 = 2.0;
@@ -72,6 +70,10 @@ const NO_SPREAD: f64 = 1.10;
 const PROBE_GAIN: f64 = 2.5;
 /// The first bursts of all. Most paths carry this much, and those that don't have it in their queue for a moment.
 const START_GAIN: f64 = 4.0;
+/// Bursts on a path that carries far more than can be used: hardly anything is left of the pace.
+const FREE_GAIN: f64 = 10.0;
+/// What bursts take longer by than to leave, on average, without saying anything: timers are no finer.
+const NOT_LONGER_S: f64 = 0.001;
 /// The spread below which the path certainly carries more.
 const CERTAINLY_FREE: f64 = 1.04;
 /// There is headroom only where the queue has been short for so long, and for so many round trips: other calls, too, let it
@@ -92,11 +94,6 @@ const SMALL: f64 = 400_000.0;
 const SMALL_GROWTH: f64 = 1.0;
 /// How long a queue is remembered to be too short for bursts.
 const SHALLOW: Duration = Duration::from_secs(20);
-/// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
-/// systems use, by more.
-const COMPETE_PACKETS: f64 = 3.0;
-/// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
-const COMPETE_KEPT: f64 = 0.8;
 /// How long headroom is left to others after they have kept the queue full.
 const AFTER_COMPETING: Duration = Duration::from_secs(8);
 /// Reports come several times in a tenth of a second. Without any for so long, or for three round trips, something is wrong.
@@ -136,41 +133,6 @@ pub(crate) struct Traffic {
     pub(crate) sent: u64,
 }
 
-/// A queue is let run empty.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    /// When it was found, and what had been sent until then.
-    began: MediaTime,
-    sent: u64,
-    /// What the bottleneck let through then, in bits per second.
-    through: f64,
-    /// The longest that the queue has been, in seconds.
-    peak: f64,
-    /// The target before.
-    before: f64,
-    /// What the bottleneck lets through, in bits per second.
-    capacity: f64,
-}
-
-impl Drain {
-    /// Whether the queue is somebody else's: it is there although little was sent from here, and what was sent before has long
-    /// left it.
-    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64) -> bool {
-        let passed = passed.as_secs_f64();
-        let added = (sent - self.sent) as f64 * 8.0 / self.through;
-        let patience = self.peak + 2.0 * round_trip + 0.5;
-        passed > patience && added < passed * LITTLE && queue > self.peak * 0.4
-    }
-}
-
-/// Somebody else fills the queue until packets are lost.
-#[derive(Clone, Copy, Debug)]
-struct Compete {
-    reduced_at: MediaTime,
-    /// For how long the queue has been short, in seconds.
-    short_for: f64,
-}
-
 /// Nothing is heard.
 #[derive(Clone, Copy, Debug)]
 struct Silence {
@@ -185,6 +147,11 @@ enum Mode {
     Drain(Drain),
     Compete(Compete),
     Silence(Silence),
+}
+
+/// Whether bursts arrive as they left.
+fn is_free(spread: &Spread, factor: f64) -> bool {
+    spread.factor < factor || spread.longer < NOT_LONGER_S
 }
 
 /// Decides from reports how much to send. See docs/congestion.md for how and why.
@@ -263,7 +230,8 @@ impl Controller {
             None => self.gain,
         };
         // The first key frame tells what the path carries, and somebody waits for it.
-        let sustained = if self.last_report.is_none() { burst } else { Pace::SUSTAINED };
+        let unknown = self.last_report.is_none();
+        let sustained = if unknown || burst > START_GAIN { burst } else { Pace::SUSTAINED };
         Pace { burst, sustained }
     }
 
@@ -375,11 +343,7 @@ impl Controller {
         let queue = self.delay.floor();
         if queue > self.overuse() {
             self.limit_met();
-            let capacity = self.busy_rate().or_else(|| self.delivery.rate(0.3)).unwrap_or(self.target);
-            let (before, capacity) = (self.target, capacity.min(self.target));
-            let (sent, through) = (traffic.sent, capacity);
-            let drain = Drain { began: now, sent, through, peak: queue, before, capacity };
-            return self.drain(drain, traffic, now);
+            return self.begin_to_drain(queue, traffic, now);
         }
         if trying {
             return;
@@ -411,7 +375,7 @@ impl Controller {
         let spread = self.headroom.spread().filter(|_| self.shallow.is_none());
         let known = spread.map_or(0.0, |spread| self.sent_for(spread.arrived) * KNOWN_SHARE);
         match spread {
-            Some(spread) if empty && spread.factor < NO_SPREAD => self.grow(&spread, passed),
+            Some(spread) if empty && is_free(&spread, NO_SPREAD) => self.grow(&spread, passed),
             Some(_) if empty && known > self.target => {
                 self.limit_met();
                 self.reason = Reason::Headroom;
@@ -437,8 +401,14 @@ impl Controller {
 
     fn grow(&mut self, spread: &Spread, passed: f64) {
         self.reason = Reason::Headroom;
-        let certainly = self.starting || spread.factor < CERTAINLY_FREE;
-        self.gain = if certainly { PROBE_GAIN } else { BURST_GAIN };
+        let certainly = self.starting || is_free(spread, CERTAINLY_FREE);
+        let all_there_is = self.target >= self.limits.max * 0.98;
+        self.gain = match certainly {
+            // The path carries more than can be used: what does not have to wait should not.
+            true if all_there_is => (self.gain * 1.2).clamp(PROBE_GAIN, FREE_GAIN),
+            true => self.gain.clamp(PROBE_GAIN, START_GAIN),
+            false => BURST_GAIN,
+        };
         let growth = if self.starting { START_GROWTH } else { GROWTH };
         // What left as bursts has arrived, so that at least is carried.
         let carried = self.sent_for(spread.sent) * 0.95;
@@ -482,64 +452,8 @@ impl Controller {
         }
     }
 
-    /// What the bottleneck lets through, from what has come through while there was a queue.
-    fn busy_rate(&self) -> Option<f64> {
-        let (rate, _) = self.delivery.busy(0.25).filter(|(_, time)| *time > 0.04)?;
-        Some(self.sent_for(rate))
-    }
-
     /// What is to be sent so that so much arrives, where the path loses its own share.
     fn sent_for(&self, arriving: f64) -> f64 {
         arriving / (1.0 - self.losses.own()).max(0.5)
-    }
-
-    fn drain(&mut self, mut drain: Drain, traffic: Traffic, now: MediaTime) {
-        self.reason = Reason::Drain;
-        let queue = self.delay.floor();
-        if let Some(capacity) = self.busy_rate() {
-            drain.capacity = capacity.min(drain.before);
-        }
-        let wanted = self.queue_wanted();
-        if queue < wanted + 0.010 + self.delay.noise() {
-            self.mode = Mode::Usual;
-            self.headroom.reset();
-            self.losses.explained();
-            self.target = drain.capacity * 0.97;
-            return;
-        }
-        drain.peak = drain.peak.max(queue);
-        if drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt) {
-            self.delay.hold_base(true);
-            self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0 });
-            self.target = drain.before * COMPETE_KEPT;
-            return;
-        }
-        self.mode = Mode::Drain(drain);
-        // How long what leaves now will wait, from all that has left before it; reports are a round trip behind that.
-        let expected = (traffic.in_flight as f64 * 8.0 / drain.capacity - self.least_rtt).max(0.0);
-        let excess = (expected.min(queue * 3.0) - wanted).max(0.0);
-        self.target = drain.capacity * (1.0 - excess / DRAIN_S).clamp(DRAIN_LEAST, 0.97);
-    }
-
-    /// As TCP does: more each round trip until packets are lost (RFC 5681 section 3.1).
-    fn compete(&mut self, mut compete: Compete, lost: bool, passed: f64, now: MediaTime) {
-        self.reason = Reason::Compete;
-        compete.short_for = match self.delay.floor() < OVERUSE_S {
-            true => compete.short_for + passed,
-            false => 0.0,
-        };
-        if compete.short_for > 0.4 + self.least_rtt {
-            self.delay.hold_base(false);
-            self.competed = Some(now);
-            self.mode = Mode::Usual;
-            return;
-        }
-        if lost && (now - compete.reduced_at).as_secs_f64() > self.rtt.max(0.1) {
-            self.target *= COMPETE_KEPT;
-            compete.reduced_at = now;
-        } else {
-            self.target += COMPETE_PACKETS * 9_600.0 / (self.rtt * self.rtt) * passed;
-        }
-        self.mode = Mode::Compete(compete);
     }
 }

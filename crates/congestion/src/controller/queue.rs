@@ -1,0 +1,120 @@
+//! What is done about a queue: it is let run empty, or, where it is somebody else's, competed for.
+
+use std::time::Duration;
+
+use ahoy_media_types::MediaTime;
+
+use super::{Controller, Mode, OVERUSE_S, Reason, Traffic};
+
+/// The queue is to be back where it should be within this time.
+const DRAIN_S: f64 = 0.20;
+/// The least that is sent meanwhile, of what the bottleneck lets through.
+const DRAIN_LEAST: f64 = 0.10;
+/// Of what the bottleneck lets through, so much is little enough for the queue to run empty.
+const LITTLE: f64 = 0.85;
+/// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
+/// systems use, by more.
+const COMPETE_PACKETS: f64 = 3.0;
+/// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
+const COMPETE_KEPT: f64 = 0.8;
+
+/// A queue is let run empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    /// When it was found, and what had been sent until then.
+    began: MediaTime,
+    sent: u64,
+    /// What the bottleneck let through then, in bits per second.
+    through: f64,
+    /// The longest that the queue has been, in seconds.
+    peak: f64,
+    /// The target before.
+    before: f64,
+    /// What the bottleneck lets through, in bits per second.
+    pub(super) capacity: f64,
+}
+
+impl Drain {
+    /// Whether the queue is somebody else's: it is there although little was sent from here, and what was sent before has long
+    /// left it.
+    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64) -> bool {
+        let passed = passed.as_secs_f64();
+        let added = (sent - self.sent) as f64 * 8.0 / self.through;
+        let patience = self.peak + 2.0 * round_trip + 0.5;
+        passed > patience && added < passed * LITTLE && queue > self.peak * 0.4
+    }
+}
+
+/// Somebody else fills the queue until packets are lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compete {
+    reduced_at: MediaTime,
+    /// For how long the queue has been short, in seconds.
+    short_for: f64,
+}
+
+impl Controller {
+    /// What the bottleneck lets through, from what has come through while there was a queue.
+    fn busy_rate(&self) -> Option<f64> {
+        let (rate, _) = self.delivery.busy(0.25).filter(|(_, time)| *time > 0.04)?;
+        Some(self.sent_for(rate))
+    }
+
+    /// A queue was found.
+    pub(super) fn begin_to_drain(&mut self, queue: f64, traffic: Traffic, now: MediaTime) {
+        let capacity = self.busy_rate().or_else(|| self.delivery.rate(0.3)).unwrap_or(self.target);
+        let (before, capacity) = (self.target, capacity.min(self.target));
+        let (sent, through) = (traffic.sent, capacity);
+        self.drain(Drain { began: now, sent, through, peak: queue, before, capacity }, traffic, now);
+    }
+
+    pub(super) fn drain(&mut self, mut drain: Drain, traffic: Traffic, now: MediaTime) {
+        self.reason = Reason::Drain;
+        let queue = self.delay.floor();
+        if let Some(capacity) = self.busy_rate() {
+            drain.capacity = capacity.min(drain.before);
+        }
+        let wanted = self.queue_wanted();
+        if queue < wanted + 0.010 + self.delay.noise() {
+            self.mode = Mode::Usual;
+            self.headroom.reset();
+            self.losses.explained();
+            self.target = drain.capacity * 0.97;
+            return;
+        }
+        drain.peak = drain.peak.max(queue);
+        if drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt) {
+            self.delay.hold_base(true);
+            self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0 });
+            self.target = drain.before * COMPETE_KEPT;
+            return;
+        }
+        self.mode = Mode::Drain(drain);
+        // How long what leaves now will wait, from all that has left before it; reports are a round trip behind that.
+        let expected = (traffic.in_flight as f64 * 8.0 / drain.capacity - self.least_rtt).max(0.0);
+        let excess = (expected.min(queue * 3.0) - wanted).max(0.0);
+        self.target = drain.capacity * (1.0 - excess / DRAIN_S).clamp(DRAIN_LEAST, 0.97);
+    }
+
+    /// As TCP does: more each round trip until packets are lost (RFC 5681 section 3.1).
+    pub(super) fn compete(&mut self, mut compete: Compete, lost: bool, passed: f64, now: MediaTime) {
+        self.reason = Reason::Compete;
+        compete.short_for = match self.delay.floor() < OVERUSE_S {
+            true => compete.short_for + passed,
+            false => 0.0,
+        };
+        if compete.short_for > 0.4 + self.least_rtt {
+            self.delay.hold_base(false);
+            self.competed = Some(now);
+            self.mode = Mode::Usual;
+            return;
+        }
+        if lost && (now - compete.reduced_at).as_secs_f64() > self.rtt.max(0.1) {
+            self.target *= COMPETE_KEPT;
+            compete.reduced_at = now;
+        } else {
+            self.target += COMPETE_PACKETS * 9_600.0 / (self.rtt * self.rtt) * passed;
+        }
+        self.mode = Mode::Compete(compete);
+    }
+}
