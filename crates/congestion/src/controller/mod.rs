@@ -230,8 +230,7 @@ impl Controller {
             None => self.gain,
         };
         // The first key frame tells what the path carries, and somebody waits for it.
-        let unknown = self.last_report.is_none();
-        let sustained = if unknown || burst > START_GAIN { burst } else { Pace::SUSTAINED };
+        let sustained = if self.starting || burst > START_GAIN { burst } else { Pace::SUSTAINED };
         Pace { burst, sustained }
     }
 
