@@ -252,7 +252,7 @@ mod tests {
         }
         let left = sender.video_rate(now).unwrap();
         assert!((930_000.0..960_000.0).contains(&left), "sound takes 50 kb/s: {left}");
-        (0..100).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
-        assert_eq!(sender.video_rate(now), None, "they take 200 ms, even at the pace of the beginning");
+        (0..200).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        assert_eq!(sender.video_rate(now), None, "they take 160 ms, even at the pace of the beginning");
     }
 }
