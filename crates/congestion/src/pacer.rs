@@ -23,7 +23,7 @@ pub enum PacketKind {
 
 /// How much faster than the sustained rate the packets of one frame leave. A frame is then sent within two thirds of its
 /// interval, which keeps the queue that it makes at a bottleneck below a third of an interval, and how far its packets are
-/// spread on arrival tells whether the path carries half as much again (see [`crate::Headroom`]).
+/// spread on arrival tells whether the path carries half as much again (see [`crate::headroom::Headroom`]).
 pub(crate) const BURST_GAIN: f64 = 1.5;
 
 /// Bits that may leave at the higher rate, as a time at the sustained rate. An ordinary frame at 30 frames a second takes a
