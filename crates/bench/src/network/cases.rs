@@ -38,7 +38,7 @@ pub(crate) struct Case {
 
 const QUEUE: Duration = Duration::from_millis(300);
 const DELAY: Duration = Duration::from_millis(50);
-/// RFC 8868 section 4.5.3 with the 5 ms and three standard deviations of RFC 8867 section 4.2.
+/// RFC 8868 section 4.5: three standard deviations of 5 ms.
 const JITTER: Duration = Duration::from_millis(15);
 /// By how much `--quick` makes time run faster.
 const QUICK: f64 = 5.0;

@@ -41,6 +41,10 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?.pictures;
     let cases = Case::chosen(&args.cases, quick)?;
     let runs = if quick { 1 } else { args.runs };
+    if let Some(folder) = &args.trace {
+        // Before minutes are spent on what can't be written.
+        std::fs::create_dir_all(folder).with_context(|| format!("no folder at {}", folder.display()))?;
+    }
     let mut rows = Vec::new();
     for case in &cases {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ahoy_congestion::{Decision, Viewer};
+use ahoy_congestion::Decision;
 use ahoy_media::codec::{VideoEncoder, VideoEncoderConfig};
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{Bitrate, EncodedFrame, MediaClock, MediaTime, VideoFrame};
@@ -84,7 +84,6 @@ enum Command {
     /// Look at the path of the track that is sent on.
     Attached(LocalTrack),
     SetMost(Bitrate),
-    SetViewer(Viewer),
 }
 
 /// A running outgoing video pipeline; dropping it stops it.
@@ -150,11 +149,6 @@ impl OutgoingVideo {
             track.set_limits(limits(most));
         }
         send_command(&self.commands, Command::SetMost(most));
-    }
-
-    /// The other side shows the pictures so.
-    pub fn set_viewer(&self, viewer: Viewer) {
-        send_command(&self.commands, Command::SetViewer(viewer));
     }
 
     /// How pictures are made at present; `None` before the first.
@@ -228,11 +222,10 @@ impl EncoderStage {
             match self.commands.try_recv() {
                 Ok(Command::ForceKeyframe) => self.encoder.force_keyframe(),
                 Ok(Command::Attached(track)) => {
-                    self.quality.look_at(Some(track.network()));
+                    self.quality.look_at(track.network());
                     self.encoder.force_keyframe();
                 }
                 Ok(Command::SetMost(most)) => self.quality.set_most(most),
-                Ok(Command::SetViewer(viewer)) => self.quality.set_viewer(viewer),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

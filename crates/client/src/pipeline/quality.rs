@@ -32,7 +32,6 @@ pub(super) struct Quality {
     rate: FrameRate,
     told: Option<f64>,
     network: Option<watch::Receiver<NetworkEstimate>>,
-    viewer: Viewer,
     scaler: Scaler,
     pool: FramePool,
     due: MediaTime,
@@ -51,7 +50,6 @@ impl Quality {
             rate,
             told: None,
             network: None,
-            viewer: Viewer::Unknown,
             scaler: Scaler::new(),
             pool: FramePool::new(),
             due: MediaTime::ZERO,
@@ -68,16 +66,12 @@ impl Quality {
     }
 
     /// Looks at another path from now on.
-    pub(super) fn look_at(&mut self, network: Option<watch::Receiver<NetworkEstimate>>) {
-        self.network = network;
+    pub(super) fn look_at(&mut self, network: watch::Receiver<NetworkEstimate>) {
+        self.network = Some(network);
     }
 
     pub(super) fn set_most(&mut self, most: Bitrate) {
         self.most = most;
-    }
-
-    pub(super) fn set_viewer(&mut self, viewer: Viewer) {
-        self.viewer = viewer;
     }
 
     /// Encoding a picture took so long.
@@ -108,7 +102,8 @@ impl Quality {
             content: Content::Camera,
             available,
             most: self.most.as_bps() as f64,
-            viewer: self.viewer,
+            // Nobody says so yet.
+            viewer: Viewer::Unknown,
             encoding: self.encoding / self.interval.max(0.001),
             saving: false,
         };
@@ -221,7 +216,7 @@ mod tests {
     fn quality(video: Option<f64>) -> (Quality, watch::Sender<NetworkEstimate>) {
         let mut quality = Quality::new(Bitrate::from_kbps(2_500).unwrap(), FrameRate::FPS_30);
         let (network, seen) = watch::channel(estimate(video));
-        quality.look_at(Some(seen));
+        quality.look_at(seen);
         (quality, network)
     }
 

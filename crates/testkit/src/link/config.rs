@@ -35,7 +35,7 @@ pub enum JitterShape {
     #[default]
     Even,
     /// Upwards, as half of a normal distribution that is cut off at three standard deviations: the recommendation of RFC 8868
-    /// section 4.5.3, with a standard deviation of a third of the jitter.
+    /// section 4.5, with a standard deviation of a third of the jitter.
     HalfNormal,
 }
 
