@@ -23,6 +23,14 @@ const TRIED: f64 = 0.85;
 const OWN_MOST: f64 = 0.35;
 /// It has helped to send less if at most this share of the losses above the path's own is left.
 const HELPED: f64 = 0.5;
+/// Packets are lost to a full queue if those that are lost come after others which waited longer than most, by so many seconds
+/// and more than jitter explains.
+const LONGER_S: f64 = 0.006;
+/// How long packets wait is averaged over this time, in seconds.
+const USUAL_S: f64 = 4.0;
+/// Somebody else fills it if that goes on when so little is left of what was sent lately.
+const FALLEN: f64 = 0.5;
+const LATELY: Duration = Duration::from_secs(12);
 /// Between two trials.
 const PAUSE: Duration = Duration::from_millis(1_500);
 
@@ -45,32 +53,75 @@ pub(crate) enum Verdict {
     Try(f64),
     /// It did not help: send as much as before.
     Restore(f64),
+    /// What is lost is lost to a full queue, however little is sent: somebody else fills it.
+    Others(f64),
     /// It helped: too much was sent.
     TooMuch,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    at: MediaTime,
+    lost: bool,
+    /// How long those waited that arrived last, in seconds.
+    queue: f64,
 }
 
 /// Losses of the last second, and what is known of their cause.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    results: VecDeque<(MediaTime, bool)>,
+    results: VecDeque<Outcome>,
     lost: usize,
     /// The share that is lost whatever is sent.
     own: f64,
     trial: Option<Trial>,
     last_trial: Option<MediaTime>,
+    /// How long packets wait, over [`USUAL_S`].
+    usual_queue: f64,
+    most: Most,
+}
+
+/// The most that was sent lately.
+#[derive(Debug, Default)]
+struct Most(VecDeque<(MediaTime, f64)>);
+
+impl Most {
+    fn add(&mut self, target: f64, now: MediaTime) {
+        while self.0.back().is_some_and(|(_, less)| *less <= target) {
+            self.0.pop_back();
+        }
+        self.0.push_back((now, target));
+        while self.0.front().is_some_and(|(at, _)| now - *at > LATELY) {
+            self.0.pop_front();
+        }
+    }
+
+    fn get(&self) -> f64 {
+        self.0.front().map_or(0.0, |(_, most)| *most)
+    }
 }
 
 impl Losses {
-    pub(crate) fn result(&mut self, result: &PacketResult, now: MediaTime) {
+    /// Takes in what became of a packet; `queue` is how long those waited that arrived last, in seconds.
+    pub(crate) fn result(&mut self, result: &PacketResult, queue: f64, now: MediaTime) {
         let lost = result.arrived.is_none();
-        self.results.push_back((now, lost));
+        let passed = self.results.back().map_or(0.0, |last| (now - last.at).as_secs_f64());
+        self.usual_queue += (queue - self.usual_queue) * (1.0 - (-passed / USUAL_S).exp());
+        self.results.push_back(Outcome { at: now, lost, queue });
         self.lost += usize::from(lost);
-        while let Some(&(at, lost)) = self.results.front()
-            && now - at > WINDOW
+        while let Some(outcome) = self.results.front().copied()
+            && now - outcome.at > WINDOW
         {
             self.results.pop_front();
-            self.lost -= usize::from(lost);
+            self.lost -= usize::from(outcome.lost);
         }
+    }
+
+    /// By how much longer those waited that arrived before a lost packet than packets do on average, in seconds.
+    fn longer_when_lost(&self) -> f64 {
+        let queues = self.results.iter().filter(|outcome| outcome.lost).map(|outcome| outcome.queue);
+        queues.sum::<f64>() / self.lost.max(1) as f64 - self.usual_queue
     }
 
     /// The share of packets that were lost, 0 to 1.
@@ -92,9 +143,17 @@ impl Losses {
         2.5 * (share.max(0.01) * (1.0 - share) / packets).sqrt()
     }
 
-    /// Looks into the losses. `arriving` are the bits per second that come through.
-    pub(crate) fn judge(&mut self, target: f64, arriving: Option<f64>, now: MediaTime) -> Verdict {
+    /// Looks into the losses. `arriving` are the bits per second that come through, `noise` is by how much delays differ for
+    /// other reasons than queues, in seconds.
+    pub(crate) fn judge(
+        &mut self,
+        target: f64,
+        arriving: Option<f64>,
+        noise: f64,
+        now: MediaTime,
+    ) -> Verdict {
         let share = self.share();
+        self.most.add(target, now);
         if let Some(trial) = self.trial {
             // The window has to be full of what was sent since, and reports take a while.
             if now - trial.began < WINDOW + Duration::from_millis(300) {
@@ -118,6 +177,10 @@ impl Losses {
         }
         let rested = self.last_trial.is_none_or(|last| now - last > PAUSE);
         if rested && share > self.own + LOOK_INTO + self.chance(self.own) {
+            if target < self.most.get() * FALLEN && self.longer_when_lost() > LONGER_S + noise {
+                self.last_trial = Some(now);
+                return Verdict::Others(target);
+            }
             return self.begin(target, share, arriving, now);
         }
         Verdict::Carry

@@ -111,6 +111,8 @@ pub struct NetworkEstimate {
     pub target: f64,
     /// What of it new pictures may take; `None` where so much waits that the next one should not be made.
     pub video: Option<f64>,
+    /// How fast a picture that is larger than others leaves, in bits per second.
+    pub burst: f64,
     /// What is sent, in bits per second.
     pub sent: f64,
     /// What arrives at the other side, in bits per second.
@@ -181,6 +183,8 @@ pub(crate) struct Controller {
     shallow: Option<MediaTime>,
     /// When somebody else stopped keeping the queue full.
     competed: Option<MediaTime>,
+    /// When it turned out last that nobody else fills the queue.
+    own_queue: Option<MediaTime>,
 }
 
 impl Controller {
@@ -204,6 +208,7 @@ impl Controller {
             empty_for: 0.0,
             shallow: None,
             competed: None,
+            own_queue: None,
         }
     }
 
@@ -241,6 +246,7 @@ impl Controller {
         NetworkEstimate {
             target: self.target,
             video: Some(self.target),
+            burst: self.target * self.pace().sustained,
             sent: 0.0,
             acknowledged: self.delivery.rate(0.5).unwrap_or(0.0),
             queue_ms: self.delay.queue() * 1e3,
@@ -262,7 +268,7 @@ impl Controller {
         }
         let mut lost = false;
         for result in results {
-            self.losses.result(result, now);
+            self.losses.result(result, self.delay.queue(), now);
             lost |= result.arrived.is_none();
             let Some(arrived) = result.arrived else { continue };
             let queued = self.is_queued(result, arrived);
@@ -280,7 +286,7 @@ impl Controller {
         match self.mode {
             Mode::Usual => self.usual(traffic, passed, now),
             Mode::Drain(drain) => self.drain(drain, traffic, now),
-            Mode::Compete(compete) => self.compete(compete, lost, passed, now),
+            Mode::Compete(compete) => self.compete(compete, lost, traffic, passed, now),
             Mode::Silence(silence) => self.hear_again(silence),
         }
         self.target = self.target.clamp(self.limits.min, self.limits.max);
@@ -340,7 +346,7 @@ impl Controller {
     }
 
     fn usual(&mut self, traffic: Traffic, passed: f64, now: MediaTime) {
-        let trying = self.look_into_losses(now);
+        let trying = self.look_into_losses(traffic, now);
         let queue = self.delay.floor();
         if queue > self.overuse() {
             self.limit_met();
@@ -432,8 +438,8 @@ impl Controller {
     }
 
     /// Whether it is being tried whether less is lost with less.
-    fn look_into_losses(&mut self, now: MediaTime) -> bool {
-        match self.losses.judge(self.target, self.delivery.rate(0.5), now) {
+    fn look_into_losses(&mut self, traffic: Traffic, now: MediaTime) -> bool {
+        match self.losses.judge(self.target, self.delivery.rate(0.5), self.delay.noise(), now) {
             Verdict::Carry => false,
             Verdict::Try(target) => {
                 self.limit_met();
@@ -444,6 +450,11 @@ impl Controller {
             Verdict::Restore(target) => {
                 self.target = target;
                 false
+            }
+            Verdict::Others(target) => {
+                self.target = target;
+                self.begin_to_compete(traffic, now);
+                true
             }
             Verdict::TooMuch => {
                 self.shallow = Some(now);

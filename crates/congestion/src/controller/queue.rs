@@ -14,7 +14,7 @@ const DRAIN_LEAST: f64 = 0.10;
 const LITTLE: f64 = 0.85;
 /// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
 /// systems use, by more.
-const COMPETE_PACKETS: f64 = 3.0;
+const COMPETE_PACKETS: f64 = 2.5;
 /// What is left of the target when a packet is lost then. CUBIC keeps 0.7, and waits longer for its losses.
 const COMPETE_KEPT: f64 = 0.8;
 
@@ -36,12 +36,12 @@ pub(super) struct Drain {
 
 impl Drain {
     /// Whether the queue is somebody else's: it is there although little was sent from here, and what was sent before has long
-    /// left it.
-    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64) -> bool {
+    /// left it. `least` is whether no less can be sent.
+    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64, least: bool) -> bool {
         let passed = passed.as_secs_f64();
         let added = (sent - self.sent) as f64 * 8.0 / self.through;
         let patience = self.peak + 2.0 * round_trip + 0.5;
-        passed > patience && added < passed * LITTLE && queue > self.peak * 0.4
+        passed > patience && (least || added < passed * LITTLE) && queue > self.peak * 0.4
     }
 }
 
@@ -51,7 +51,16 @@ pub(super) struct Compete {
     reduced_at: MediaTime,
     /// For how long the queue has been short, in seconds.
     short_for: f64,
+    /// When it was looked last whether what is sent arrives, and bytes sent until then.
+    looked: (MediaTime, u64),
+    /// How often in a row much less did.
+    missing: u32,
 }
+
+/// Whoever sends this many times of what arrives, so many times in a row, fills the queue alone: beside others more would arrive.
+const NOT_ARRIVING: (f64, u32) = (1.3, 2);
+/// How long that is remembered.
+const OWN: Duration = Duration::from_secs(20);
 
 impl Controller {
     /// What the bottleneck lets through, from what has come through while there was a queue.
@@ -83,11 +92,11 @@ impl Controller {
             return;
         }
         drain.peak = drain.peak.max(queue);
-        if drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt) {
-            self.delay.hold_base(true);
-            self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0 });
+        let least = self.target <= self.limits.min * 1.05;
+        let is_others = drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt, least);
+        if is_others && self.own_queue.is_none_or(|at| now - at > OWN) {
             self.target = drain.before * COMPETE_KEPT;
-            return;
+            return self.begin_to_compete(traffic, now);
         }
         self.mode = Mode::Drain(drain);
         // How long what leaves now will wait, from all that has left before it; reports are a round trip behind that.
@@ -96,9 +105,28 @@ impl Controller {
         self.target = drain.capacity * (1.0 - excess / DRAIN_S).clamp(DRAIN_LEAST, 0.97);
     }
 
+    /// Somebody else fills the queue.
+    pub(super) fn begin_to_compete(&mut self, traffic: Traffic, now: MediaTime) {
+        self.delay.hold_base(true);
+        let looked = (now, traffic.sent);
+        self.mode = Mode::Compete(Compete { reduced_at: now, short_for: 0.0, looked, missing: 0 });
+    }
+
     /// As TCP does: more each round trip until packets are lost (RFC 5681 section 3.1).
-    pub(super) fn compete(&mut self, mut compete: Compete, lost: bool, passed: f64, now: MediaTime) {
+    pub(super) fn compete(
+        &mut self,
+        mut compete: Compete,
+        lost: bool,
+        traffic: Traffic,
+        passed: f64,
+        now: MediaTime,
+    ) {
         self.reason = Reason::Compete;
+        if self.fills_it_alone(&mut compete, traffic.sent, now) {
+            self.own_queue = Some(now);
+            self.delay.hold_base(false);
+            return self.begin_to_drain(self.delay.floor(), traffic, now);
+        }
         compete.short_for = match self.delay.floor() < OVERUSE_S {
             true => compete.short_for + passed,
             false => 0.0,
@@ -116,5 +144,19 @@ impl Controller {
             self.target += COMPETE_PACKETS * 9_600.0 / (self.rtt * self.rtt) * passed;
         }
         self.mode = Mode::Compete(compete);
+    }
+
+    /// Whether much of what is sent goes into the queue only.
+    fn fills_it_alone(&self, compete: &mut Compete, sent: u64, now: MediaTime) -> bool {
+        let (at, before) = compete.looked;
+        let passed = (now - at).as_secs_f64();
+        if passed < self.rtt + 0.5 {
+            return false;
+        }
+        compete.looked = (now, sent);
+        let sent = (sent - before) as f64 * 8.0 / passed;
+        let arrives = self.delivery.rate(0.5).unwrap_or(sent);
+        compete.missing = if sent > arrives * NOT_ARRIVING.0 { compete.missing + 1 } else { 0 };
+        compete.missing >= NOT_ARRIVING.1
     }
 }

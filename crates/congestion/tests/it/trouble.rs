@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ahoy_congestion::{Limits, Reason};
+use ahoy_congestion::{Limits, NetworkEstimate, Reason};
 use ahoy_testkit::link::LinkConfig;
 
 use crate::cases::{DELAY_MS, QUEUE, add_call, bottleneck, median, one_call};
@@ -106,5 +106,29 @@ fn where_the_path_carries_more_than_can_be_used_pictures_hardly_wait() {
         let times = world.call(0).times_to_send(10.0, 20.0);
         let median = median(times);
         assert!(median < 0.010, "a picture takes {median} s to leave");
+    }
+}
+
+#[test]
+fn a_path_that_shrinks_and_shrinks_is_not_taken_for_one_that_others_fill() {
+    // Somebody walks away from the access point.
+    let steps: Vec<(f64, f64)> = (0..20).map(|n| (10.0 + f64::from(n), 2.0 * 0.88_f64.powi(n))).collect();
+    let steps: Vec<(f64, f64)> = [(0.0, 2.0)].into_iter().chain(steps).collect();
+    for seed in 1..6 {
+        let world = one_call(&steps, Duration::from_millis(1_500), 0.0, seed, 60.0);
+        let waits = world.measure(&[0], 176_000.0, 40.0, 60.0);
+        // A packet alone takes 55 ms.
+        assert!(waits.queue_p95 < 150.0 && waits.utilisation > 0.8, "seed {seed}: {waits:?}");
+        let competes = |(_, estimate): &&(f64, NetworkEstimate)| estimate.reason == Reason::Compete;
+        assert_eq!(world.call(0).estimates.iter().filter(competes).count(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_path_that_hardly_carries_the_least_that_is_sent_is_not_filled() {
+    for seed in 1..6 {
+        let world = one_call(&[(0.0, 1.0), (10.0, 0.09)], Duration::from_millis(1_500), 0.0, seed, 60.0);
+        let waits = world.measure(&[0], 90_000.0, 30.0, 60.0);
+        assert!(waits.queue_p95 < 400.0, "seed {seed}: {waits:?}");
     }
 }
