@@ -70,6 +70,24 @@ impl Scaler {
         }
     }
 
+    /// Fills `target`, which is as large as `source`, with what is left of it `by` times smaller: what has no detail takes few
+    /// bits.
+    pub fn soften(&mut self, source: &I420Buffer, by: u32, target: &mut I420Buffer) {
+        debug_assert_eq!(source.size(), target.size());
+        let size = source.size();
+        let chroma = (size.chroma_width(), size.chroma_height());
+        let planes =
+            [(source.y(), (size.width(), size.height())), (source.u(), chroma), (source.v(), chroma)];
+        let mut small = std::mem::take(&mut self.narrow);
+        for (target, (plane, sides)) in target.planes_mut().into_iter().zip(planes) {
+            let fewer = (sides.0.div_ceil(by), sides.1.div_ceil(by));
+            small.resize((fewer.0 * fewer.1) as usize, 0);
+            self.resize(plane, sides, &mut small, fewer);
+            self.resize(&small, fewer, target.data, sides);
+        }
+        self.narrow = small;
+    }
+
     fn plane(
         &mut self,
         data: &[u8],
@@ -131,6 +149,19 @@ mod tests {
         u.data.fill(chroma);
         v.data.fill(chroma);
         picture
+    }
+
+    #[test]
+    fn what_is_softened_keeps_its_light_and_loses_its_detail() {
+        let sides = size(66, 34);
+        let mut stripes = I420Buffer::black(sides);
+        let [y, ..] = stripes.planes_mut();
+        y.data.iter_mut().enumerate().for_each(|(n, sample)| *sample = if n % 2 == 0 { 60 } else { 140 });
+        let mut soft = I420Buffer::black(sides);
+        let mut scaler = Scaler::new();
+        scaler.soften(&stripes, 4, &mut soft);
+        assert!(soft.y().iter().all(|sample| (95..=105).contains(sample)));
+        assert!(soft.u().iter().all(|sample| *sample == 128));
     }
 
     fn at(picture: &I420Buffer, x: u32, y: u32) -> (u8, u8) {

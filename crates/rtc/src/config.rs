@@ -22,7 +22,8 @@ use webrtc::peer_connection::{
 
 use crate::error::LibraryError;
 use crate::interceptors::{
-    Congestion, Feedback, MediaTap, NackGenerator, RtxUnwrap, SenderReports, TRANSPORT_CC_URI,
+    Congestion, Feedback, MediaTap, NackGenerator, Protect, REPAIR_MIME_TYPE, Recover, RtxUnwrap,
+    SenderReports, TRANSPORT_CC_URI,
 };
 
 /// Which side gives way when both offer at once (perfect negotiation, W3C WebRTC section 10.7). The two sides of a
@@ -116,12 +117,16 @@ impl Default for PeerConfig {
 const H264_PAYLOAD_TYPE: u8 = 102;
 /// Payload type offered for retransmissions of H.264 (RFC 4588).
 const H264_RTX_PAYLOAD_TYPE: u8 = 103;
+/// Payload type offered for repair data of pictures.
+const REPAIR_PAYLOAD_TYPE: u8 = 104;
 /// Payload type offered for Opus: the one that browsers use.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 
 /// `42e01f` is constrained baseline, level 3.1; the level may differ per direction and openh264 and browsers decode
 /// well above it. Mode 1 allows slices over several packets (RFC 6184 section 8.1).
 const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+/// Repair data comes at most so many microseconds after what it repairs.
+const REPAIR_FMTP: &str = "repair-window=200000";
 /// RFC 7587 section 6.1: 10 ms packets allowed, in-band FEC and discontinuous transmission understood.
 const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;usedtx=1";
 
@@ -177,12 +182,20 @@ pub(crate) fn media_engine() -> Result<MediaEngine, LibraryError> {
         sdp_fmtp_line: format!("apt={H264_PAYLOAD_TYPE}"),
         rtcp_feedback: vec![],
     };
+    let repair = RTCRtpCodec {
+        mime_type: REPAIR_MIME_TYPE.to_owned(),
+        clock_rate: Codec::H264.clock_rate(),
+        channels: 0,
+        sdp_fmtp_line: REPAIR_FMTP.to_owned(),
+        rtcp_feedback: vec![feedback("transport-cc", "")],
+    };
     let mut opus = track_codec(Codec::Opus);
     opus.rtcp_feedback = vec![feedback("transport-cc", "")];
 
     for (rtp_codec, payload_type, kind) in [
         (h264, H264_PAYLOAD_TYPE, RtpCodecKind::Video),
         (rtx, H264_RTX_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (repair, REPAIR_PAYLOAD_TYPE, RtpCodecKind::Video),
         (opus, OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
     ] {
         engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
@@ -204,12 +217,15 @@ const RETRANSMISSION_BUFFER: u16 = 1024;
 
 /// Where [`RtxUnwrap`] sits: before loss detection, which must see repaired packets as arrivals.
 const RTX_UNWRAP_SLOT: usize = 6_500;
+/// Where [`Recover`] sits: behind what unwraps repetitions, which count as arrived, and before loss detection.
+const RECOVER_SLOT: usize = 6_600;
 /// Where [`MediaTap`] sits: nearest to the application, behind everything that measures arrivals.
 const MEDIA_TAP_SLOT: usize = 14_000;
 
 /// Those that are made for one peer.
 pub(crate) struct Stages {
     pub(crate) congestion: Congestion,
+    pub(crate) protect: Protect,
     pub(crate) feedback: Feedback,
     pub(crate) nack: NackGenerator,
     pub(crate) reports: SenderReports,
@@ -221,7 +237,9 @@ pub(crate) fn interceptors(stages: Stages) -> Registry {
         // Numbers, paces and counts all that leaves, so nothing is nearer to the network.
         .with(Slot::CongestionControl, stages.congestion)
         .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_BUFFER).build())
+        .with(Slot::FecEncoder, stages.protect)
         .with(Slot::from(RTX_UNWRAP_SLOT), RtxUnwrap::default())
+        .with(Slot::from(RECOVER_SLOT), Recover::default())
         .with(Slot::NackGenerator, stages.nack)
         .with(Slot::TwccReceiver, stages.feedback)
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())

@@ -162,6 +162,8 @@ pub struct RemoteTrackStats {
     pub payload_bytes_received: u64,
     /// Packets that came as retransmissions.
     pub packets_repaired: u64,
+    /// Packets made from repair data (FlexFEC).
+    pub packets_recovered: u64,
     /// Packets dropped here because nobody took them in time.
     pub packets_overflowed: u64,
 }

@@ -5,10 +5,12 @@
 
 mod incoming_audio;
 mod incoming_video;
+mod key_frames;
 mod lip_sync;
 mod outgoing_audio;
 mod outgoing_video;
 mod quality;
+mod spending;
 
 pub use incoming_audio::{IncomingAudio, IncomingAudioStats};
 pub use incoming_video::{

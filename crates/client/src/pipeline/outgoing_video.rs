@@ -220,11 +220,8 @@ impl EncoderStage {
     fn obey(&mut self) {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::ForceKeyframe) => self.encoder.force_keyframe(),
-                Ok(Command::Attached(track)) => {
-                    self.quality.look_at(track.network());
-                    self.encoder.force_keyframe();
-                }
+                Ok(Command::ForceKeyframe) => self.quality.want_key_frame(),
+                Ok(Command::Attached(track)) => self.quality.look_at(track.network()),
                 Ok(Command::SetMost(most)) => self.quality.set_most(most),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
@@ -243,7 +240,8 @@ impl EncoderStage {
             return add(&self.counters.held_back, 1);
         };
         let result = self.encoder.encode(&prepared);
-        self.quality.took(self.clock.now() - started_at);
+        let made = result.as_ref().ok().and_then(Option::as_ref);
+        self.quality.encoded(&prepared, made, self.clock.now() - started_at);
         match result {
             Ok(Some(encoded)) => {
                 let timing = EncodeTiming {
@@ -273,7 +271,7 @@ impl EncoderStage {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 add(&self.counters.dropped, 1);
-                self.encoder.force_keyframe();
+                self.quality.want_key_frame();
             }
             Err(mpsc::error::TrySendError::Closed(_)) => {}
         }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use ahoy_congestion::{Content, Decision, Encoding, QualityPolicy, Situation, Viewer};
 use ahoy_media::codec::VideoEncoder;
 use ahoy_media::scale::Scaler;
-use ahoy_media_types::{Bitrate, FramePool, FrameRate, FrameSize, MediaTime, VideoFrame};
+use ahoy_media_types::{Bitrate, EncodedFrame, FramePool, FrameRate, FrameSize, MediaTime, VideoFrame};
 use ahoy_rtc::{Limits, NetworkEstimate, PAYLOAD_SHARE, PeerConfig};
 use tokio::sync::watch;
+
+use super::key_frames::KeyFrames;
+use super::spending::Spending;
 
 /// Sound with its headers, and some packets more than once.
 const BESIDE_VIDEO: f64 = 150_000.0;
@@ -31,7 +34,11 @@ pub(super) struct Quality {
     most: Bitrate,
     rate: FrameRate,
     told: Option<f64>,
+    spending: Spending,
+    keys: KeyFrames,
     network: Option<watch::Receiver<NetworkEstimate>>,
+    /// Of the pictures that are encoded.
+    size: Option<FrameSize>,
     scaler: Scaler,
     pool: FramePool,
     due: MediaTime,
@@ -49,7 +56,10 @@ impl Quality {
             most,
             rate,
             told: None,
+            spending: Spending::new(),
+            keys: KeyFrames::new(),
             network: None,
+            size: None,
             scaler: Scaler::new(),
             pool: FramePool::new(),
             due: MediaTime::ZERO,
@@ -65,18 +75,31 @@ impl Quality {
         self.decision.subscribe()
     }
 
-    /// Looks at another path from now on.
+    /// Looks at another path from now on, with somebody new at its end.
     pub(super) fn look_at(&mut self, network: watch::Receiver<NetworkEstimate>) {
         self.network = Some(network);
+        self.keys.begin();
+    }
+
+    /// The other side can't go on without a picture that stands by itself.
+    pub(super) fn want_key_frame(&mut self) {
+        self.keys.want();
     }
 
     pub(super) fn set_most(&mut self, most: Bitrate) {
         self.most = most;
     }
 
-    /// Encoding a picture took so long.
-    pub(super) fn took(&mut self, time: Duration) {
-        self.encoding += (time.as_secs_f64() - self.encoding) / AVERAGED;
+    /// What became of the picture that was prepared last, after so long; `None` where the encoder left it out.
+    pub(super) fn encoded(&mut self, frame: &VideoFrame, made: Option<&EncodedFrame>, took: Duration) {
+        self.encoding += (took.as_secs_f64() - self.encoding) / AVERAGED;
+        let bytes = made.map_or(0, |made| made.data.len());
+        if let Some(told) = self.told {
+            self.spending.made(told, bytes, Duration::from_secs_f64(self.interval));
+        }
+        if made.is_some_and(|made| made.keyframe) {
+            self.keys.made(frame, bytes);
+        }
     }
 
     /// The picture as it is to be encoded; `None` where it is left out.
@@ -90,11 +113,11 @@ impl Quality {
             self.interval += ((now - last).as_secs_f64().min(1.0) - self.interval) / AVERAGED;
         }
         let network = self.network.as_ref().map(|network| *network.borrow());
-        let available = match network {
-            None => self.most.as_bps() as f64,
+        let (available, burst) = match network {
+            None => (self.most.as_bps() as f64, f64::INFINITY),
             // Too much waits to leave: the next picture is made when that is gone.
             Some(NetworkEstimate { video: None, .. }) => return None,
-            Some(NetworkEstimate { video: Some(video), .. }) => video * PAYLOAD_SHARE,
+            Some(NetworkEstimate { video: Some(video), burst, .. }) => (self.spending.bitrate(video), burst),
         };
         let situation = Situation {
             source: frame.size(),
@@ -111,14 +134,23 @@ impl Quality {
         self.decision.send_if_modified(|before| before.replace(decision) != Some(decision));
         let Decision::Encode(encoding) = decision else {
             // Whoever comes back needs a picture that stands by itself.
-            encoder.force_keyframe();
+            self.keys.want();
             return None;
         };
         if !self.is_due(&encoding, situation.fps, now) {
             return None;
         }
         self.tell(&encoding, encoder);
-        Some(self.scaled(frame, encoding.size))
+        if self.size.replace(encoding.size).is_some_and(|before| before != encoding.size) {
+            // Encoders begin anew for another size.
+            self.keys.want();
+        }
+        let frame = self.scaled(frame, encoding.size);
+        if !self.keys.is_wanted(&frame) {
+            return Some(frame);
+        }
+        encoder.force_keyframe();
+        Some(self.keys.fitted(frame, burst))
     }
 
     fn is_due(&mut self, encoding: &Encoding, fps: f64, now: MediaTime) -> bool {
@@ -160,24 +192,35 @@ mod tests {
     use std::sync::Arc;
 
     use ahoy_media::codec::CodecError;
-    use ahoy_media_types::{ColorMatrix, EncodedFrame, FrameId, I420Buffer};
+    use ahoy_media_types::{Codec, ColorMatrix, FrameId, I420Buffer};
     use ahoy_rtc::Reason;
 
     use super::*;
 
-    /// Notes what it is told.
+    /// Makes pictures of the size that it is told to, and notes what it is told.
     #[derive(Default)]
     struct Told {
         bitrates: Vec<u64>,
+        forced: bool,
         key_frames: u32,
     }
 
     impl VideoEncoder for Told {
-        fn encode(&mut self, _: &VideoFrame) -> Result<Option<EncodedFrame>, CodecError> {
-            Ok(None)
+        fn encode(&mut self, frame: &VideoFrame) -> Result<Option<EncodedFrame>, CodecError> {
+            let bytes = self.bitrates.last().map_or(0, |kbps| kbps * 1_000 / 30 / 8);
+            let keyframe = std::mem::take(&mut self.forced);
+            self.key_frames += u32::from(keyframe);
+            Ok(Some(EncodedFrame {
+                codec: Codec::H264,
+                data: vec![0; bytes as usize].into(),
+                rtp_timestamp: 0,
+                duration: Duration::from_millis(33),
+                keyframe,
+                time: frame.captured_at,
+            }))
         }
         fn force_keyframe(&mut self) {
-            self.key_frames += 1;
+            self.forced = true;
         }
         fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), CodecError> {
             self.bitrates.push(bitrate.as_kbps());
@@ -192,6 +235,7 @@ mod tests {
         NetworkEstimate {
             target: 0.0,
             video,
+            burst: f64::INFINITY,
             sent: 0.0,
             acknowledged: 0.0,
             queue_ms: 0.0,
@@ -210,7 +254,13 @@ mod tests {
             captured_at: MediaTime::from_micros(from * 1_000_000 + u64::from(n) * 33_333),
             color: ColorMatrix::default(),
         });
-        frames.filter_map(|frame| quality.prepare(&frame, encoder)).collect()
+        let mut encode = |frame: VideoFrame| {
+            let prepared = quality.prepare(&frame, encoder)?;
+            let made = encoder.encode(&prepared).unwrap();
+            quality.encoded(&prepared, made.as_ref(), Duration::ZERO);
+            Some(prepared)
+        };
+        frames.filter_map(&mut encode).collect()
     }
 
     fn quality(video: Option<f64>) -> (Quality, watch::Sender<NetworkEstimate>) {
@@ -228,7 +278,18 @@ mod tests {
         network.send_replace(estimate(Some(300_000.0)));
         let smaller = second(&mut quality, &mut encoder, 1);
         assert_eq!((smaller.len(), smaller[29].size().height()), (30, 360));
-        assert_eq!(encoder.bitrates, [1_888, 283]);
+        assert_eq!(encoder.bitrates[..2], [1_888, 283]);
+        assert_eq!(encoder.key_frames, 2, "another size begins with one");
+    }
+
+    #[test]
+    fn what_small_pictures_have_of_headers_is_made_up_for() {
+        let (mut quality, _network) = quality(Some(300_000.0));
+        let mut encoder = Told::default();
+        (0..8).for_each(|n| drop(second(&mut quality, &mut encoder, n)));
+        let bytes = *encoder.bitrates.last().unwrap() as usize * 1_000 / 30 / 8;
+        let left = ahoy_rtc::wire_bytes(bytes) * 8 * 30;
+        assert!((292_000..=306_000).contains(&left), "{left}");
     }
 
     #[test]
@@ -238,7 +299,11 @@ mod tests {
         assert!(second(&mut quality, &mut encoder, 0).is_empty());
         network.send_replace(estimate(Some(1_000_000.0)));
         assert_eq!(second(&mut quality, &mut encoder, 1).len(), 30);
-        assert_eq!(encoder.key_frames, 0, "the pictures before and after belong together");
+        network.send_replace(estimate(None));
+        assert!(second(&mut quality, &mut encoder, 2).is_empty());
+        network.send_replace(estimate(Some(1_000_000.0)));
+        second(&mut quality, &mut encoder, 3);
+        assert_eq!(encoder.key_frames, 1, "the pictures before and after belong together");
     }
 
     #[test]
@@ -251,6 +316,9 @@ mod tests {
         network.send_replace(estimate(Some(10_000.0)));
         assert!(second(&mut quality, &mut encoder, 2).is_empty());
         assert!(matches!(*quality.decision().borrow(), Some(Decision::Pause(_))));
-        assert!(encoder.key_frames > 0);
+        assert_eq!(encoder.key_frames, 1);
+        network.send_replace(estimate(Some(70_000.0)));
+        second(&mut quality, &mut encoder, 3);
+        assert_eq!(encoder.key_frames, 2);
     }
 }

@@ -46,6 +46,12 @@ impl SendControl {
         self.limits.send_if_modified(|now| std::mem::replace(now, limits) != limits);
     }
 
+    /// Has something else be known of the path.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, change: impl FnOnce(&mut NetworkEstimate)) {
+        self.estimate.send_modify(change);
+    }
+
     /// Packets take another way.
     pub(crate) fn path_changed(&self) {
         self.path.send_modify(|number| *number += 1);
@@ -187,12 +193,14 @@ impl Stage for CongestionStage {
         if let Some(repeated) = stream.ssrc_rtx {
             self.streams.insert(repeated, Stream { kind: PacketKind::Retransmission, extension });
         }
+        if let Some(repair) = stream.ssrc_fec {
+            self.streams.insert(repair, Stream { kind: PacketKind::Repair, extension });
+        }
     }
 
     fn unbind_local(&mut self, stream: &StreamInfo) {
-        self.streams.remove(&stream.ssrc);
-        if let Some(repeated) = stream.ssrc_rtx {
-            self.streams.remove(&repeated);
+        for ssrc in [Some(stream.ssrc), stream.ssrc_rtx, stream.ssrc_fec].into_iter().flatten() {
+            self.streams.remove(&ssrc);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ahoy_congestion::{PacketStatus, Reporter};
 use ahoy_media_types::MediaClock;
-use rtc::interceptor::{Packet, StreamInfo, TaggedPacket};
+use rtc::interceptor::{Attribute, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
     PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc,
     SymbolTypeTcc, TransportLayerCc,
@@ -60,6 +60,8 @@ impl FeedbackStage {
 impl Stage for FeedbackStage {
     fn inbound(&mut self, packet: TaggedPacket, _own: &mut Outbox) -> Option<TaggedPacket> {
         if let (Packet::Rtp(rtp), Some(extension)) = (&packet.message.packet, self.extension)
+            // What was made here has not arrived.
+            && !packet.message.has(&Attribute::RecoveredByFec)
             && let Some(mut value) = rtp.header.get_extension(extension)
             && let Ok(extension) = TransportCcExtension::unmarshal(&mut value)
         {

@@ -6,6 +6,7 @@
 mod congestion;
 mod feedback;
 mod nack;
+mod repair;
 mod reports;
 mod rtx;
 mod tap;
@@ -27,6 +28,8 @@ pub(crate) use congestion::SendControl;
 use feedback::FeedbackStage;
 pub(crate) use feedback::{HEADERS, TRANSPORT_CC_URI};
 use nack::NackStage;
+pub(crate) use repair::MIME_TYPE as REPAIR_MIME_TYPE;
+use repair::{ProtectStage, RecoverStage};
 use reports::SenderReportStage;
 use rtx::RtxStage;
 use tap::TapStage;
@@ -36,6 +39,8 @@ pub(crate) type Congestion = Staged<CongestionStage>;
 pub(crate) type Feedback = Staged<FeedbackStage>;
 pub(crate) type MediaTap = Staged<TapStage>;
 pub(crate) type NackGenerator = Staged<NackStage>;
+pub(crate) type Protect = Staged<ProtectStage>;
+pub(crate) type Recover = Staged<RecoverStage>;
 pub(crate) type RtxUnwrap = Staged<RtxStage>;
 pub(crate) type SenderReports = Staged<SenderReportStage>;
 
@@ -51,6 +56,7 @@ pub(crate) fn stages(
     Stages {
         congestion: Staged::new(CongestionStage::new(clock, Arc::clone(control))),
         feedback: Staged::new(FeedbackStage::new(clock, own_ssrc)),
+        protect: Staged::new(ProtectStage::new(control)),
         nack: Staged::new(NackStage::new(own_ssrc)),
         reports: Staged::new(SenderReportStage::new(Arc::clone(local))),
         tap: Staged::new(TapStage::new(clock, Arc::clone(local), Arc::clone(remote), announce)),
@@ -79,13 +85,17 @@ pub(crate) trait Stage: Send + Sync {
     fn unbind_remote(&mut self, _stream: &StreamInfo) {}
 }
 
-/// What a stage sends by itself towards the network: RTCP that it makes, and packets that it held back.
+/// What a stage sends by itself: towards the network RTCP that it makes and packets that it held back, towards the application
+/// packets that it made from others.
 #[derive(Default)]
-pub(crate) struct Outbox(Vec<TaggedPacket>);
+pub(crate) struct Outbox {
+    network: Vec<TaggedPacket>,
+    application: Vec<TaggedPacket>,
+}
 
 impl Outbox {
     pub(crate) fn send(&mut self, now: Instant, packet: Box<dyn rtc::rtcp::Packet>) {
-        self.0.push(TaggedPacket {
+        self.network.push(TaggedPacket {
             now,
             transport: TransportContext::default(),
             message: AttributedPacket::new(Packet::Rtcp(vec![packet])),
@@ -93,7 +103,21 @@ impl Outbox {
     }
 
     pub(crate) fn forward(&mut self, packet: TaggedPacket) {
-        self.0.push(packet);
+        self.network.push(packet);
+    }
+
+    pub(crate) fn deliver(&mut self, packet: TaggedPacket) {
+        self.application.push(packet);
+    }
+
+    #[cfg(test)]
+    fn into_network(self) -> Vec<TaggedPacket> {
+        self.network
+    }
+
+    #[cfg(test)]
+    fn into_application(self) -> Vec<TaggedPacket> {
+        self.application
     }
 }
 
@@ -121,7 +145,8 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), LibraryError> {
         let mut own = Outbox::default();
         self.inbound.extend(self.stage.inbound(packet, &mut own));
-        self.outbound.extend(own.0);
+        self.inbound.extend(own.application);
+        self.outbound.extend(own.network);
         Ok(())
     }
 
@@ -133,7 +158,7 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
         let mut own = Outbox::default();
         let passed = self.stage.outbound(packet, &mut own);
         self.outbound.extend(passed);
-        self.outbound.extend(own.0);
+        self.outbound.extend(own.network);
         Ok(())
     }
 
@@ -145,7 +170,7 @@ impl<S: Stage> Protocol<TaggedPacket, TaggedPacket, ()> for Staged<S> {
         if self.stage.wakeup().is_some_and(|at| at <= now) {
             let mut own = Outbox::default();
             self.stage.timeout(now, &mut own);
-            self.outbound.extend(own.0);
+            self.outbound.extend(own.network);
         }
         Ok(())
     }

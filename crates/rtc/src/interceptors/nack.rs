@@ -34,13 +34,13 @@ const MAX_REORDER_WAIT: Duration = Duration::from_millis(20);
 pub(crate) struct NackStage {
     own_ssrc: u32,
     streams: HashMap<u32, LossDetector>,
-    retransmission_sources: HashSet<u32>,
+    repair_sources: HashSet<u32>,
 }
 
 impl NackStage {
     /// `own_ssrc` names this side in the requests.
     pub(crate) fn new(own_ssrc: u32) -> Self {
-        Self { own_ssrc, streams: HashMap::new(), retransmission_sources: HashSet::new() }
+        Self { own_ssrc, streams: HashMap::new(), repair_sources: HashSet::new() }
     }
 
     fn request_due(&mut self, now: Instant, own: &mut Outbox) {
@@ -75,16 +75,16 @@ impl Stage for NackStage {
     }
 
     fn bind_remote(&mut self, stream: &StreamInfo) {
-        self.retransmission_sources.extend(stream.ssrc_rtx);
+        self.repair_sources.extend(stream.ssrc_rtx.into_iter().chain(stream.ssrc_fec));
         let wanted = stream.rtcp_feedback.iter().any(|f| f.typ == "nack" && f.parameter.is_empty());
-        if wanted && !self.retransmission_sources.contains(&stream.ssrc) {
+        if wanted && !self.repair_sources.contains(&stream.ssrc) {
             self.streams.entry(stream.ssrc).or_default();
         }
     }
 
     fn unbind_remote(&mut self, stream: &StreamInfo) {
         self.streams.remove(&stream.ssrc);
-        self.retransmission_sources.remove(&stream.ssrc);
+        self.repair_sources.remove(&stream.ssrc);
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct RemoteCounters {
     pub(crate) packets: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) retransmitted: AtomicU64,
+    pub(crate) recovered: AtomicU64,
     pub(crate) overflowed: AtomicU64,
 }
 
@@ -145,7 +146,7 @@ pub(crate) struct TapStage {
     clock: MediaClock,
     local: Arc<LocalStreams>,
     remote: Arc<RemoteStreams>,
-    retransmission_sources: HashSet<u32>,
+    repair_sources: HashSet<u32>,
     announce: Box<dyn Fn(RemoteStream) + Send + Sync>,
 }
 
@@ -178,15 +179,16 @@ impl TapStage {
         remote: Arc<RemoteStreams>,
         announce: impl Fn(RemoteStream) + Send + Sync + 'static,
     ) -> Self {
-        Self { clock, local, remote, retransmission_sources: HashSet::new(), announce: Box::new(announce) }
+        Self { clock, local, remote, repair_sources: HashSet::new(), announce: Box::new(announce) }
     }
 
-    fn on_rtp(&self, packet: rtc::rtp::Packet, repeated: bool, now: Instant) {
+    fn on_rtp(&self, packet: rtc::rtp::Packet, [repeated, recovered]: [bool; 2], now: Instant) {
         let routes = self.remote.lock();
         let Some(route) = routes.get(&packet.header.ssrc) else { return };
         route.counters.packets.fetch_add(1, Relaxed);
         route.counters.bytes.fetch_add(packet.payload.len() as u64, Relaxed);
         route.counters.retransmitted.fetch_add(u64::from(repeated), Relaxed);
+        route.counters.recovered.fetch_add(u64::from(recovered), Relaxed);
         let event = StreamEvent::Packet(RtpPacket {
             ssrc: Ssrc(packet.header.ssrc),
             payload_type: PayloadType(packet.header.payload_type),
@@ -235,10 +237,11 @@ impl TapStage {
 
 impl Stage for TapStage {
     fn inbound(&mut self, packet: TaggedPacket, _own: &mut Outbox) -> Option<TaggedPacket> {
-        let repeated = packet.message.has(&Attribute::Retransmission);
+        let repaired = [Attribute::Retransmission, Attribute::RecoveredByFec]
+            .map(|attribute| packet.message.has(&attribute));
         match packet.message.packet {
             Packet::Rtp(rtp) => {
-                self.on_rtp(rtp, repeated, packet.now);
+                self.on_rtp(rtp, repaired, packet.now);
                 None
             }
             Packet::Rtcp(ref packets) => {
@@ -251,9 +254,8 @@ impl Stage for TapStage {
     }
 
     fn bind_remote(&mut self, stream: &StreamInfo) {
-        self.retransmission_sources.extend(stream.ssrc_rtx);
-        if self.retransmission_sources.contains(&stream.ssrc) || self.remote.lock().contains_key(&stream.ssrc)
-        {
+        self.repair_sources.extend(stream.ssrc_rtx.into_iter().chain(stream.ssrc_fec));
+        if self.repair_sources.contains(&stream.ssrc) || self.remote.lock().contains_key(&stream.ssrc) {
             return;
         }
         let (events, receiver) = mpsc::channel(REMOTE_QUEUE);
@@ -269,6 +271,6 @@ impl Stage for TapStage {
 
     fn unbind_remote(&mut self, stream: &StreamInfo) {
         self.remote.lock().remove(&stream.ssrc);
-        self.retransmission_sources.remove(&stream.ssrc);
+        self.repair_sources.remove(&stream.ssrc);
     }
 }

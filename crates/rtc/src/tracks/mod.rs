@@ -6,5 +6,5 @@ mod remote;
 
 pub(crate) use local::{Binding, LocalTrackParts};
 pub use local::{LocalTrack, LocalTrackEvent};
-pub use packetizer::PAYLOAD_SHARE;
+pub use packetizer::{PAYLOAD_SHARE, wire_bytes};
 pub use remote::{RemoteTrack, RemoteTrackEvent};

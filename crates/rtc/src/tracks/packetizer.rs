@@ -16,6 +16,11 @@ const MAX_PAYLOAD: usize = 1150;
 /// Part of what is sent of pictures that is pictures; the rest are headers.
 pub const PAYLOAD_SHARE: f64 = MAX_PAYLOAD as f64 / (MAX_PAYLOAD + HEADERS) as f64;
 
+/// What a frame of so many bytes takes on the wire, with all headers, in bytes.
+pub const fn wire_bytes(frame: usize) -> usize {
+    frame + frame.div_ceil(MAX_PAYLOAD) * HEADERS
+}
+
 /// Numbers and cuts the frames of one stream.
 pub(crate) struct Packetizer {
     codec: Codec,

@@ -75,6 +75,7 @@ impl RemoteTrack {
             packets_received: counters.packets.load(Relaxed),
             payload_bytes_received: counters.bytes.load(Relaxed),
             packets_repaired: counters.retransmitted.load(Relaxed),
+            packets_recovered: counters.recovered.load(Relaxed),
             packets_overflowed: counters.overflowed.load(Relaxed),
         }
     }
