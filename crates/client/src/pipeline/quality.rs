@@ -32,6 +32,7 @@ pub(super) struct Quality {
     rate: FrameRate,
     told: Option<f64>,
     network: Option<watch::Receiver<NetworkEstimate>>,
+    viewer: Viewer,
     scaler: Scaler,
     pool: FramePool,
     due: MediaTime,
@@ -50,6 +51,7 @@ impl Quality {
             rate,
             told: None,
             network: None,
+            viewer: Viewer::default(),
             scaler: Scaler::new(),
             pool: FramePool::new(),
             due: MediaTime::ZERO,
@@ -65,9 +67,15 @@ impl Quality {
         self.decision.subscribe()
     }
 
-    /// Looks at another path from now on.
+    /// Looks at another path from now on, at whose end somebody else may be.
     pub(super) fn look_at(&mut self, network: watch::Receiver<NetworkEstimate>) {
         self.network = Some(network);
+        self.viewer = Viewer::Unknown;
+    }
+
+    /// The other side does this with the pictures.
+    pub(super) fn set_viewer(&mut self, viewer: Viewer) {
+        self.viewer = viewer;
     }
 
     pub(super) fn set_most(&mut self, most: Bitrate) {
@@ -102,8 +110,7 @@ impl Quality {
             content: Content::Camera,
             available,
             most: self.most.as_bps() as f64,
-            // Nobody says so yet.
-            viewer: Viewer::Unknown,
+            viewer: self.viewer,
             encoding: self.encoding / self.interval.max(0.001),
             saving: false,
         };
@@ -159,6 +166,8 @@ impl Quality {
 mod tests {
     use std::sync::Arc;
 
+    use ahoy_congestion::Cause;
+    use ahoy_measure::stamp;
     use ahoy_media::codec::CodecError;
     use ahoy_media_types::{ColorMatrix, EncodedFrame, FrameId, I420Buffer};
     use ahoy_rtc::Reason;
@@ -252,5 +261,51 @@ mod tests {
         assert!(second(&mut quality, &mut encoder, 2).is_empty());
         assert!(matches!(*quality.decision().borrow(), Some(Decision::Pause(_))));
         assert!(encoder.key_frames > 0);
+    }
+
+    #[test]
+    fn pictures_are_no_larger_than_the_other_side_shows_them() {
+        let (mut quality, network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        quality.set_viewer(Viewer::Shows(FrameSize::new(640, 368).unwrap()));
+        let small = second(&mut quality, &mut encoder, 0);
+        assert!(small.len() == 30 && small.iter().all(|picture| picture.size().height() == 360));
+        quality.look_at(network.subscribe());
+        assert_eq!(second(&mut quality, &mut encoder, 1)[0].size(), FrameSize::HD, "somebody else may look");
+    }
+
+    #[test]
+    fn a_picture_still_says_which_it_is_when_it_has_been_made_smaller() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        let mut buffer = I420Buffer::black(FrameSize::HD);
+        assert!(stamp::draw(&mut buffer, FrameId(77), MediaTime::from_millis(5)));
+        let frame = |captured_at| VideoFrame {
+            buffer: Arc::new(buffer.clone()),
+            id: FrameId(77),
+            captured_at,
+            color: ColorMatrix::default(),
+        };
+        for (at, height) in [(0, 720), (1, 540), (2, 360), (3, 270), (4, 180), (5, 136)] {
+            quality.set_viewer(Viewer::Shows(FrameSize::new(4_096, height).unwrap()));
+            let made = quality.prepare(&frame(MediaTime::from_millis(at * 33)), &mut encoder).unwrap();
+            assert_eq!(u64::from(made.size().height()), height);
+            assert_eq!(stamp::read(&made.buffer).map(|stamp| stamp.id), Some(FrameId(77)), "{height}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_that_nobody_sees_and_a_key_frame_when_somebody_looks_again() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        assert_eq!(second(&mut quality, &mut encoder, 0).len(), 30);
+        assert_eq!(encoder.key_frames, 0);
+        quality.set_viewer(Viewer::Hidden);
+        assert!(second(&mut quality, &mut encoder, 1).is_empty());
+        assert_eq!(*quality.decision().borrow(), Some(Decision::Pause(Cause::Viewer)));
+        assert!(encoder.key_frames > 0, "the next one stands by itself");
+        quality.set_viewer(Viewer::Shows(FrameSize::HD));
+        let shown = second(&mut quality, &mut encoder, 2);
+        assert_eq!((shown.len(), shown[0].size()), (30, FrameSize::HD));
     }
 }
