@@ -34,6 +34,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     environment: 'jsdom',
     include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
+    setupFiles: ['tests/layout.ts'],
     // A test reads the colours from their style sheet; Vitest would give it an empty one.
     css: true,
     // Nothing takes long; a machine that does other things meanwhile is not a failure.

@@ -80,27 +80,26 @@ try {
   rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** Runs in the page: the upper rows of the next `count` different pictures of a tile, as luma in base 64. */
+/** Runs in the page: the upper rows of the next `count` different pictures of a tile, as luma in base 64, and their sizes. */
 function stamps([tile, count]) {
   const find = () => document.querySelector(`figure[aria-label="${tile}"] video`);
   return new Promise((done) => {
     const seen = [];
     const copy = document.createElement('canvas');
     const context = copy.getContext('2d', { willReadFrequently: true });
-    let size;
     const look = () => {
       const video = find();
       if (video?.videoWidth) {
-        size = [video.videoWidth, video.videoHeight];
-        [copy.width, copy.height] = [size[0], Math.ceil(size[1] / 4)];
+        const { videoWidth: width, videoHeight: height } = video;
+        [copy.width, copy.height] = [width, Math.ceil(height / 4)];
         context.drawImage(video, 0, 0);
         const pixels = context.getImageData(0, 0, copy.width, copy.height).data;
         let luma = '';
         for (let i = 1; i < pixels.length; i += 4) luma += String.fromCharCode(pixels[i]);
-        if (luma !== seen.at(-1)) seen.push(luma);
+        if (luma !== seen.at(-1)?.luma) seen.push({ width, height, luma });
       }
       if (seen.length < count) requestAnimationFrame(look);
-      else done({ size, pictures: seen.map(btoa) });
+      else done(seen.map(({ luma, ...size }) => ({ ...size, luma: btoa(luma) })));
     };
     look();
   });

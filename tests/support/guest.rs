@@ -78,10 +78,10 @@ impl Guest {
     #[track_caller]
     pub(crate) fn stamps(&mut self, tile: &str, count: usize) -> Vec<Stamp> {
         let seen = self.does("stamps", json!([tile, count]));
-        let side = |index: usize| seen["size"][index].as_u64().expect("a side in pixels");
-        let size = FrameSize::new(side(0), side(1)).expect("a good size");
-        let pictures = seen["pictures"].as_array().expect("a list").iter().map(|picture| {
-            let luma = BASE64_STANDARD.decode(picture.as_str().expect("base64")).expect("base64");
+        let pictures = seen.as_array().expect("a list").iter().map(|picture| {
+            let side = |name: &str| picture[name].as_u64().expect("a side in pixels");
+            let size = FrameSize::new(side("width"), side("height")).expect("a good size");
+            let luma = BASE64_STANDARD.decode(picture["luma"].as_str().expect("base64")).expect("base64");
             let mut buffer = I420Buffer::black(size);
             buffer.packed_mut()[..luma.len()].copy_from_slice(&luma);
             stamp::read(&buffer)

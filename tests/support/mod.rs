@@ -265,38 +265,38 @@ impl Ahoy<'_> {
     #[track_caller]
     pub(crate) fn stamps(&self, tile: &str, count: usize) -> Vec<Stamp> {
         let canvas = format!("document.querySelector('figure[aria-label={tile:?}] canvas')");
-        let size = self.run(&format!("const c = {canvas}; return [c.width, c.height]"));
-        let side = |index: usize| size[index].as_u64().expect("a side in pixels");
-        let size = FrameSize::new(side(0), side(1)).expect("the canvas has the picture's size");
-        let rows = stamp::masked_rows(size).end;
         let pictures = self.run(&format!(
             "const copy = document.createElement('canvas');
-             const [width, rows] = [{width}, {rows}];
-             [copy.width, copy.height] = [width, rows];
              const context = copy.getContext('2d', {{ willReadFrequently: true }});
              const seen = [];
              return new Promise((done) => {{
                const look = () => {{
                  const canvas = {canvas};
-                 if (canvas?.width === width) {{
+                 if (canvas?.width) {{
+                   // They may become smaller or larger meanwhile, but a stamp is never lower than this.
+                   const {{ width, height }} = canvas;
+                   const rows = Math.min(height, Math.max(16, Math.ceil(height / 12)));
+                   [copy.width, copy.height] = [width, rows];
                    context.drawImage(canvas, 0, 0);
                    const pixels = context.getImageData(0, 0, width, rows).data;
                    let luma = '';
                    for (let i = 1; i < pixels.length; i += 4) luma += String.fromCharCode(pixels[i]);
                    // What WebGL has drawn can be read only until it is on the screen; after that it is empty.
                    const empty = !/[^\\0]/.test(luma);
-                   if (!empty && luma !== seen.at(-1)) seen.push(luma);
+                   if (!empty && luma !== seen.at(-1)?.luma) seen.push({{ width, height, luma }});
                  }}
-                 seen.length < {count} ? requestAnimationFrame(look) : done(seen.map(btoa));
+                 seen.length < {count} ? requestAnimationFrame(look)
+                   : done(seen.map(({{ luma, ...size }}) => ({{ ...size, luma: btoa(luma) }})));
                }};
                look();
              }})",
-            width = size.width(),
         ));
         let pictures = pictures.as_array().expect("a list").iter();
         pictures
             .map(|picture| {
-                let luma = BASE64_STANDARD.decode(picture.as_str().expect("base64")).expect("base64");
+                let side = |name: &str| picture[name].as_u64().expect("a side in pixels");
+                let size = FrameSize::new(side("width"), side("height")).expect("a good size");
+                let luma = BASE64_STANDARD.decode(picture["luma"].as_str().expect("base64")).expect("base64");
                 let mut buffer = I420Buffer::black(size);
                 buffer.packed_mut()[..luma.len()].copy_from_slice(&luma);
                 stamp::read(&buffer).expect("a picture in a tile has its stamp")

@@ -42,6 +42,9 @@ describe('what the other side says directly', () => {
     expect(readControl('{"type":"hold","on":true}')).toEqual({ type: 'hold', on: true });
     const media = { type: 'media', media: { microphone: true, camera: false } };
     expect(readControl(JSON.stringify(media))).toEqual(media);
+    const view = { type: 'view', view: { width: 1280, height: 720 } };
+    expect(readControl(JSON.stringify(view))).toEqual(view);
+    expect(readControl('{"type":"view","view":null}')).toEqual({ type: 'view', view: null });
   });
 
   it('tells that pictures are paused, and that they are not where it says nothing', () => {
@@ -61,6 +64,11 @@ describe('what the other side says directly', () => {
     '{"type":"hold"}',
     '{"type":"media","media":{"camera":1}}',
     '{"type":"media","media":{"microphone":true,"camera":true,"paused":1}}',
+    '{"type":"view"}',
+    '{"type":"view","view":{"width":1280}}',
+    '{"type":"view","view":{"width":0,"height":720}}',
+    '{"type":"view","view":{"width":1280,"height":16385}}',
+    '{"type":"view","view":{"width":1280.5,"height":720}}',
     '{"type":"signal"}',
     ' '.repeat(64 * 1024 + 1),
   ])('is ignored where it makes no sense', (text) => {
@@ -134,6 +142,8 @@ describe('the figures of what a guest sends', () => {
     expect(sending(pair, still)).toMatchObject({ picture: null, limited_by: 'network' });
     const off = { ...still, mediaSourceId: undefined };
     expect(sending(pair, off)).toMatchObject({ picture: null, limited_by: null });
+    const unseen = { ...still, active: false };
+    expect(sending(pair, unseen)).toMatchObject({ picture: null, limited_by: 'viewer' });
   });
 });
 

@@ -260,6 +260,25 @@ describe('decoded pictures in a browser', () => {
   });
 });
 
+it('a player says in which size it draws, and when nobody can see it', async () => {
+  const connection = await open();
+  const become = (style: string) =>
+    page.evaluate((style) => (document.getElementById('host')!.style.cssText = style), style);
+  const until = (width: number, height: number) =>
+    connection.until(() => {
+      const size = connection.of('size').at(-1);
+      return size?.width === width && size.height === height;
+    });
+  await become('width: 300px; height: 170px');
+  await until(304, 176);
+  await become('display: none');
+  await until(0, 0);
+  await become('width: 128px; height: 96px');
+  await until(128, 96);
+  await become('width: 128px; height: 96px; position: absolute; top: 1000px');
+  await until(0, 0);
+});
+
 it('a player that is closed leaves no canvas and no connection', async () => {
   const connection = await open();
   connection.send(encoded(0));

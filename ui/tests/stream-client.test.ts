@@ -95,6 +95,20 @@ describe('the media socket', () => {
     expect(lost).toEqual([1011]);
   });
 
+  it('says in which area pictures are drawn, as soon as it can and over each connection', async () => {
+    connect({}).drawIn({ width: 640, height: 368 });
+    const first = await server.connection();
+    await first.until(() => first.of('size').length === 1);
+    expect(first.said[0]).toMatchObject({ token: 'token-1' });
+    client!.drawIn({ width: 0, height: 0 });
+    await first.until(() => first.of('size').length === 2);
+    first.close(1011);
+    const second = await server.connection();
+    await second.until(() => second.of('size').length === 1);
+    expect(first.of('size')[0]).toEqual({ type: 'size', width: 640, height: 368 });
+    expect(second.of('size')).toEqual([{ type: 'size', width: 0, height: 0 }]);
+  });
+
   it('waits for the next stream as soon as one has ended', async () => {
     const waits = vi.spyOn(globalThis, 'setTimeout');
     connect({});

@@ -21,6 +21,26 @@ pub struct MediaState {
     pub paused: bool,
 }
 
+/// In which size one shows the other side's pictures, in pixels of one's own screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// How wide the area is that they are fitted into.
+    pub width: u32,
+    /// How high it is.
+    pub height: u32,
+}
+
+impl View {
+    /// Nobody's screen has a longer side.
+    pub const LONGEST_SIDE: u32 = 16_384;
+
+    /// Whether pictures can be seen in such a size. What the other side says is to be held against this: a size that can't be
+    /// says nothing.
+    pub fn can_be(self) -> bool {
+        [self.width, self.height].iter().all(|side| (1..=Self::LONGEST_SIDE).contains(side))
+    }
+}
+
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -36,6 +56,12 @@ pub enum Control {
     Media {
         /// Microphone and camera.
         media: MediaState,
+    },
+    /// How the sender shows the pictures that it gets: larger ones would be wasted.
+    View {
+        /// In which size; `None` while they are not to be seen, as in a window that is minimised.
+        #[serde(deserialize_with = "Option::deserialize")]
+        view: Option<View>,
     },
     /// What would go through the server, which does not know of the call any more.
     Signal {
@@ -92,6 +118,11 @@ mod tests {
                 Control::Media { media: MediaState { camera: true, paused: true, ..media } },
                 r#"{"type":"media","media":{"microphone":true,"camera":true,"paused":true}}"#,
             ),
+            (
+                Control::View { view: Some(View { width: 1280, height: 720 }) },
+                r#"{"type":"view","view":{"width":1280,"height":720}}"#,
+            ),
+            (Control::View { view: None }, r#"{"type":"view","view":null}"#),
         ];
         for (message, json) in forms {
             assert_eq!(message.to_json(), json);
@@ -106,5 +137,19 @@ mod tests {
         for bad in [&b"{"[..], b"", b"{}", br#"{"type":"dance"}"#, br#"{"type":"hold"}"#, b"\xFF"] {
             assert!(matches!(Control::read(bad), Err(ControlError::Malformed(_))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn whoever_shows_nothing_says_so_and_does_not_just_leave_it_out() {
+        for bad in [r#"{"type":"view"}"#, r#"{"type":"view","view":{"width":-1,"height":720}}"#] {
+            assert!(matches!(Control::read(bad.as_bytes()), Err(ControlError::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_no_screen_has_are_none() {
+        let can_be = |width, height| View { width, height }.can_be();
+        assert!(can_be(1, 1) && can_be(16_384, 16_384));
+        assert!(!can_be(0, 720) && !can_be(1280, 0) && !can_be(16_385, 720) && !can_be(1280, u32::MAX));
     }
 }

@@ -8,7 +8,7 @@ use ahoy_signal::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::control::{Control, MediaState};
+use crate::control::{Control, MediaState, View};
 use crate::leg::LinkState;
 use crate::snapshot::CallRecord;
 
@@ -52,6 +52,13 @@ pub enum Command {
     Hold(bool),
     /// Microphone or camera went on or off.
     SetMedia(MediaState),
+    /// The pictures of one participant are shown in this size, or not at all. They are told where that is news to them.
+    SetView {
+        /// Whose.
+        peer: PeerId,
+        /// In which size.
+        view: Option<View>,
+    },
 }
 
 /// Why a command has no effect.
@@ -233,6 +240,13 @@ pub enum Output {
         peer: PeerId,
         /// What.
         message: Control,
+    },
+    /// The other side shows what it gets in this size, or not at all: send it nothing larger.
+    View {
+        /// Over which leg.
+        peer: PeerId,
+        /// In which size. It is not looked at here whether that can be.
+        view: Option<View>,
     },
     /// Send and play nothing, or go on.
     Hold(bool),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::MediaState;
+use crate::control::{Control, MediaState, View};
 
 /// How long finding a path may take, from the answer on.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(30);
@@ -61,12 +61,14 @@ pub(crate) struct Leg {
     pub(crate) gone: bool,
     pub(crate) held_there: bool,
     pub(crate) media_there: Option<MediaState>,
+    /// How their pictures are shown here; nothing where nobody has said so.
+    view_here: Option<Option<View>>,
 }
 
 impl Leg {
     pub(crate) fn new(offers: bool) -> Self {
         let link = Link::Connecting { until: None };
-        Self { offers, link, gone: false, held_there: false, media_there: None }
+        Self { offers, link, gone: false, held_there: false, media_there: None, view_here: None }
     }
 
     /// The call is answered: from now on a path has to be found.
@@ -78,6 +80,17 @@ impl Leg {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.link == Link::Connected
+    }
+
+    /// Their pictures are shown like this now. Returns what they are to be told at once.
+    pub(crate) fn set_view(&mut self, view: Option<View>) -> Option<Control> {
+        let is_news = self.view_here.replace(view) != Some(view);
+        (is_news && self.is_connected()).then_some(Control::View { view })
+    }
+
+    /// What they are to be told of how they are shown when there is a connection.
+    pub(crate) fn view(&self) -> Option<Control> {
+        self.view_here.map(|view| Control::View { view })
     }
 
     /// Takes in how the connection is. Whether it has just come about, or come back.

@@ -24,7 +24,7 @@ mod machine;
 mod room;
 mod snapshot;
 
-pub use control::{CONTROL_LONGEST, Control, ControlError, MediaState};
+pub use control::{CONTROL_LONGEST, Control, ControlError, MediaState, View};
 pub use events::{Command, CommandError, Input, Outcome, Output, PeerId};
 pub use leg::LinkState;
 pub use machine::CallMachine;

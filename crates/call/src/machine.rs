@@ -81,6 +81,12 @@ impl CallMachine {
                 self.media_here = Some(media);
                 self.tell_all(&Control::Media { media });
             }
+            Command::SetView { peer, view } => {
+                let leg = self.current.as_mut().and_then(|current| current.legs.get_mut(&peer));
+                if let Some(message) = leg.and_then(|leg| leg.set_view(view)) {
+                    self.out.push(Output::Tell { peer, message });
+                }
+            }
         }
         Ok(())
     }
@@ -347,6 +353,7 @@ impl CallMachine {
             if let Some(media) = self.media_here {
                 self.out.push(Output::Tell { peer, message: Control::Media { media } });
             }
+            self.out.extend(leg.view().map(|message| Output::Tell { peer, message }));
             if current.held {
                 self.out.push(Output::Tell { peer, message: Control::Hold { on: true } });
             }
@@ -376,6 +383,7 @@ impl CallMachine {
             }
             Control::Hold { on } => leg.held_there = on,
             Control::Media { media } => leg.media_there = Some(media),
+            Control::View { view } => self.out.push(Output::View { peer, view }),
             Control::Signal { signal } => self.deliver(peer, signal),
         }
     }

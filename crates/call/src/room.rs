@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ahoy_signal::{CallSignal, ClientMessage, ParticipantId, RoomId, UserId};
 use serde::Serialize;
 
-use crate::control::{Control, MediaState};
+use crate::control::{Control, MediaState, View};
 use crate::events::{Output, PeerId};
 use crate::leg::{Due, Leg, Link, LinkState};
 use crate::snapshot::LegSnapshot;
@@ -171,6 +171,12 @@ impl RoomCall {
         self.tell_all(&Control::Media { media });
     }
 
+    /// The pictures of one participant are shown in this size, or not at all. They are told where that is news to them.
+    pub fn set_view(&mut self, peer: PeerId, view: Option<View>) {
+        let message = self.other(peer).and_then(|(_, other)| other.leg.set_view(view));
+        self.out.extend(message.map(|message| Output::Tell { peer, message }));
+    }
+
     /// Takes in what happens.
     pub fn handle(&mut self, input: RoomInput, now: Instant) {
         match input {
@@ -265,10 +271,12 @@ impl RoomCall {
         let Some((id, other)) = self.other(peer) else { return };
         let came = other.leg.on_link(state, now);
         let lost = other.went && !other.leg.is_connected();
+        let view = other.leg.view();
         if came {
             if let Some(media) = self.media_here {
                 self.out.push(Output::Tell { peer, message: Control::Media { media } });
             }
+            self.out.extend(view.map(|message| Output::Tell { peer, message }));
             if self.held {
                 self.out.push(Output::Tell { peer, message: Control::Hold { on: true } });
             }
@@ -295,6 +303,7 @@ impl RoomCall {
             Control::HangUp {} => self.close(id),
             Control::Hold { on } => other.leg.held_there = on,
             Control::Media { media } => other.leg.media_there = Some(media),
+            Control::View { view } => self.out.push(Output::View { peer, view }),
             Control::Signal { signal } => self.out.push(Output::Deliver { peer, signal }),
         }
     }

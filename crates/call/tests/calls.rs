@@ -5,7 +5,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use ahoy_call::{CallMachine, Command, CommandError, Input, LegStatus, Outcome, Output, StageName};
+use ahoy_call::{
+    CallMachine, Command, CommandError, Input, LegStatus, Outcome, Output, PeerId, StageName, View,
+};
 use ahoy_signal::{CallId, CallMedia, CallPeer, CallStage, CallSummary, Handle, Name, UserId};
 use rand::RngExt as _;
 use world::{Device, World};
@@ -285,6 +287,35 @@ fn hold_and_mute_are_seen_at_the_other_side() {
     world.command(0, Command::Hold(false)).unwrap();
     world.run_for(SOON);
     assert!(!leg(&world).held);
+}
+
+#[test]
+fn whoever_sends_pictures_hears_how_they_are_shown_where_it_is_news() {
+    let mut world = World::new(1, &[1, 1]);
+    let peer = PeerId::User(world.user(1).user);
+    let small = Some(View { width: 640, height: 368 });
+    let show = |world: &mut World, view| {
+        world.command(0, Command::SetView { peer, view }).unwrap();
+        world.run_for(SOON);
+    };
+    show(&mut world, small);
+    world.call(0, 1);
+    world.run_for(SOON);
+    show(&mut world, small);
+    world.answer(1);
+    world.run_for(SOON);
+    assert_eq!(world.take_views(1), [small], "there was nobody to hear it before");
+    for view in [small, None, None, small] {
+        show(&mut world, view);
+    }
+    assert_eq!(world.take_views(1), [None, small]);
+    world.set_network(false);
+    world.run_for(SOON);
+    show(&mut world, None);
+    world.set_network(true);
+    world.run_for(SOON);
+    assert_eq!(world.take_views(1), [None], "it is said with the connection that comes back");
+    assert_eq!(world.take_views(0), []);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ahoy_call::{Control, LegStatus, LinkState, MediaState, Output, PeerId, RoomCall, RoomInput};
+use ahoy_call::{Control, LegStatus, LinkState, MediaState, Output, PeerId, RoomCall, RoomInput, View};
 use ahoy_signal::{
     CallSignal, ClientMessage, DescriptionKind, IceGeneration, ParticipantId, RoomId, Sdp, UserId,
 };
@@ -38,6 +38,8 @@ struct Place {
     call: RoomCall,
     media: bool,
     legs: BTreeMap<PeerId, OpenLeg>,
+    /// How the others show what is sent, as they have said.
+    viewed: Vec<(PeerId, Option<View>)>,
     /// Messages arrive in order: none before this.
     told_until: Instant,
 }
@@ -68,6 +70,7 @@ impl World {
                 call: RoomCall::new(RoomId::from_bits(7), true),
                 media: false,
                 legs: BTreeMap::new(),
+                viewed: Vec::new(),
                 told_until: now,
             });
         }
@@ -187,6 +190,7 @@ impl World {
                         }
                     }
                 }
+                Output::View { peer, view } => self.places[device].viewed.push((peer, view)),
                 Output::Hold(_) => {}
                 other => panic!("not of rooms: {other:?}"),
             }
@@ -389,6 +393,30 @@ fn muting_and_holding_are_seen_by_everybody() {
         let leg = legs.into_iter().find(|leg| leg.peer == me).unwrap();
         assert_eq!((leg.media, leg.held), (Some(media), true));
     }
+}
+
+#[test]
+fn each_of_the_others_hears_how_they_are_shown_and_so_does_who_comes_back() {
+    let mut world = World::new(5, 3);
+    (0..3).for_each(|device| world.enter(device));
+    world.run_for(Duration::from_secs(5));
+    let small = Some(View { width: 640, height: 368 });
+    let show = |world: &mut World, other: usize, view| {
+        let peer = PeerId::Participant(world.places[other].me);
+        world.places[0].call.set_view(peer, view);
+        world.carry_out(0);
+        world.run_for(Duration::from_secs(1));
+    };
+    let heard = |world: &mut World, other: usize| std::mem::take(&mut world.places[other].viewed);
+    for (other, view) in [(1, small), (2, None), (1, small), (2, None)] {
+        show(&mut world, other, view);
+    }
+    let me = PeerId::Participant(world.places[0].me);
+    assert_eq!((heard(&mut world, 1), heard(&mut world, 2)), (vec![(me, small)], vec![(me, None)]));
+    world.enter(1);
+    world.run_for(Duration::from_secs(20));
+    show(&mut world, 1, small);
+    assert_eq!(heard(&mut world, 1), [(me, small)], "their leg is another one");
 }
 
 #[test]

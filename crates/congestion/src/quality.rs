@@ -23,7 +23,7 @@ pub enum Viewer {
     /// It has not said.
     #[default]
     Unknown,
-    /// It shows them in this size, in its pixels.
+    /// It fits them into an area of this size, in its pixels.
     Shows(FrameSize),
     /// It does not show them.
     Hidden,
@@ -123,6 +123,8 @@ const BETWEEN: Duration = Duration::from_secs(2);
 /// A processor that is busier with encoding than this falls behind; below the other there is room for more.
 const BUSY: f64 = 0.75;
 const IDLE: f64 = 0.40;
+/// With this share of the rows that are shown a picture is enlarged by so little that nobody sees it.
+const SHARP: f64 = 0.95;
 /// How long the processor is looked at.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 /// The largest picture while power is saved, and how many.
@@ -136,6 +138,8 @@ pub struct QualityPolicy {
     rung: usize,
     /// The highest rung that the processor manages.
     processor: usize,
+    /// The highest rung that the other side could show at the last decision.
+    shown: usize,
     changed_at: Option<MediaTime>,
     too_little_since: Option<MediaTime>,
     enough_since: Option<MediaTime>,
@@ -168,8 +172,13 @@ impl QualityPolicy {
             return Decision::Pause(Cause::Network);
         }
         self.look_at_processor(situation, now);
-        let (highest, limit) = self.highest(situation);
+        let shown = shown(situation);
+        let (highest, limit) = self.highest(situation, shown);
         let before = self.rung;
+        let was_shown = std::mem::replace(&mut self.shown, shown);
+        if self.started && shown < was_shown && before <= was_shown {
+            self.enlarge(situation, bitrate, highest);
+        }
         self.choose(situation, bitrate, highest, now);
         if self.rung != before || !self.started {
             self.started = true;
@@ -187,26 +196,29 @@ impl QualityPolicy {
     }
 
     /// The highest rung that makes sense whatever the network carries, and what limits it.
-    fn highest(&self, situation: &Situation) -> (usize, Cause) {
+    fn highest(&self, situation: &Situation, shown: usize) -> (usize, Cause) {
         let mut highest = (0, Cause::Full);
         let mut limit = |rung: usize, cause: Cause| {
             if rung > highest.0 {
                 highest = (rung, cause);
             }
         };
-        let smallest_with = |height: f64| {
-            let fits = |scale: &f64| f64::from(situation.source.height()) * scale >= height * 0.95;
-            SCALES.iter().rposition(fits).unwrap_or(0)
-        };
-        if let Viewer::Shows(size) = situation.viewer {
-            // Half as large again, since enlarging shows.
-            limit(smallest_with(f64::from(size.height())), Cause::Viewer);
-        }
+        limit(shown, Cause::Viewer);
         limit(self.processor, Cause::Processor);
-        if situation.saving && f64::from(situation.source.height()) > SAVING_HEIGHT {
-            limit(smallest_with(SAVING_HEIGHT), Cause::Saving);
+        let height = f64::from(situation.source.height());
+        if situation.saving && height > SAVING_HEIGHT {
+            limit(smallest_with(SAVING_HEIGHT / height), Cause::Saving);
         }
         highest
+    }
+
+    /// The other side has made room, and nothing else had kept the picture small: it gets as large as fits, without the wait
+    /// that is there for a network nobody knows.
+    fn enlarge(&mut self, situation: &Situation, bitrate: f64, highest: usize) {
+        let fits = |rung: &usize| needed(situation, *rung) * UP <= bitrate;
+        if let Some(larger) = (highest..self.rung).find(fits) {
+            self.rung = larger;
+        }
     }
 
     fn choose(&mut self, situation: &Situation, bitrate: f64, highest: usize, now: MediaTime) {
@@ -265,6 +277,24 @@ impl QualityPolicy {
         match only_then {
             true => fitting.clamp(least.min(most), most),
             false => most,
+        }
+    }
+}
+
+/// The rung of the smallest picture whose sides are at least this share of the source's, or hardly less.
+fn smallest_with(share: f64) -> usize {
+    SCALES.iter().rposition(|scale| *scale >= share * SHARP).unwrap_or(0)
+}
+
+/// The highest rung that the other side can show: what is larger than the area that it is fitted into is only made smaller.
+fn shown(situation: &Situation) -> usize {
+    match situation.viewer {
+        Viewer::Unknown | Viewer::Hidden => 0,
+        Viewer::Shows(area) => {
+            let share = |area: u32, side: u32| f64::from(area) / f64::from(side);
+            let across = share(area.width(), situation.source.width());
+            let down = share(area.height(), situation.source.height());
+            smallest_with(across.min(down))
         }
     }
 }
@@ -398,7 +428,45 @@ mod tests {
         assert_eq!(encoding.cause, Cause::Viewer);
         assert_eq!(run(&mut policy, &shown(Viewer::Hidden), 2_000, 3_000), Decision::Pause(Cause::Viewer));
         let large = Viewer::Shows(FrameSize::new(1_920, 1_080).unwrap());
-        assert_eq!(height(run(&mut policy, &shown(large), 3_000, 6_000)), 720);
+        assert_eq!(height(run(&mut policy, &shown(large), 3_000, 3_001)), 720, "it waits for nothing");
+    }
+
+    #[test]
+    fn pictures_are_as_sharp_as_the_area_that_they_are_fitted_into() {
+        for (width, area_height, expected) in [
+            (1_280, 720, 720),
+            (1_216, 688, 720),
+            (960, 544, 540),
+            (976, 560, 540),
+            (1_040, 592, 720),
+            // Bars are above and below, or at both sides.
+            (640, 1_200, 360),
+            (2_000, 368, 360),
+            (16, 16, 136),
+        ] {
+            let viewer = Viewer::Shows(FrameSize::new(width, area_height).unwrap());
+            let situation = Situation { viewer, ..situation(2_000_000.0) };
+            let decision = QualityPolicy::default().decide(&situation, MediaTime::ZERO);
+            assert_eq!(height(decision), expected, "{width} x {area_height}");
+        }
+    }
+
+    #[test]
+    fn a_larger_area_gets_no_more_than_the_network_carries() {
+        let mut policy = QualityPolicy::default();
+        let shown = |available, side| {
+            let viewer = Viewer::Shows(FrameSize::new(side, side).unwrap());
+            Situation { viewer, ..situation(available) }
+        };
+        assert_eq!(height(run(&mut policy, &shown(450_000.0, 320), 0, 3_000)), 180);
+        assert_eq!(height(run(&mut policy, &shown(450_000.0, 1_280), 3_000, 3_001)), 360);
+        assert_eq!(height(run(&mut policy, &shown(2_000_000.0, 960), 3_001, 4_000)), 360);
+        assert_eq!(
+            height(run(&mut policy, &shown(2_000_000.0, 1_280), 4_000, 4_001)),
+            360,
+            "the network has yet to prove it"
+        );
+        assert_eq!(height(run(&mut policy, &shown(2_000_000.0, 1_280), 4_001, 7_000)), 720);
     }
 
     #[test]

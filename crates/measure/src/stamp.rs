@@ -39,6 +39,10 @@ const MACROBLOCK: u32 = 16;
 /// The deblocking filter changes up to three rows beyond the edge of a block (H.264 section 8.7).
 const DEBLOCKED_ROWS: u32 = 3;
 
+/// What pictures may have become on their way, as shares of their sides: a sender makes them smaller for a network that
+/// carries no more, and for whoever shows them no larger.
+const SCALES: [f64; 6] = [1.0, 0.75, 0.5, 0.375, 0.25, 0.1875];
+
 /// Also called CRC-16/CCITT-FALSE. It does not start from zero, so neither an all-black nor an all-white picture passes.
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_3740);
 
@@ -134,24 +138,38 @@ pub fn draw(buffer: &mut I420Buffer, id: FrameId, at: MediaTime) -> bool {
     true
 }
 
-/// Reads the stamp of a picture; `None` where there is none, where it is damaged (its CRC is wrong), or where the
-/// picture is too small for one. A picture without a stamp passes for one with a probability of 2^-16.
+/// Reads the stamp of a picture, also of one that was made smaller on its way to one of [`SCALES`]; `None` where there is
+/// none, where it is damaged (its CRC is wrong), or where the picture is too small for one. A picture without a stamp
+/// passes for one with a probability of 2^-13.
 pub fn read(buffer: &I420Buffer) -> Option<Stamp> {
-    let layout = Layout::of(buffer.size())?;
-    let width = buffer.size().width() as usize;
+    Layout::of(buffer.size())?;
+    SCALES.into_iter().find_map(|scale| read_scaled(buffer, scale))
+}
+
+/// Reads the stamp of a picture whose sides are this share of what they were when it was drawn.
+fn read_scaled(buffer: &I420Buffer, scale: f64) -> Option<Stamp> {
+    let (width, height) = (buffer.size().width(), buffer.size().height());
+    let drawn = |side: u32| (f64::from(side) / scale).round() as u64;
+    let layout = Layout::of(FrameSize::new(drawn(width), drawn(height)).ok()?)?;
     // The outer quarter on each side is left to blur, ringing and the deblocking filter.
-    let (margin, middle) = (layout.cell / 4, layout.cell / 2);
+    let cell = layout.cell as f64 * scale;
+    let middle = |from: usize| {
+        let first = (from as f64 * scale + cell / 4.0).round() as usize;
+        first..first + (cell / 2.0).max(1.0) as usize
+    };
     let mut bits = 0u128;
     for (left, top) in layout.cells() {
+        let (columns, rows) = (middle(left), middle(top));
+        let count = (columns.len() * rows.len()) as u32;
         let sum: u32 = buffer
             .y()
-            .chunks_exact(width)
-            .skip(top + margin)
-            .take(middle)
-            .flat_map(|row| &row[left + margin..left + margin + middle])
+            .chunks_exact(width as usize)
+            .take(rows.end)
+            .skip(rows.start)
+            .flat_map(|row| row.get(columns.clone()).unwrap_or_default())
             .map(|&luma| u32::from(luma))
             .sum();
-        bits = bits << 1 | u128::from(sum > THRESHOLD * (middle * middle) as u32);
+        bits = bits << 1 | u128::from(sum > THRESHOLD * count);
     }
     Stamp::from_bits(bits)
 }

@@ -11,6 +11,7 @@ import type {
   SettingsChange,
 } from '../backend/bindings';
 import { BrowserBackend, explain, off, on, opening } from '../backend/browser';
+import { watchArea, type Area } from '../video/area';
 import type { Stream } from '../video/protocol';
 import { Call, type Other } from './call';
 import { Figures } from './figures';
@@ -74,6 +75,8 @@ export class GuestBackend extends BrowserBackend implements Backend {
   /** Where pictures are shown, and what plays the others' sound. */
   readonly #screens = new Map<HTMLVideoElement, Stream>();
   readonly #sounds = new Map<string, HTMLAudioElement>();
+  /** Where the others' pictures were shown last. What is out of the view for a while, as on hold, comes back the same. */
+  #area: Area | undefined;
 
   constructor(invite: Invite, onStage: (stage: Stage) => void, onLink: (online: boolean) => void) {
     super();
@@ -225,7 +228,11 @@ export class GuestBackend extends BrowserBackend implements Backend {
     return this.showIn(host, told.onPlaying, (video) => {
       this.#screens.set(video, stream);
       this.#project();
-      return () => this.#screens.delete(video);
+      const endWatching = stream === 'remote' ? watchArea(host, (area) => this.#shownIn(area)) : undefined;
+      return () => {
+        endWatching?.();
+        this.#screens.delete(video);
+      };
     });
   }
 
@@ -396,6 +403,11 @@ export class GuestBackend extends BrowserBackend implements Backend {
     this.emit('call', snapshot);
   }
 
+  #shownIn(area: Area) {
+    this.#area = area;
+    if (this.#session) this.#project();
+  }
+
   /** Pictures go where they are shown, and everybody is heard. */
   #project() {
     const shown = this.#shown();
@@ -404,6 +416,7 @@ export class GuestBackend extends BrowserBackend implements Backend {
       // The same again would make it flicker.
       if (video.srcObject !== (source ?? null)) video.srcObject = source ?? null;
     }
+    if (this.#area) this.#call.show(shown?.id, this.#area);
     const here = new Set(this.#call.others.map(({ id }) => id));
     for (const [id, sound] of this.#sounds) {
       if (here.has(id)) continue;

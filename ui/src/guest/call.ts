@@ -1,4 +1,5 @@
 import type { CallSignal, Participant } from '../backend/protocol';
+import { isSeen, NOWHERE, same, type Area } from '../video/area';
 import type { Control, MediaState } from './control';
 import { Leg, type Tracks } from './leg';
 
@@ -23,6 +24,8 @@ interface Entry extends Other {
   connection: number;
   offers: boolean;
   gone: boolean;
+  /** Where their pictures are shown, as far as they know over this connection. */
+  told: Area | undefined;
   anew: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -115,6 +118,16 @@ export class Call {
     this.#listener.onChanged();
   }
 
+  /** The pictures of one of them are shown in this area, and nobody else's. */
+  show(seen: string | undefined, area: Area) {
+    for (const entry of this.#others.values()) {
+      const now = entry.id === seen ? area : NOWHERE;
+      if (!entry.connected || (entry.told && same(entry.told, now))) continue;
+      entry.told = now;
+      entry.leg.tell({ type: 'view', view: isSeen(now) ? now : null });
+    }
+  }
+
   leave() {
     this.#tellAll({ type: 'hang_up' });
     // The channel is given a moment to say so.
@@ -189,6 +202,9 @@ export class Call {
       case 'media':
         entry.media = message.media;
         break;
+      case 'view':
+        void leg.fit(message.view);
+        break;
       case 'signal':
         void leg.take(message.signal);
         break;
@@ -202,6 +218,7 @@ export class Call {
     if (connected && !entry.connected) {
       clearTimeout(entry.anew);
       entry.wasConnected = true;
+      entry.told = undefined;
       leg.tell({ type: 'media', media: this.#media });
       if (this.#held) leg.tell({ type: 'hold', on: true });
     }

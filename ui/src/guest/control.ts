@@ -13,11 +13,21 @@ export interface MediaState {
   paused?: boolean;
 }
 
+/** In which size pictures are shown, in pixels of the screen. */
+export interface View {
+  width: number;
+  height: number;
+}
+
+/** Nobody's screen has a longer side. */
+const LONGEST_SIDE = 16_384;
+
 /** What is said over it (crates/call/src/control.rs). */
 export type Control =
   | { type: 'hang_up' }
   | { type: 'hold'; on: boolean }
   | { type: 'media'; media: MediaState }
+  | { type: 'view'; view: View | null }
   | { type: 'signal'; signal: CallSignal };
 
 /** Reads a message; undefined for one that is not understood, which is ignored. */
@@ -41,6 +51,13 @@ export function readControl(data: unknown): Control | undefined {
       const media = message.media as MediaState | undefined;
       const known = media && [media.microphone, media.camera, media.paused ?? false].every(bool);
       return known ? (message as Control) : undefined;
+    }
+    case 'view': {
+      const view = message.view as View | null | undefined;
+      const side = (pixels: unknown) =>
+        Number.isInteger(pixels) && Number(pixels) >= 1 && Number(pixels) <= LONGEST_SIDE;
+      const known = view === null || (view && [view.width, view.height].every(side));
+      return known ? { type: 'view', view } : undefined;
     }
     case 'signal':
       return typeof message.signal === 'object' && message.signal ? (message as Control) : undefined;

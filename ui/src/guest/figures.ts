@@ -32,6 +32,8 @@ interface Outbound {
   framesPerSecond?: number;
   frameWidth?: number;
   frameHeight?: number;
+  /** Whether the other side wants any. */
+  active?: boolean;
   /** What is sent has a source; a camera that is off has none. */
   mediaSourceId?: string;
   qualityLimitationReason?: string;
@@ -90,7 +92,7 @@ export class Figures {
         round_trip_ms: Number(way.currentRoundTripTime ?? 0) * 1000,
         reason: 'balance',
         picture: fps > 0 ? { width, height, fps, bitrate_kbps } : null,
-        limited_by: picture.mediaSourceId ? (CAUSES[picture.qualityLimitationReason ?? ''] ?? null) : null,
+        limited_by: limit(picture),
       };
     };
     return {
@@ -135,6 +137,12 @@ export class Figures {
       memory_mb: 0,
     };
   }
+}
+
+/** What keeps one's own pictures from being better. */
+function limit({ mediaSourceId, active = true, qualityLimitationReason = '' }: Outbound): Cause | null {
+  if (!mediaSourceId) return null;
+  return active ? (CAUSES[qualityLimitationReason] ?? null) : 'viewer';
 }
 
 function sum<Entry>(entries: Entry[], count: (entry: Entry) => number | undefined): number {

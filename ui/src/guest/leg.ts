@@ -1,5 +1,6 @@
 import type { CallSignal } from '../backend/protocol';
-import { CONTROL_CHANNEL, readControl, type Control } from './control';
+import { CONTROL_CHANNEL, readControl, type Control, type View } from './control';
+import { downscale } from './fit';
 
 /** How long a silent path may come back by itself before another is looked for. */
 const RESTART_AFTER_MS = 2_000;
@@ -52,6 +53,10 @@ export class Leg {
   /** One after the other: a description must be in place before the candidates that follow it. */
   #queue: Promise<void> = Promise.resolve();
   #restart: ReturnType<typeof setTimeout> | undefined;
+  /** How the other side shows what it gets; undefined while it has not said so. */
+  #view: View | null | undefined;
+  /** One after the other: the browser takes parameters back only as long as they are its newest. */
+  #fitting: Promise<void> = Promise.resolve();
 
   constructor(options: LegOptions) {
     this.#options = options;
@@ -92,6 +97,14 @@ export class Leg {
           sender.replaceTrack(track.kind === 'audio' ? tracks.audio : tracks.video),
         ),
     );
+    // Another camera has pictures of another size.
+    await this.#fit();
+  }
+
+  /** Sends pictures no larger than they are shown from now on, and none where they are not. */
+  fit(view: View | null): Promise<void> {
+    this.#view = view;
+    return this.#fit();
   }
 
   /** Other servers, or other credentials for them, for what is gathered from now on. */
@@ -117,6 +130,27 @@ export class Leg {
     clearTimeout(this.#restart);
     this.#flush();
     this.#connection.close();
+  }
+
+  #fit(): Promise<void> {
+    // A browser that can't goes on with pictures as they are.
+    this.#fitting = this.#fitting.then(() => this.#setEncoding()).catch(() => undefined);
+    return this.#fitting;
+  }
+
+  async #setEncoding() {
+    const view = this.#view;
+    const videos = this.#connection
+      .getTransceivers()
+      .filter(({ receiver: { track } }) => track.kind === 'video');
+    const sender = videos[0]?.sender;
+    if (view === undefined || !sender?.track) return;
+    const parameters = sender.getParameters();
+    const [encoding] = parameters.encodings;
+    if (!encoding) return;
+    encoding.active = view !== null;
+    if (view) encoding.scaleResolutionDownBy = downscale(sender.track.getSettings(), view);
+    await sender.setParameters(parameters);
   }
 
   #useChannel(channel: RTCDataChannel) {

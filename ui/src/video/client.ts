@@ -1,4 +1,5 @@
 import type { Access } from '../backend';
+import type { Area } from './area';
 import {
   accepts,
   CLOSED_ENDED,
@@ -9,6 +10,7 @@ import {
   keyFrameWanted,
   parsePicture,
   shown,
+  size,
   type Format,
   type Picture,
   type Stream,
@@ -33,6 +35,7 @@ export interface ClientOptions {
 export class StreamClient {
   readonly #options: ClientOptions;
   #accepts: Format;
+  #area: Area | undefined;
   #socket: WebSocket | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #wait = FIRST_RETRY_MS;
@@ -64,6 +67,12 @@ export class StreamClient {
     this.#send(accepts(format));
   }
 
+  /** Says in which area pictures are drawn, now and after a lost connection: the program asks for none that are larger. */
+  drawIn(area: Area) {
+    this.#area = area;
+    this.#send(size(area));
+  }
+
   close() {
     this.#closed = true;
     clearTimeout(this.#retry);
@@ -84,6 +93,7 @@ export class StreamClient {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => {
       this.#send(hello(access.token, this.#options.stream, this.#accepts), credit(FIRST_CREDIT));
+      if (this.#area) this.#send(size(this.#area));
     };
     socket.onmessage = ({ data }) => {
       if (this.#closed || !(data instanceof ArrayBuffer)) return;

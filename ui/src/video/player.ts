@@ -1,4 +1,5 @@
 import type { Access } from '../backend';
+import { watchArea } from './area';
 import { StreamClient } from './client';
 import { decodesH264, H264Decoder } from './h264';
 import { paintI420, type I420Painter } from './i420';
@@ -21,6 +22,7 @@ export class VideoPlayer {
   readonly #host: HTMLElement;
   readonly #options: PlayerOptions;
   #client: StreamClient | undefined;
+  #endWatching: (() => void) | undefined;
   #decoder: H264Decoder | undefined;
   #flat: { canvas: HTMLCanvasElement; context: CanvasRenderingContext2D } | undefined;
   #raw: { canvas: HTMLCanvasElement; painter: I420Painter } | undefined;
@@ -39,6 +41,7 @@ export class VideoPlayer {
 
   close() {
     this.#closed = true;
+    this.#endWatching?.();
     this.#client?.close();
     this.#decoder?.close();
     cancelAnimationFrame(this.#refresh);
@@ -52,13 +55,15 @@ export class VideoPlayer {
     const able = await decodesH264();
     if (this.#closed) return;
     if (!able) this.#fallBack();
-    this.#client = new StreamClient({
+    const client = new StreamClient({
       access: this.#options.access,
       stream: this.#options.stream,
       accepts: able ? 'h264' : 'i420',
       onPicture: (picture) => this.#take(picture),
       onLost: () => this.#setPlaying(false),
     });
+    this.#client = client;
+    this.#endWatching = watchArea(this.#host, (area) => client.drawIn(area));
   }
 
   #take(picture: Picture) {

@@ -5,6 +5,8 @@
  * has credit, so that pictures wait nowhere but at their source, where newer ones replace them.
  */
 
+import type { Area } from './area';
+
 export type Stream = 'local' | 'remote';
 export type Format = 'h264' | 'i420';
 
@@ -80,3 +82,4 @@ export const credit = (pictures: number) => JSON.stringify({ type: 'credit', pic
 export const shown = (picture: number) => JSON.stringify({ type: 'shown', picture });
 export const keyFrameWanted = () => JSON.stringify({ type: 'keyframe' });
 export const accepts = (format: Format) => JSON.stringify({ type: 'accepts', format });
+export const size = ({ width, height }: Area) => JSON.stringify({ type: 'size', width, height });

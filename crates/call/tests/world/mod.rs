@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ahoy_call::{
     CallMachine, CallRecord, CallSnapshot, Command, CommandError, Control, Input, LinkState, Output, PeerId,
-    StageName,
+    StageName, View,
 };
 use ahoy_server::realtime::call::machine::{CallInput, CallMachine as Switchboard, CallOutput};
 use ahoy_signal::{
@@ -58,6 +58,8 @@ struct Place {
     over: Vec<CallRecord>,
     rang: usize,
     restarts: usize,
+    /// How the other side shows what is sent, as it has said.
+    viewed: Vec<Option<View>>,
     /// Messages arrive in order: none before this.
     sent_until: Instant,
     told_until: Instant,
@@ -114,6 +116,7 @@ impl World {
                     over: Vec::new(),
                     rang: 0,
                     restarts: 0,
+                    viewed: Vec::new(),
                     sent_until: now,
                     told_until: now,
                 });
@@ -141,6 +144,11 @@ impl World {
 
     pub(crate) fn restarts(&self, device: Device) -> usize {
         self.places[device].restarts
+    }
+
+    /// Takes what a device was told of how it is shown.
+    pub(crate) fn take_views(&mut self, device: Device) -> Vec<Option<View>> {
+        std::mem::take(&mut self.places[device].viewed)
     }
 
     /// Whether both ends of a device's leg are connected to each other, in the same call.
@@ -315,6 +323,7 @@ impl World {
                         self.post(CONNECTING, Mail::Link { device, leg: leg.number, state });
                     }
                 }
+                Output::View { view, .. } => self.places[device].viewed.push(view),
                 Output::Hold(_) => {}
                 Output::Rings(_) => self.places[device].rang += 1,
                 Output::Over(record) => self.places[device].over.push(record),

@@ -1,11 +1,14 @@
 //! The media of the call or room that one is in, with what is told of them.
 
-use ahoy_media_types::{MediaClock, MediaTime};
-use ahoy_rtc::{CandidateKind, IceView};
+use ahoy_call::{PeerId, View};
+use ahoy_media_types::{Codec, MediaClock, MediaTime};
+use ahoy_rtc::{CandidateKind, IceView, RemoteTrack};
 use tokio::task::JoinHandle;
 
+use super::leg::Tracks;
 use super::media::{Media, MediaError, MediaOptions, MediaSnapshot};
 use super::report::{CallReport, Milestones};
+use super::view;
 use crate::media::{CallStats, Rates, WaysStats};
 use crate::problem::{Problem, ProblemCode};
 
@@ -22,6 +25,11 @@ pub(super) struct Active {
     told: Option<MediaSnapshot>,
     /// Whether the other side knows that pictures are held back.
     pub(super) paused: bool,
+    /// To whom pictures are sent, and whose are shown: the last ones there were.
+    sends_to: Option<PeerId>,
+    shows: Option<PeerId>,
+    /// How they are shown, as the window has said last. It says so again soon when it has been loaded again.
+    view: Option<Option<View>>,
     /// Legs that say good-bye.
     leaving: Vec<JoinHandle<()>>,
 }
@@ -32,7 +40,54 @@ impl Active {
         let media = Media::start(options, camera, clock)?;
         let (milestones, rates) = (Milestones::begin(), Rates::new(clock.now()));
         let ways = WaysStats::default();
-        Ok(Self { media, milestones, ways, rates, told: None, paused: false, leaving: Vec::new() })
+        Ok(Self {
+            media,
+            milestones,
+            ways,
+            rates,
+            told: None,
+            paused: false,
+            sends_to: None,
+            shows: None,
+            view: None,
+            leaving: Vec::new(),
+        })
+    }
+
+    /// Sends to this participant from now on, instead of the one before.
+    pub(super) fn send_on(&mut self, peer: PeerId, tracks: Tracks) {
+        self.sends_to = Some(peer);
+        self.media.send_on(tracks);
+    }
+
+    /// Plays what comes from this participant from now on, instead of the one before.
+    pub(super) fn receive(&mut self, peer: PeerId, track: RemoteTrack) {
+        match track.codec() {
+            Codec::Opus => {}
+            Codec::H264 => self.shows = Some(peer),
+        }
+        if let Err(error) = self.media.receive(track) {
+            self.media.problems.push(Problem::new(ProblemCode::CallFailed, error.to_string()));
+        }
+    }
+
+    /// A participant shows what they get like this.
+    pub(super) fn set_viewer(&self, peer: PeerId, view: Option<View>) {
+        if self.sends_to == Some(peer) {
+            self.media.set_viewer(view::viewer(view));
+        }
+    }
+
+    /// Whose pictures are shown, and how; `None` where nobody has said so, as without a window.
+    pub(super) fn view(&mut self) -> Option<(PeerId, Option<View>)> {
+        if let Some(area) = self.media.area() {
+            let view = view::told_of(area);
+            let before = self.view.replace(view).flatten();
+            if before.is_some() != view.is_some() {
+                self.media.pictures_pause();
+            }
+        }
+        Some((self.shows?, self.view?))
     }
 
     /// Waits for a leg before it ends.

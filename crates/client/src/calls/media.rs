@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahoy_call::MediaState;
-use ahoy_congestion::{Cause, Decision};
+use ahoy_congestion::{Cause, Decision, Viewer};
 use ahoy_measure::stamp;
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec, BlockConsumer, BlockProvider};
 use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
@@ -25,7 +25,7 @@ use crate::media::{
     Camera, Counters, DeviceState, Ledger, Loudest, Microphone, PictureRecording, RecordingError, SelfView,
     SendingStats, SoundInput, SoundRecording, Speaker,
 };
-use crate::picture_socket::PictureSocket;
+use crate::picture_socket::{Area, PictureSocket};
 use crate::pipeline::{
     EncodeTiming, FrameTiming, IncomingAudio, IncomingVideo, IncomingVideoStats, LipSync, OutgoingAudio,
     OutgoingVideo, TimedFrameSink, VideoOutput, VideoTap,
@@ -226,6 +226,16 @@ impl Media {
             }
         }
         Ok(())
+    }
+
+    /// The side that pictures are sent to does this with them.
+    pub(super) fn set_viewer(&self, viewer: Viewer) {
+        self.outgoing_video.set_viewer(viewer);
+    }
+
+    /// In which size the window shows pictures; `None` where it has not said so, or there is none.
+    pub(super) fn area(&self) -> Option<Area> {
+        self.incoming_video.as_ref().and_then(IncomingVideo::area)
     }
 
     /// The other side sends no pictures for a while, or nothing is shown here: that is no freeze.

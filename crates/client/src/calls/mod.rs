@@ -9,6 +9,7 @@ mod leg;
 mod media;
 mod report;
 mod runner;
+mod view;
 mod wire;
 
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 //! out.
 
 mod outputs;
+mod views;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,6 @@ use super::report::CallReport;
 use super::wire::Outgoing;
 use super::{CallsEvent, CallsOptions, Command, RoomEnd};
 use crate::connectivity::{KnownServers, NetworkWatch};
-use crate::problem::{Problem, ProblemCode};
 use crate::signaling::{Signaling, SignalingEvents, told};
 
 /// Events of legs that wait: a set-up makes some dozens. While it is full, legs wait.
@@ -388,11 +388,8 @@ impl Runner {
                 }
             }
             LegNews::Track(track) => {
-                if let Some(active) = &mut self.active
-                    && let Err(error) = active.media.receive(track)
-                {
-                    let problem = Problem::new(ProblemCode::CallFailed, error.to_string());
-                    active.media.problems.push(problem);
+                if let Some(active) = &mut self.active {
+                    active.receive(peer, track);
                 }
             }
             LegNews::Control(message) => {
@@ -426,6 +423,7 @@ impl Runner {
         }
         self.ask_for_servers().await;
         self.tell_pauses().await;
+        self.tell_views().await;
         self.tell_media().await;
     }
 

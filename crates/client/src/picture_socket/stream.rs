@@ -7,7 +7,7 @@ use std::time::Instant;
 use ahoy_media_types::MediaTime;
 use tokio::sync::Notify;
 
-use super::wire::{FromPage, MOST_CREDIT, Picture, PictureFormat};
+use super::wire::{Area, FromPage, MOST_CREDIT, Picture, PictureFormat};
 
 /// Encoded pictures that wait for credit: a tenth of a second at 30 fps. When there are more the page has fallen behind,
 /// and all are dropped: decoding them would only make it later.
@@ -23,6 +23,8 @@ pub enum PageEvent {
     /// A picture has been drawn: the number that [`PictureSender::send`] gave it, and when the page said so. Each call has a
     /// timeline of its own, while the socket outlives them all.
     Shown(u32, Instant),
+    /// The page draws pictures in this size from now on.
+    Size(Area),
     /// No page draws the stream any more.
     Detached,
 }
@@ -97,6 +99,8 @@ struct Page {
     changed: Arc<Notify>,
     format: PictureFormat,
     credit: u32,
+    /// In which size it draws, once it has said so: a source that comes later is to know as well.
+    area: Option<Area>,
     waiting: VecDeque<(u32, MediaTime, Picture)>,
     /// Whether nothing can be decoded before the next key frame.
     needs_keyframe: bool,
@@ -126,11 +130,12 @@ impl Stream {
         state.source = Some((source, Arc::clone(&listener)));
         let attached = state.page.as_mut().map(|page| {
             page.start_over();
-            page.format
+            (page.format, page.area)
         });
         drop(state);
-        if let Some(format) = attached {
+        if let Some((format, area)) = attached {
             listener(PageEvent::Attached(format));
+            area.into_iter().for_each(|area| listener(PageEvent::Size(area)));
         }
         PictureSender { stream: Arc::clone(self), source }
     }
@@ -174,6 +179,7 @@ impl Stream {
             changed: Arc::clone(&changed),
             format,
             credit: 0,
+            area: None,
             waiting: VecDeque::with_capacity(MOST_WAITING),
             needs_keyframe: true,
         };
@@ -221,6 +227,10 @@ impl Stream {
                 page.format = format;
                 page.start_over();
                 PageEvent::Attached(format)
+            }
+            FromPage::Size(area) => {
+                page.area = Some(area);
+                PageEvent::Size(area)
             }
         };
         let listener = state.listener();
@@ -464,6 +474,27 @@ mod tests {
         let test = Test { stream, sender, events, page };
         let first = test.encoded(true);
         assert_eq!(test.sent(), [first]);
+    }
+
+    #[test]
+    fn the_page_says_in_which_size_it_draws_also_before_there_is_anything_to_draw() {
+        let (stream, events) = (Arc::new(Stream::default()), Events::default());
+        let (page, _) = stream.attach(PictureFormat::H264);
+        let size = |width, height| {
+            let area = Area { width, height };
+            stream.on_message(page, &FromPage::Size(area), Instant::now());
+            PageEvent::Size(area)
+        };
+        size(640, 368);
+        let large = size(1_280, 720);
+        let sender = stream.open(events.listener());
+        assert_eq!(events.take(), [PageEvent::Attached(PictureFormat::H264), large]);
+        let hidden = size(0, 0);
+        assert_eq!(events.take(), [hidden]);
+        stream.attach(PictureFormat::H264);
+        size(320, 192);
+        assert_eq!(events.take(), [PageEvent::Attached(PictureFormat::H264)], "another page draws now");
+        drop(sender);
     }
 
     #[test]

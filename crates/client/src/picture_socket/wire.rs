@@ -105,6 +105,22 @@ impl Picture {
     }
 }
 
+/// The area that a page fits pictures into, in pixels of the screen. One without width or height can't be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Area {
+    /// How wide it is.
+    pub width: u32,
+    /// How high it is.
+    pub height: u32,
+}
+
+impl Area {
+    /// Whether anything can be seen in it.
+    pub fn is_seen(self) -> bool {
+        self.width > 0 && self.height > 0
+    }
+}
+
 /// The first message of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Hello {
@@ -125,6 +141,8 @@ pub(super) enum FromPage {
     Keyframe,
     /// The page wants another format from now on.
     Accepts { format: PictureFormat },
+    /// The page draws pictures in this size.
+    Size(Area),
 }
 
 /// Reads a message of a page; `None` where it is none.
@@ -172,13 +190,17 @@ mod tests {
         assert_eq!(read(r#"{"type": "keyframe"}"#), Some(FromPage::Keyframe));
         let accepts = FromPage::Accepts { format: PictureFormat::I420 };
         assert_eq!(read(r#"{"type": "accepts", "format": "i420"}"#), Some(accepts));
+        let size = |width, height| Some(FromPage::Size(Area { width, height }));
+        assert_eq!(read(r#"{"type": "size", "width": 1280, "height": 720}"#), size(1280, 720));
+        assert_eq!(read(r#"{"type": "size", "width": 0, "height": 0}"#), size(0, 0));
     }
 
     #[test]
     fn anything_else_is_refused() {
         let long = format!(r#"{{"type": "keyframe", "more": "{}"}}"#, "x".repeat(LONGEST_FROM_PAGE));
         let negative = r#"{"type": "credit", "pictures": -1}"#;
-        for text in ["", "{}", "null", r#"{"type": "quit"}"#, negative, &long] {
+        let half = r#"{"type": "size", "width": 640}"#;
+        for text in ["", "{}", "null", r#"{"type": "quit"}"#, negative, half, &long] {
             assert_eq!(read::<FromPage>(text), None, "{text}");
             assert_eq!(read::<Hello>(text), None, "{text}");
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ahoy_congestion::Decision;
+use ahoy_congestion::{Decision, Viewer};
 use ahoy_media::codec::{VideoEncoder, VideoEncoderConfig};
 use ahoy_media::slot::{LatestSlot, Taken};
 use ahoy_media_types::{Bitrate, EncodedFrame, MediaClock, MediaTime, VideoFrame};
@@ -21,7 +21,8 @@ use super::quality::{Quality, limits};
 /// decoded.
 const QUEUE: usize = 8;
 /// Commands waiting for the encoder, which takes them at each frame. When it is full the command is dropped: a newer
-/// one of its kind follows (bitrates come several times a second, key frames are asked for again).
+/// one of its kind follows (bitrates come several times a second, key frames are asked for again), and what is said once
+/// comes seldom.
 const COMMANDS: usize = 16;
 /// How often the encoder thread looks for commands while no frame comes.
 const IDLE_WAKE: Duration = Duration::from_millis(100);
@@ -55,7 +56,7 @@ pub struct OutgoingVideoStats {
     pub encoded: u64,
     /// Frames left out by rate control.
     pub skipped: u64,
-    /// Frames left out because the network carries no more.
+    /// Frames left out because the network carries no more, or nobody looks.
     pub held_back: u64,
     /// Encoded frames that found the queue to the network full.
     pub dropped: u64,
@@ -84,6 +85,7 @@ enum Command {
     /// Look at the path of the track that is sent on.
     Attached(LocalTrack),
     SetMost(Bitrate),
+    SetViewer(Viewer),
 }
 
 /// A running outgoing video pipeline; dropping it stops it.
@@ -149,6 +151,11 @@ impl OutgoingVideo {
             track.set_limits(limits(most));
         }
         send_command(&self.commands, Command::SetMost(most));
+    }
+
+    /// The other side of the track does this with the pictures. Another track has another one, of whom nothing is known.
+    pub fn set_viewer(&self, viewer: Viewer) {
+        send_command(&self.commands, Command::SetViewer(viewer));
     }
 
     /// How pictures are made at present; `None` before the first.
@@ -223,6 +230,7 @@ impl EncoderStage {
                 Ok(Command::ForceKeyframe) => self.quality.want_key_frame(),
                 Ok(Command::Attached(track)) => self.quality.look_at(track.network()),
                 Ok(Command::SetMost(most)) => self.quality.set_most(most),
+                Ok(Command::SetViewer(viewer)) => self.quality.set_viewer(viewer),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

@@ -37,6 +37,7 @@ pub(super) struct Quality {
     spending: Spending,
     keys: KeyFrames,
     network: Option<watch::Receiver<NetworkEstimate>>,
+    viewer: Viewer,
     /// Of the pictures that are encoded.
     size: Option<FrameSize>,
     scaler: Scaler,
@@ -59,6 +60,7 @@ impl Quality {
             spending: Spending::new(),
             keys: KeyFrames::new(),
             network: None,
+            viewer: Viewer::default(),
             size: None,
             scaler: Scaler::new(),
             pool: FramePool::new(),
@@ -78,7 +80,13 @@ impl Quality {
     /// Looks at another path from now on, with somebody new at its end.
     pub(super) fn look_at(&mut self, network: watch::Receiver<NetworkEstimate>) {
         self.network = Some(network);
+        self.viewer = Viewer::Unknown;
         self.keys.begin();
+    }
+
+    /// The other side does this with the pictures.
+    pub(super) fn set_viewer(&mut self, viewer: Viewer) {
+        self.viewer = viewer;
     }
 
     /// The other side can't go on without a picture that stands by itself.
@@ -125,8 +133,7 @@ impl Quality {
             content: Content::Camera,
             available,
             most: self.most.as_bps() as f64,
-            // Nobody says so yet.
-            viewer: Viewer::Unknown,
+            viewer: self.viewer,
             encoding: self.encoding / self.interval.max(0.001),
             saving: false,
         };
@@ -191,6 +198,8 @@ impl Quality {
 mod tests {
     use std::sync::Arc;
 
+    use ahoy_congestion::Cause;
+    use ahoy_measure::stamp;
     use ahoy_media::codec::CodecError;
     use ahoy_media_types::{Codec, ColorMatrix, FrameId, I420Buffer};
     use ahoy_rtc::Reason;
@@ -320,5 +329,51 @@ mod tests {
         network.send_replace(estimate(Some(70_000.0)));
         second(&mut quality, &mut encoder, 3);
         assert_eq!(encoder.key_frames, 2);
+    }
+
+    #[test]
+    fn pictures_are_no_larger_than_the_other_side_shows_them() {
+        let (mut quality, network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        quality.set_viewer(Viewer::Shows(FrameSize::new(640, 368).unwrap()));
+        let small = second(&mut quality, &mut encoder, 0);
+        assert!(small.len() == 30 && small.iter().all(|picture| picture.size().height() == 360));
+        quality.look_at(network.subscribe());
+        assert_eq!(second(&mut quality, &mut encoder, 1)[0].size(), FrameSize::HD, "somebody else may look");
+    }
+
+    #[test]
+    fn a_picture_still_says_which_it_is_when_it_has_been_made_smaller() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        let mut buffer = I420Buffer::black(FrameSize::HD);
+        assert!(stamp::draw(&mut buffer, FrameId(77), MediaTime::from_millis(5)));
+        let frame = |captured_at| VideoFrame {
+            buffer: Arc::new(buffer.clone()),
+            id: FrameId(77),
+            captured_at,
+            color: ColorMatrix::default(),
+        };
+        for (at, height) in [(0, 720), (1, 540), (2, 360), (3, 270), (4, 180), (5, 136)] {
+            quality.set_viewer(Viewer::Shows(FrameSize::new(4_096, height).unwrap()));
+            let made = quality.prepare(&frame(MediaTime::from_millis(at * 33)), &mut encoder).unwrap();
+            assert_eq!(u64::from(made.size().height()), height);
+            assert_eq!(stamp::read(&made.buffer).map(|stamp| stamp.id), Some(FrameId(77)), "{height}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_that_nobody_sees_and_a_key_frame_when_somebody_looks_again() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        assert_eq!(second(&mut quality, &mut encoder, 0).len(), 30);
+        quality.set_viewer(Viewer::Hidden);
+        assert!(second(&mut quality, &mut encoder, 1).is_empty());
+        assert_eq!(*quality.decision().borrow(), Some(Decision::Pause(Cause::Viewer)));
+        assert_eq!(encoder.key_frames, 1);
+        quality.set_viewer(Viewer::Shows(FrameSize::HD));
+        let shown = second(&mut quality, &mut encoder, 2);
+        assert_eq!((shown.len(), shown[0].size()), (30, FrameSize::HD));
+        assert_eq!(encoder.key_frames, 2, "the next one stands by itself");
     }
 }

@@ -18,7 +18,8 @@ const LINES: usize = 10;
 /// Longest wait for what is on its way: much more than it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn meet(folder: &Path, address: &str, handle: &str) -> (Signaling, SignalingEvents) {
+/// Somebody with a new account, online.
+pub(crate) async fn meet(folder: &Path, address: &str, handle: &str) -> (Signaling, SignalingEvents) {
     let url = ServerUrl::parse(address, PlainHttp::LoopbackOnly).unwrap();
     let choice = ServerChoice::at(url);
     let place = AccountPlace::Memory { folder: folder.join(handle) };

@@ -18,4 +18,5 @@ mod many_calls;
 mod page;
 mod picture_socket;
 mod support;
+mod views;
 mod window_call;

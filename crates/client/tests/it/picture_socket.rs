@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::page::{SOON, connect, hear, hello, say, socket};
 use ahoy_client::picture_socket::{
-    Access, PageEvent, Picture, PictureFormat, PictureSender, PictureSocket, StreamName,
+    Access, Area, PageEvent, Picture, PictureFormat, PictureSender, PictureSocket, StreamName,
 };
 use ahoy_media_types::{ColorMatrix, MediaTime};
 use bytes::Bytes;
@@ -49,6 +49,8 @@ async fn pictures_reach_the_page_and_it_reports_what_it_has_drawn() {
     assert!(matches!(shown, PageEvent::Shown(number, at) if number == first && just_now.contains(&at)));
     say(&mut page, r#"{"type": "keyframe"}"#).await;
     assert_eq!(next(&events), PageEvent::KeyframeWanted);
+    say(&mut page, r#"{"type": "size", "width": 1280, "height": 720}"#).await;
+    assert_eq!(next(&events), PageEvent::Size(Area { width: 1_280, height: 720 }));
     drop(page);
     assert_eq!(next(&events), PageEvent::Detached);
 }

@@ -26,6 +26,11 @@ impl Runner {
                 Output::Deliver { peer, signal } => self.with_leg(peer, |leg| leg.deliver(signal)),
                 Output::RestartIce { peer } => self.with_leg(peer, Leg::restart_ice),
                 Output::Tell { peer, message } => self.with_leg(peer, |leg| leg.tell(message)),
+                Output::View { peer, view } => {
+                    if let Some(active) = &self.active {
+                        active.set_viewer(peer, view);
+                    }
+                }
                 Output::Hold(on) => {
                     if let Some(active) = &mut self.active {
                         active.media.hold(on);
@@ -91,7 +96,7 @@ impl Runner {
         let plan = LegPlan { peer, number: self.leg_number, offers, ways };
         match Leg::open(plan, active.media.clock, self.leg_events.clone()).await {
             Ok((leg, tracks)) => {
-                active.media.send_on(tracks);
+                active.send_on(peer, tracks);
                 self.legs.insert(peer, leg);
             }
             Err(error) => self.can_not_call(error.to_string()).await,

@@ -18,7 +18,7 @@ use self::screen::Screen;
 pub use self::screen::{FrameWatch, TimedFrameSink, VideoOutput};
 use self::stage::PlayoutStage;
 use super::LipSync;
-use crate::picture_socket::{PageEvent, StreamName};
+use crate::picture_socket::{Area, PageEvent, StreamName};
 
 /// Packets waiting for the playout thread: half a second of 1080p at 8 Mbit/s. When it is full the thread has stalled;
 /// the packet is dropped and counts as lost, so that the jitter buffer asks for a key frame.
@@ -62,6 +62,7 @@ pub struct IncomingVideo {
     /// would never end where the task waits for the very worker that waits here.
     queue: Option<Arc<SyncSender<Arrival>>>,
     stats: Arc<Mutex<IncomingVideoStats>>,
+    area: Arc<Mutex<Option<Area>>>,
     task: JoinHandle<()>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -79,11 +80,17 @@ impl IncomingVideo {
         let keyframe_wanted = Arc::new(Notify::new());
         let (queue_tx, queue) = sync_channel(QUEUE);
         let queue_tx = Arc::new(queue_tx);
+        let area = Arc::new(Mutex::new(None));
         let screen = match output {
             VideoOutput::Sink(sink) => Screen::sink(sink),
             VideoOutput::Window(socket, watch) => {
                 let page = Arc::downgrade(&queue_tx);
+                let drawn_in = Arc::clone(&area);
                 let listener = move |event| {
+                    // Not by way of the queue: it is said once, and must not be lost.
+                    if let PageEvent::Size(area) = event {
+                        *drawn_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(area);
+                    }
                     if let Some(queue) = page.upgrade() {
                         // With the thread stalled there is nothing to be done for the page either.
                         let _ = queue.try_send(Arrival::Page(event));
@@ -97,12 +104,17 @@ impl IncomingVideo {
         let thread = thread::Builder::new().name("ahoy-video-out".into()).spawn(move || stage.run())?;
         let task =
             tokio::spawn(receive(track, Arc::downgrade(&queue_tx), keyframe_wanted, Arc::clone(&stats)));
-        Ok(Self { queue: Some(queue_tx), stats, task, thread: Some(thread) })
+        Ok(Self { queue: Some(queue_tx), stats, area, task, thread: Some(thread) })
     }
 
     /// Counters so far.
     pub fn stats(&self) -> IncomingVideoStats {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In which size the window draws the pictures, as it has said last; `None` where it has not, or there is none.
+    pub fn area(&self) -> Option<Area> {
+        *self.area.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the pipeline and returns its counters.

@@ -124,6 +124,8 @@ impl PlayoutStage {
             PageEvent::Attached(PictureFormat::H264) => self.keyframe_wanted.notify_one(),
             // The decoder here asks for one itself if it needs one.
             PageEvent::Attached(PictureFormat::I420) | PageEvent::Detached => {}
+            // Of interest to whoever sends.
+            PageEvent::Size(_) => {}
         }
     }
 
