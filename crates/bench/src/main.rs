@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod footprint;
+mod intervals;
 mod loopback;
 mod mouth_to_ear;
 mod network;
