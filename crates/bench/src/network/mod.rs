@@ -273,7 +273,7 @@ fn rows_of(case: &Case, store: &Store, pairs: &[Pair]) -> Vec<Row> {
 fn row(case: &str, figure: &Figure, ours: &[&Run], theirs: &[&Run]) -> Option<Row> {
     let of = |run: &Run| (figure.of)(&run.figures);
     let values = |runs: &[&Run]| -> Vec<f64> { runs.iter().filter_map(|run| of(run)).collect() };
-    // Runs of the same number were made one after the other, over the same losses.
+    // Runs of the same number belong together: the same seed, and mostly the same minutes.
     let pairs: Vec<(f64, f64)> = ours
         .iter()
         .filter_map(|run| Some((of(run)?, of(theirs.iter().find(|other| other.seed == run.seed)?)?)))
