@@ -61,7 +61,9 @@ function definePage() {
     };
     const toCallee = carry(caller, 'a', callee);
     const toCaller = carry(callee, 'b', caller);
-    const seen = new Promise((done) => {
+    const seen = new Promise((done, failed) => {
+      // Over a link that nothing gets through, nobody would ever say anything.
+      setTimeout(() => failed(new Error('no picture came within 30 s')), 30_000);
       callee.ontrack = ({ track }) => {
         const element = document.createElement(track.kind);
         [element.autoplay, element.muted] = [true, track.kind === 'video'];

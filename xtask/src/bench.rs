@@ -31,8 +31,8 @@ pub(crate) struct Options {
     /// Install what is missing without asking.
     #[arg(long, short)]
     yes: bool,
-    /// Passed on to the bench.
-    #[arg(last = true)]
+    /// Passed on to the bench, from the first one on that is none of the above.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 
@@ -93,7 +93,29 @@ fn parse_processor_time(stat: &str) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn what_is_not_ours_goes_to_the_bench() {
+        let parsed = |line: &str| Line::parse_from(line.split(' ')).options;
+        let options = parsed("bench network --quick traces --report --json");
+        assert!(options.quick && !options.json);
+        assert_eq!(
+            (options.name.as_str(), options.args),
+            ("network", vec!["traces".into(), "--report".into(), "--json".into()])
+        );
+        assert_eq!(parsed("bench network --json --report 5.1").args, ["--report", "5.1"]);
+        assert_eq!(parsed("bench loopback -- --case 720p30").args, ["--case", "720p30"]);
+        assert_eq!(parsed("bench help").args, Vec::<String>::new());
+    }
 
     #[test]
     fn idle_and_waiting_time_is_not_busy() {

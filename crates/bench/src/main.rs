@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod footprint;
+mod idle;
+mod intervals;
 mod loopback;
 mod mouth_to_ear;
 mod network;
@@ -51,6 +53,11 @@ enum Bench {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Bench::Network(args) = &cli.bench
+        && args.list
+    {
+        return told(network::list().and_then(|list| Ok(write!(std::io::stdout(), "{list}")?)));
+    }
     let machine = output::Machine::look();
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
@@ -68,6 +75,10 @@ fn main() -> ExitCode {
         }
         Ok(())
     });
+    told(written)
+}
+
+fn told(written: anyhow::Result<()>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

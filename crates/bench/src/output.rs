@@ -5,6 +5,8 @@ use std::fmt;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::intervals::Interval;
+
 /// What a figure has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Goal {
@@ -37,6 +39,21 @@ impl fmt::Display for Goal {
     }
 }
 
+/// How far a figure can be trusted; all null where a bench does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Certainty {
+    /// 95 % confidence interval of `ours`, `[low, high]`.
+    pub(crate) ours_interval: Option<Interval>,
+    /// The same of `peer`.
+    pub(crate) peer_interval: Option<Interval>,
+    /// The same of `ratio`, of runs taken in pairs.
+    pub(crate) ratio_interval: Option<Interval>,
+    /// How many runs `ours` is the median of.
+    pub(crate) ours_runs: Option<usize>,
+    /// How many runs `peer` is the median of.
+    pub(crate) peer_runs: Option<usize>,
+}
+
 /// One figure of a bench.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -54,6 +71,9 @@ pub(crate) struct Row {
     pub(crate) peer_name: Option<&'static str>,
     /// `ours / peer`.
     pub(crate) ratio: Option<f64>,
+    /// How sure the three are.
+    #[serde(flatten)]
+    pub(crate) certainty: Certainty,
     /// What the figure has to be; null where it is only reported.
     pub(crate) goal: Option<String>,
     /// Whether the goal is met; null without a goal. A figure that was not measured does not meet its goal.
@@ -82,9 +102,15 @@ impl Row {
             peer: peer_value,
             peer_name: peer.map(|(name, _)| name),
             ratio,
+            certainty: Certainty::default(),
             goal: goal.map(|g| g.to_string()),
             met: goal.map(|g| g.met(ours, ratio).unwrap_or(false)),
         }
+    }
+
+    /// The same with how sure it is.
+    pub(crate) fn certain(self, certainty: Certainty) -> Self {
+        Self { certainty, ..self }
     }
 }
 
@@ -132,24 +158,35 @@ impl fmt::Display for Findings {
         table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["case", "metric", "ours", "peer", "ratio", "goal", "met"]);
         for row in &self.rows {
-            let figure =
-                |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{} {}", digits(v), row.unit));
+            let figure = |v: Option<f64>, interval: Option<Interval>| match v {
+                None => "–".to_owned(),
+                Some(v) => with_interval(format!("{} {}", digits(v), row.unit), interval),
+            };
+            let sure = &row.certainty;
             let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
             let peer = match row.peer_name {
-                Some(name) => format!("{} ({name})", figure(row.peer)),
+                Some(name) => format!("{} ({name})", figure(row.peer, sure.peer_interval)),
                 None => String::new(),
             };
             table.add_row([
                 Cell::new(&row.case),
                 Cell::new(row.metric),
-                right(figure(row.ours)),
+                right(figure(row.ours, sure.ours_interval)),
                 right(peer),
-                right(row.ratio.map(digits).unwrap_or_default()),
+                right(row.ratio.map(|v| with_interval(digits(v), sure.ratio_interval)).unwrap_or_default()),
                 Cell::new(row.goal.as_deref().unwrap_or("")),
                 Cell::new(row.met.map_or("", |met| if met { "yes" } else { "NO" })),
             ]);
         }
         write!(f, "{table}")
+    }
+}
+
+/// Such as `90.6 % [89.9, 91.3]`.
+fn with_interval(figure: String, interval: Option<Interval>) -> String {
+    match interval {
+        None => figure,
+        Some([low, high]) => format!("{} [{}, {}]", figure.trim_end(), digits(low), digits(high)),
     }
 }
 
@@ -202,9 +239,34 @@ mod tests {
         let machine = Machine { cores: 2, load1: 0.1, cpu: "x".into() };
         let json = serde_json::to_value(Findings { bench: "loopback", machine, rows: vec![row] }).unwrap();
         let row = &json["rows"][0];
-        for field in ["case", "metric", "unit", "ours", "peer", "peer_name", "ratio", "goal", "met"] {
+        let page = include_str!("../../../docs/benchmarks.md");
+        let intervals = ["ours_interval", "peer_interval", "ratio_interval", "ours_runs", "peer_runs"];
+        let others = ["case", "metric", "unit", "ours", "peer", "peer_name", "ratio", "goal", "met"];
+        for field in others.into_iter().chain(intervals) {
             assert!(row.get(field).is_some(), "{field}");
+            assert!(page.contains(&format!("\"{field}\"")), "docs/benchmarks.md does not name {field}");
         }
+        assert_eq!(row.as_object().unwrap().len(), others.len() + intervals.len());
         assert_eq!((&row["met"], &row["peer"]), (&serde_json::json!(true), &serde_json::Value::Null));
+        assert!(intervals.iter().all(|field| row[field].is_null()));
+    }
+
+    #[test]
+    fn the_table_shows_how_sure_a_figure_is_only_where_that_is_known() {
+        let row = Row::new("5.1", "media", "%", Some(90.61), Some(("Chromium", 62.9)), None);
+        let certainty = Certainty {
+            ours_interval: Some([89.9, 91.3]),
+            ratio_interval: Some([1.4, 1.5]),
+            ..Certainty::default()
+        };
+        let table = |rows| {
+            let machine = Machine { cores: 2, load1: 0.1, cpu: "x".into() };
+            Findings { bench: "network", machine, rows }.to_string()
+        };
+        let plain = table(vec![row.clone()]);
+        assert!(plain.contains(" 90.6 % ") && !plain.contains('['), "{plain}");
+        let sure = table(vec![row.certain(certainty)]);
+        assert!(sure.contains(" 90.6 % [89.9, 91.3] ") && sure.contains(" 62.9 % (Chromium) "), "{sure}");
+        assert!(sure.contains(" 1.441 [1.400, 1.500] "), "{sure}");
     }
 }

@@ -19,7 +19,7 @@ pub mod signaling_server;
 pub mod wire;
 
 pub use clock::{Scheduler, VirtualClock};
-pub use link::{Link, LinkConfig, LinkConfigBuilder, Loss, RateSchedule};
+pub use link::{Link, LinkConfig, LinkConfigBuilder, Loss, RateSchedule, Trace};
 #[cfg(feature = "server")]
 pub use signaling_server::SignalingServer;
 #[cfg(unix)]

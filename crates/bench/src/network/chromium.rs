@@ -7,12 +7,9 @@ use std::sync::Mutex;
 use ahoy_testkit::{Direction, LinkHandle, UdpRelay};
 use anyhow::{Context as _, Result};
 
-use super::cases::Case;
+use super::cases::{Case, MOST_KBPS};
 use super::measure::{Measured, Said, measure};
 use crate::over_link::script;
-
-/// High enough to be no limit: Chromium's own is about 2.5 Mb/s at this size.
-const MOST_KBPS: u64 = 6_000;
 
 pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
     let (there, back) = case.links(seed)?;
@@ -22,6 +19,7 @@ pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
         let relay = UdpRelay::start(there.clone(), back.clone())?;
         let handle = relay.handle();
         handle.set(Direction::AToB, there.clone());
+        handle.set(Direction::BToA, back.clone());
         handle.start_headers();
         let began = handle.clock().now().as_secs_f64();
         *started.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((handle, began));

@@ -17,6 +17,9 @@ use super::cases::Case;
 const OPUS: u8 = 111;
 /// From here on after a change of the link everything is steady.
 const STEADY_AFTER_S: f64 = 5.0;
+/// What [`Measured::write`] calls the two columns that plots are made of.
+const MEDIA: &str = "media_kbps";
+const QUEUE: &str = "queue_p95_ms";
 
 /// What the receiving end says.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
@@ -32,18 +35,20 @@ pub(crate) struct Said {
 
 /// One second at the bottleneck.
 #[derive(Clone, Debug, Default)]
-struct Second {
+pub(super) struct Second {
     media_bits: f64,
     all_bits: f64,
     waits: Vec<f64>,
     dropped: u32,
 }
 
-/// One run.
-#[derive(Clone, Debug)]
+/// One run. What it was like from second to second is written beside its figures, not with them.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Measured {
-    seconds: Vec<Second>,
+    #[serde(skip)]
+    pub(super) seconds: Vec<Second>,
     /// What the sending side knew, at seconds; only of ours.
+    #[serde(skip)]
     pub(crate) estimates: Vec<(f64, SendingStats)>,
     /// Media that came through, of what the link could carry, 0 to 1.
     pub(crate) utilisation: f64,
@@ -85,16 +90,18 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
         }
     }
     let until = |index: usize| case.rates.get(index + 1).map_or(lasts, |(from, _)| *from);
-    let could: f64 =
-        case.rates.iter().enumerate().map(|(index, (from, mbps))| (until(index) - from) * mbps * 1e6).sum();
     let media: f64 = seconds.iter().map(|second| second.media_bits).sum();
     let waits = |from: f64, to: f64| -> Vec<f64> {
         let within = packets.iter().filter(|packet| (from..to).contains(&packet.at));
         within.filter_map(|packet| packet.wait_ms).collect()
     };
-    let steady: Vec<f64> = (0..case.rates.len())
-        .flat_map(|index| waits(case.rates[index].0 + STEADY_AFTER_S.min(lasts / 20.0), until(index)))
-        .collect();
+    let steady: Vec<f64> = match case.rates.is_empty() {
+        // Where the link never stays what it is, all of it counts once the call has found out about it.
+        true => waits(STEADY_AFTER_S.min(lasts / 12.0), lasts),
+        false => (0..case.rates.len())
+            .flat_map(|index| waits(case.rates[index].0 + STEADY_AFTER_S.min(lasts / 20.0), until(index)))
+            .collect(),
+    };
     let changes = || case.rates.windows(2).map(|pair| (pair[0].1, pair[1]));
     let rise = changes().filter(|(before, (_, after))| *after > before * 2.0).map(|(_, step)| step).next();
     let drop = changes().filter(|(before, (_, after))| *after < before * 0.5).map(|(_, step)| step).next();
@@ -111,7 +118,7 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
     let queue_after_drop = drop.map(|(at, _)| waits(at + 1.0, at + 5.0).into_iter().fold(0.0, f64::max));
     let dropped: u32 = seconds.iter().map(|second| second.dropped).sum();
     Measured {
-        utilisation: media / could,
+        utilisation: media / case.could(),
         steady_queue_p95: percentile(steady, 0.95),
         rise_s,
         queue_after_drop,
@@ -160,7 +167,7 @@ impl Measured {
             std::fs::File::create(path).with_context(|| format!("no trace at {}", path.display()))?;
         writeln!(
             out,
-            "second,media_kbps,all_kbps,queue_p50_ms,queue_p95_ms,dropped,target_kbps,queue_ms,loss,why,height,sent_kbps"
+            "second,{MEDIA},all_kbps,queue_p50_ms,{QUEUE},dropped,target_kbps,queue_ms,loss,why,height,sent_kbps"
         )?;
         for (number, second) in self.seconds.iter().enumerate() {
             let [p50, p95] = [0.5, 0.95].map(|share| percentile(second.waits.clone(), share));
@@ -186,6 +193,23 @@ impl Measured {
     }
 }
 
+/// Media in kb/s and the queue's p95 in milliseconds, second by second, of what [`Measured::write`] wrote.
+pub(crate) fn read(path: &Path) -> Result<[Vec<f64>; 2]> {
+    let csv = std::fs::read_to_string(path)
+        .with_context(|| format!("no seconds of a run at {}", path.display()))?;
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap_or_default();
+    let mut columns = [Vec::new(), Vec::new()];
+    let places = [MEDIA, QUEUE].map(|name| names.iter().position(|column| *column == name));
+    for line in lines {
+        for (column, place) in columns.iter_mut().zip(places) {
+            let value = place.and_then(|place| line.get(place)?.parse::<f64>().ok());
+            column.push(value.with_context(|| format!("{} is not what this bench writes", path.display()))?);
+        }
+    }
+    Ok(columns)
+}
+
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "media {:.1} %, queue p95 {:.0} ms", self.utilisation * 100.0, self.steady_queue_p95)?;
@@ -200,5 +224,27 @@ impl fmt::Display for Measured {
             write!(f, ", {:.2} % of the sound made up", concealed * 100.0)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seconds_of_a_run_are_read_as_they_were_written() {
+        let second = |kbps: f64, wait: f64| Second {
+            media_bits: kbps * 1e3,
+            all_bits: kbps * 2e3,
+            waits: vec![wait],
+            dropped: 1,
+        };
+        let run = Measured { seconds: vec![second(800.0, 12.5), second(900.0, 0.0)], ..Measured::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.csv");
+        run.write(&path).unwrap();
+        assert_eq!(read(&path).unwrap(), [vec![800.0, 900.0], vec![12.5, 0.0]]);
+        std::fs::write(&path, "second,other\n0,1\n").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("not what this bench writes"));
     }
 }

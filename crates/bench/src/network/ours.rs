@@ -9,16 +9,13 @@ use ahoy_testkit::{Direction, UdpRelay};
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 
-use super::cases::Case;
+use super::cases::{Case, MOST_KBPS};
 use super::measure::{Measured, Said, measure};
 use crate::over_link::OverLink;
 
-/// High enough to be no limit.
-const MOST_KBPS: u64 = 6_000;
-
 pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
     let (there, back) = case.links(seed)?;
-    let relay = UdpRelay::start(there.clone(), back)?;
+    let relay = UdpRelay::start(there.clone(), back.clone())?;
     let link = relay.handle();
     let config = LoopbackConfig {
         duration: Some(case.lasts),
@@ -39,6 +36,7 @@ pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
         // The schedule begins with the call.
         began.get_or_insert_with(|| {
             link.set(Direction::AToB, there.clone());
+            link.set(Direction::BToA, back.clone());
             link.start_headers();
             link.clock().now().as_secs_f64()
         });

@@ -9,8 +9,10 @@ mod config;
 mod emulator;
 mod log;
 mod schedule;
+mod traces;
 
 pub use config::{JitterShape, LinkConfig, LinkConfigBuilder, LinkConfigError, Loss, Reorder};
 pub use emulator::{Delivery, Link, LinkCounters};
 pub use log::{PacketFate, PacketLog, PacketRecord};
 pub use schedule::{AfterSchedule, RateSchedule, RateStep};
+pub use traces::Trace;

@@ -70,6 +70,21 @@ impl RateSchedule {
         let timeline = Timeline::new(self);
         timeline.segment(since_start.as_micros() as u64).bps
     }
+
+    /// Bits that pass between two times since the start, of senders that offer no more than `most_bps` bits per second: where
+    /// the link carries more, or has no limit, that is what counts.
+    pub fn carries(&self, from: Duration, to: Duration, most_bps: u64) -> f64 {
+        let timeline = Timeline::new(self);
+        let (mut at, to) = (from.as_micros() as u64, to.as_micros() as u64);
+        let mut sum: Work = 0;
+        while at < to {
+            let segment = timeline.segment(at);
+            let end = segment.end.map_or(to, |end| end.min(to));
+            sum += Work::from(segment.bps.map_or(most_bps, |bps| bps.min(most_bps))) * Work::from(end - at);
+            at = end;
+        }
+        sum as f64 / 1e6
+    }
 }
 
 /// A schedule made ready for looking up times.
@@ -218,6 +233,14 @@ mod tests {
         assert_eq!(bytes_between(&schedule, 0, 10_000_000), Some(15_000));
         assert_eq!(bytes_between(&schedule, 500_000, 1_500_000), Some(1_500));
         assert_eq!(bytes_between(&RateSchedule::UNLIMITED, 0, 1), None);
+    }
+
+    #[test]
+    fn what_nobody_sends_is_not_carried() {
+        let schedule = RateSchedule::holding([(SECOND, Some(8_000)), (SECOND, Some(0)), (SECOND, None)]);
+        assert_eq!(schedule.carries(Duration::ZERO, SECOND * 4, 6_000), 18_000.0);
+        assert_eq!(schedule.carries(SECOND / 2, SECOND, 100_000), 4_000.0);
+        assert_eq!(schedule.carries(SECOND, SECOND * 2, 100_000), 0.0);
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub(crate) struct Call {
     pub(crate) received: Vec<(f64, usize)>,
     /// The same of what was repeated.
     pub(crate) repeated: Vec<(f64, usize)>,
+    /// When packets of sound arrived, in seconds.
+    pub(crate) sound: Vec<f64>,
     /// When the packets of each frame left: the first and the last, at seconds.
     left: BTreeMap<u64, (f64, f64)>,
     /// What the sender knew after each report, at seconds.
@@ -104,6 +106,7 @@ impl Call {
             complete: BTreeMap::new(),
             received: Vec::new(),
             repeated: Vec::new(),
+            sound: Vec::new(),
             left: BTreeMap::new(),
             estimates: Vec::new(),
             packets: [0; 2],
@@ -211,7 +214,10 @@ impl Call {
             true => self.repeated.push((at.as_secs_f64(), parcel.bytes)),
             false => self.received.push((at.as_secs_f64(), parcel.bytes)),
         }
-        let Some((frame, packets)) = frame else { return };
+        let Some((frame, packets)) = frame else {
+            self.sound.push(at.as_secs_f64());
+            return;
+        };
         let (have, _) = self.incomplete.entry(frame).or_insert((0, packets));
         *have += 1;
         if *have == packets {

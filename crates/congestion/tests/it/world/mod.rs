@@ -11,7 +11,7 @@ use ahoy_media_types::MediaTime;
 use ahoy_testkit::link::{Link, LinkConfig, PacketFate};
 
 pub(crate) use self::call::{Call, CallConfig};
-pub(crate) use self::measure::jain;
+pub(crate) use self::measure::{Measured, jain};
 pub(crate) use self::tcp::Tcp;
 
 /// What crosses the bottleneck.
