@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(due, sent + FIRST_REPORT_AFTER);
         let mut out = Outbox::default();
         stage.timeout(due, &mut out);
-        let Packet::Rtcp(reports) = &out.0[0].message.packet else { panic!("a report is RTCP") };
+        let Packet::Rtcp(reports) = &out.network[0].message.packet else { panic!("a report is RTCP") };
         let report = reports[0].as_any().downcast_ref::<SenderReport>().unwrap().clone();
         assert_eq!(report.rtp_time, 9_000 + 130 * 90);
         assert_eq!((report.packet_count, report.octet_count), (1, 100));
