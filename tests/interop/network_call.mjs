@@ -43,6 +43,7 @@ try {
   } else {
     await page.evaluate((call) => begin(call), call);
     say({ ready: true });
+    if (options.role === 'send') await page.evaluate(() => offer());
     if (await follow(page)) say({ report: await page.evaluate(() => report()) });
   }
 } finally {
@@ -138,6 +139,9 @@ async function definePage() {
     }
     answered = await send(pc, call);
     window.report = () => null;
+  };
+
+  window.offer = async () => {
     await pc.setLocalDescription();
     await tell(bare(pc.localDescription));
   };

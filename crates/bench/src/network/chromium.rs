@@ -9,10 +9,8 @@ use anyhow::{Context as _, Result};
 
 use super::cases::Case;
 use super::measure::{Measured, Said, measure};
+use super::ours::MOST_KBPS;
 use crate::over_link::script;
-
-/// High enough to be no limit: Chromium's own is about 2.5 Mb/s at this size.
-const MOST_KBPS: u64 = 6_000;
 
 pub(crate) fn call(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
     let (there, back) = case.links(seed)?;

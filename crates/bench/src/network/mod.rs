@@ -7,14 +7,19 @@
 mod cases;
 mod chromium;
 mod measure;
+mod mixed;
 mod ours;
+#[cfg(test)]
+mod pages;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use self::cases::Case;
+use self::cases::{Case, Goals};
 use self::measure::Measured;
+use self::mixed::Mixed;
+use crate::loopback::stamp_720p30;
 use crate::output::{Goal, Row, median};
 use crate::say;
 
@@ -29,6 +34,9 @@ pub(crate) struct Args {
     /// Leave Chromium out
     #[arg(long)]
     alone: bool,
+    /// Mixed pairs as well: an end of ours that sends to Chromium, and the other way round
+    #[arg(long, conflicts_with = "alone")]
+    mixed: bool,
     /// Write each second of each run to this folder, as CSV
     #[arg(long, value_name = "FOLDER")]
     trace: Option<PathBuf>,
@@ -38,7 +46,9 @@ pub(crate) struct Args {
 const BUSY: f64 = 0.80;
 
 pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
-    let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?.pictures;
+    let original = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?.pictures;
+    let temporary = tempfile::tempdir().context("no temporary folder could be made")?;
+    let clip = stamp_720p30(&original, temporary.path())?;
     let cases = Case::chosen(&args.cases, quick)?;
     let runs = if quick { 1 } else { args.runs };
     if let Some(folder) = &args.trace {
@@ -48,6 +58,7 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for case in &cases {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut mixed = Mixed::ALL.map(|pair| (pair, Vec::new()));
         for run in 1..=runs {
             say(&format!("{}: run {run} of {runs}, {} s", case.name, case.lasts.as_secs()));
             let seed = u64::from(run);
@@ -56,8 +67,19 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
                 let call = || chromium::call(case, seed, &clip);
                 theirs.push(measured(case, "chromium", seed, args.trace.as_deref(), call)?);
             }
+            for (pair, runs) in mixed.iter_mut().filter(|_| args.mixed) {
+                let call = || mixed::call(case, seed, &clip, *pair);
+                runs.push(measured(case, pair.name(), seed, args.trace.as_deref(), call)?);
+            }
         }
         rows.extend(rows_of(case, &ours, &theirs));
+        for (pair, runs) in mixed.iter().filter(|_| args.mixed) {
+            let mut pair_case = case.clone();
+            pair_case.name = format!("{}, {}", case.name, pair.name());
+            // They are for calls of ours.
+            pair_case.goals = Goals::default();
+            rows.extend(rows_of(&pair_case, runs, &[]));
+        }
     }
     Ok(rows)
 }
@@ -112,6 +134,7 @@ fn rows_of(case: &Case, ours: &[Measured], theirs: &[Measured]) -> Vec<Row> {
         row("freezes", "", |m| m.freezes, goals.freezes.map(Goal::AtMost)),
         row("picture stood still", "ms/min", |m| m.frozen_ms_per_min, None),
         row("pictures shown", "1/s", |m| m.fps, None),
+        row("SSIM as seen", "", |m| m.ssim_seen, None),
         row(
             "sound made up",
             "%",
