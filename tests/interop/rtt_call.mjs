@@ -6,22 +6,13 @@
 // What each tells the other is asked for on standard output, one JSON object a line, {"call", "from": "a"|"b", "line"}, and
 // answered on standard input in order: the candidate's line to be used in its place, or null to leave it out. The last line is
 // {"took": [milliseconds]}. Camera and microphone are open before a call begins.
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { open } from './pages.mjs';
+import { ask } from './questions.mjs';
 
 const { values: options } = parseArgs({
   options: { clip: { type: 'string' }, calls: { type: 'string', default: '5' } },
 });
-
-const waiting = [];
-createInterface({ input: process.stdin }).on('line', (line) => waiting.shift()?.(JSON.parse(line)));
-function ask(question) {
-  return new Promise((answered) => {
-    waiting.push(answered);
-    console.log(JSON.stringify(question));
-  });
-}
 
 // Where the machine has no network but loopback, that is what the call goes over.
 const { browser, address, close } = await open(options.clip, ['--allow-loopback-in-peer-connection']);
@@ -38,45 +29,22 @@ try {
   process.stdin.destroy();
 }
 
-function definePage() {
+async function definePage() {
+  const { connect, play } = await import('/page/call.mjs');
   const wanted = { video: { width: 1280, height: 720, frameRate: 30 }, audio: true };
 
   window.run = async (call) => {
     const own = await navigator.mediaDevices.getUserMedia(wanted);
     const start = performance.now();
     const [caller, callee] = [new RTCPeerConnection(), new RTCPeerConnection()];
-    const carry = (from, name, other) => {
-      const early = [];
-      from.onicecandidate = async ({ candidate }) => {
-        if (!candidate?.candidate) return;
-        const line = await rewrite({ call, from: name, line: candidate.candidate });
-        if (line === null) return;
-        const init = { ...candidate.toJSON(), candidate: line };
-        if (other.remoteDescription) await other.addIceCandidate(init);
-        else early.push(init);
-      };
-      return () => Promise.all(early.splice(0).map((init) => other.addIceCandidate(init)));
-    };
-    const toCallee = carry(caller, 'a', callee);
-    const toCaller = carry(callee, 'b', caller);
     const seen = new Promise((done) => {
       callee.ontrack = ({ track }) => {
-        const element = document.createElement(track.kind);
-        [element.autoplay, element.muted] = [true, true];
-        element.srcObject = new MediaStream([track]);
-        document.body.append(element);
+        const element = play(track, true);
         if (track.kind === 'video') element.requestVideoFrameCallback(() => done(performance.now() - start));
       };
     });
     for (const track of own.getTracks()) caller.addTrack(track, own);
-    // Candidates do not go with descriptions, which would name the real addresses.
-    const bare = ({ type, sdp }) => ({ type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r\n/gm, '') });
-    await caller.setLocalDescription();
-    await callee.setRemoteDescription(bare(caller.localDescription));
-    await toCallee();
-    await callee.setLocalDescription();
-    await caller.setRemoteDescription(bare(callee.localDescription));
-    await toCaller();
+    await connect(caller, callee, call, rewrite);
     const took = await seen;
     caller.close();
     callee.close();

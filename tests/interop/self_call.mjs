@@ -10,11 +10,11 @@
 // for WARM_UP seconds; then CPU, frame rate and bitrate are taken from an undisturbed call; then pictures are read and
 // compared at both ends. Prints one JSON array, one report for each call.
 import { chromium } from 'playwright-core';
-import { createServer } from 'node:http';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { serve } from './pages.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -33,8 +33,7 @@ const WARM_UP = 8;
 const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that runs Debian.
 
 const profile = mkdtempSync(join(tmpdir(), 'ahoy-self-call-'));
-const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end('<!doctype html><body></body>'));
-await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const server = await serve(options.clip);
 const browser = await chromium.launchPersistentContext(profile, {
   executablePath: '/usr/bin/chromium',
   headless: options.display === undefined,
@@ -50,7 +49,7 @@ const browser = await chromium.launchPersistentContext(profile, {
 });
 try {
   const page = await browser.newPage();
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.goto(server.address);
   await page.evaluate(definePage);
   await page.evaluate(([w, h, kbps, n, shown]) => startCalls(w, h, kbps, n, shown), [width, height, Number(options.bitrate), calls, options.display !== undefined]);
   await page.waitForTimeout(WARM_UP * 1000);
@@ -127,9 +126,10 @@ function treeMemory(profilePath) {
   return (kilobytes * 1024) / 1e6;
 }
 
-function definePage() {
+async function definePage() {
+  const { onlyH264, play } = await import('/page/call.mjs');
+  const { lumaOf, readStamp, squaredError } = await import('/page/stamped.mjs');
   const all = [];
-  const H264 = (codec) => codec.mimeType === 'video/H264' && /42e01f/.test(codec.sdpFmtpLine ?? '') && /packetization-mode=1/.test(codec.sdpFmtpLine);
 
   window.startCalls = async (width, height, kbps, count, shown) => {
     for (let i = 0; i < count; i += 1) all.push(await startCall(width, height, kbps, shown));
@@ -142,12 +142,8 @@ function definePage() {
     caller.onicecandidate = ({ candidate }) => candidate && callee.addIceCandidate(candidate);
     callee.onicecandidate = ({ candidate }) => candidate && caller.addIceCandidate(candidate);
     callee.ontrack = ({ track }) => {
-      const element = document.createElement(track.kind);
-      element.autoplay = true;
-      element.muted = true;
-      element.srcObject = new MediaStream([track]);
+      const element = play(track, true);
       if (shown) element.width = 494;
-      document.body.append(element);
       if (track.kind !== 'video') return;
       call.remote = track;
       element.requestVideoFrameCallback(() => { call.setup = performance.now() - start; });
@@ -156,13 +152,10 @@ function definePage() {
     for (const track of stream.getTracks()) caller.addTrack(track, stream);
     [call.local] = stream.getVideoTracks();
     if (shown) {
-      const own = Object.assign(document.createElement('video'), { autoplay: true, muted: true, width: 494 });
-      own.srcObject = new MediaStream([call.local]);
-      document.body.append(own);
+      play(call.local, true).width = 494;
     }
     const transceiver = caller.getTransceivers().find(({ sender }) => sender.track.kind === 'video');
-    const codecs = RTCRtpSender.getCapabilities('video').codecs;
-    transceiver.setCodecPreferences(codecs.filter((codec) => H264(codec) || codec.mimeType === 'video/rtx'));
+    onlyH264(transceiver);
     await caller.setLocalDescription();
     await callee.setRemoteDescription(caller.localDescription);
     await callee.setLocalDescription();
@@ -227,49 +220,5 @@ function definePage() {
       if (id !== null) see(id, at, luma);
     }
     await reader.cancel();
-  }
-
-  async function lumaOf(frame) {
-    const { width, height } = frame.visibleRect;
-    const bytes = new Uint8Array(frame.allocationSize());
-    const [plane] = await frame.copyTo(bytes);
-    return { bytes, width, height, offset: plane.offset, stride: plane.stride };
-  }
-
-  // The cells of crates/measure/src/stamp.rs: 32 bits of id, 48 of time, 16 of CRC-16/CCITT-FALSE.
-  const LAYOUTS = [[32, 48], [16, 48], [8, 48], [4, 48], [4, 32]];
-  const masked = ([cell, columns]) => Math.ceil((Math.ceil(96 / columns) * cell + 3) / 16) * 16;
-  const layoutOf = ({ width, height }) => LAYOUTS.find((l) => l[0] * l[1] <= width && masked(l) <= Math.floor(height / 2));
-
-  function readStamp(luma) {
-    const layout = layoutOf(luma);
-    if (!layout) return null;
-    const [cell, columns] = layout;
-    const bits = [];
-    for (let bit = 0; bit < 96; bit += 1) {
-      const x = (bit % columns) * cell + cell / 2;
-      const y = Math.floor(bit / columns) * cell + cell / 2;
-      bits.push(luma.bytes[luma.offset + y * luma.stride + x] > 125 ? 1 : 0);
-    }
-    const number = (from, length) => bits.slice(from, from + length).reduce((sum, bit) => sum * 2 + bit, 0);
-    let crc = 0xffff;
-    for (let byte = 0; byte < 10; byte += 1) {
-      crc ^= number(byte * 8, 8) << 8;
-      for (let i = 0; i < 8; i += 1) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
-    }
-    return crc === number(80, 16) ? number(0, 32) : null;
-  }
-
-  // Mean squared error of luma, stamp left out; null where the sizes differ.
-  function squaredError(a, b) {
-    if (a.width !== b.width || a.height !== b.height) return null;
-    let error = 0;
-    const top = masked(layoutOf(a));
-    for (let y = top; y < a.height; y += 1) {
-      for (let x = 0; x < a.width; x += 1) {
-        error += (a.bytes[a.offset + y * a.stride + x] - b.bytes[b.offset + y * b.stride + x]) ** 2;
-      }
-    }
-    return error / ((a.height - top) * a.width);
   }
 }

@@ -1,7 +1,7 @@
 //! Calls over emulated links: whoever calls is told other candidates than their own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ahoy_client::loopback::{Side, Signal, SignalPath};
@@ -38,6 +38,11 @@ enum Said<T> {
     Over(T),
 }
 
+/// Where a script of tests/interop is.
+pub(crate) fn script_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name)
+}
+
 /// Runs a script of tests/interop whose calls go over links: one made by `link` for each call. What it says at the end, and
 /// the last link.
 pub(crate) fn script<T: DeserializeOwned>(
@@ -45,9 +50,8 @@ pub(crate) fn script<T: DeserializeOwned>(
     arguments: impl FnOnce(&mut Command),
     link: impl Fn() -> Result<UdpRelay>,
 ) -> Result<(T, UdpRelay)> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name);
     let mut node = Command::new("node");
-    node.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    node.arg(script_path(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     arguments(&mut node);
     let mut node = node
         .spawn()

@@ -8,6 +8,7 @@
 pub mod freeze;
 pub mod picture;
 pub mod process;
+pub mod seen;
 pub mod sound;
 pub mod spread;
 pub mod stamp;

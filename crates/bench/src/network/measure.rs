@@ -31,6 +31,8 @@ pub(crate) struct Said {
     pub(crate) fps: Option<f64>,
     /// Share of the sound that was made up, 0 to 1.
     pub(crate) concealed: Option<f64>,
+    /// SSIM of what was on the screen for each captured picture, in the mean.
+    pub(crate) ssim_seen: Option<f64>,
 }
 
 /// One second at the bottleneck.
@@ -60,6 +62,7 @@ pub(crate) struct Measured {
     pub(crate) frozen_ms_per_min: Option<f64>,
     pub(crate) fps: Option<f64>,
     pub(crate) concealed: Option<f64>,
+    pub(crate) ssim_seen: Option<f64>,
 }
 
 /// A packet on its way there.
@@ -127,6 +130,7 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
         frozen_ms_per_min: Some(said.freeze_ms / lasts * 60.0),
         fps: said.fps,
         concealed: said.concealed,
+        ssim_seen: said.ssim_seen,
         estimates: Vec::new(),
         seconds,
     }
@@ -222,6 +226,9 @@ impl fmt::Display for Measured {
         }
         if let Some(concealed) = self.concealed {
             write!(f, ", {:.2} % of the sound made up", concealed * 100.0)?;
+        }
+        if let Some(ssim) = self.ssim_seen {
+            write!(f, ", SSIM as seen {ssim:.3}")?;
         }
         Ok(())
     }

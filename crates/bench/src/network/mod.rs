@@ -7,7 +7,10 @@
 mod cases;
 mod chromium;
 mod measure;
+mod mixed;
 mod ours;
+#[cfg(test)]
+mod pages;
 mod pair;
 mod plots;
 mod store;
@@ -19,10 +22,12 @@ use anyhow::{Context as _, Result, bail};
 
 use self::cases::Case;
 use self::measure::Measured;
+use self::mixed::Mixed;
 use self::pair::{Pair, in_turn};
 use self::store::{Build, Run, Store};
 use crate::idle::wait_until_idle;
 use crate::intervals;
+use crate::loopback::stamp_720p30;
 use crate::output::{Certainty, Goal, Machine, Row, median};
 use crate::say;
 
@@ -68,12 +73,9 @@ pub(crate) fn list() -> Result<String> {
 }
 
 pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
-    if let Some(pair) = args.pairs.iter().find(|pair| !args.report && !is_there(**pair)) {
-        bail!("{pair} can't be measured yet: leave {} out of --pairs", pair.name());
-    }
-    let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?.pictures;
+    let original = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?.pictures;
     let cases = Case::chosen(&args.cases, quick)?;
-    let mut build = Build::look(&clip)?;
+    let mut build = Build::look(&original)?;
     build.commit = args.commit.clone().unwrap_or(build.commit);
     let mut store = Store::open(&args.results.clone().unwrap_or_else(results), build)?;
     if args.fresh || (quick && !args.report) {
@@ -82,6 +84,8 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     }
     let mut missing = Vec::new();
     if !args.report {
+        let temporary = tempfile::tempdir().context("no temporary folder could be made")?;
+        let clip = stamp_720p30(&original, temporary.path())?;
         for case in &cases {
             say(&format!("{}, {} s: {}", case.name, case.lasts.as_secs(), case.about));
             missing.extend(measure_case(case, args, if quick { 1 } else { args.runs }, &clip, &mut store)?);
@@ -166,15 +170,8 @@ fn call(case: &Case, seed: u64, clip: &Path, pair: Pair) -> Result<Measured> {
     match pair {
         Pair::OursOurs => ours::call(case, seed, clip),
         Pair::ChromiumChromium => chromium::call(case, seed, clip),
-        Pair::OursChromium | Pair::ChromiumOurs => bail!("{pair} can't be measured yet"),
-    }
-}
-
-/// Whether [`call`] can make calls of a pair.
-fn is_there(pair: Pair) -> bool {
-    match pair {
-        Pair::OursOurs | Pair::ChromiumChromium => true,
-        Pair::OursChromium | Pair::ChromiumOurs => false,
+        Pair::OursChromium => mixed::call(case, seed, clip, Mixed::OursToChromium),
+        Pair::ChromiumOurs => mixed::call(case, seed, clip, Mixed::ChromiumToOurs),
     }
 }
 
@@ -243,6 +240,7 @@ fn figures(case: &Case) -> Vec<Figure> {
         figure("freezes", "", |m| m.freezes, goals.freezes.map(Goal::AtMost)),
         figure("picture stood still", "ms/min", |m| m.frozen_ms_per_min, None),
         figure("pictures shown", "1/s", |m| m.fps, None),
+        figure("SSIM as seen", "", |m| m.ssim_seen, None),
         figure(
             "sound made up",
             "%",

@@ -23,7 +23,8 @@ pub(super) struct AudioLeg {
     speaker: Speaker,
     muted: Arc<AtomicBool>,
     levels: Levels,
-    track: LocalTrack,
+    /// `None` where the other end sends.
+    track: Option<LocalTrack>,
     outgoing: OutgoingAudio,
     recording: Option<SoundRecording>,
     incoming: IncomingAudio,
@@ -37,12 +38,14 @@ struct Levels {
 }
 
 impl AudioLeg {
-    /// Makes the codec and begins to open source and sink, which may take real devices a while.
+    /// Makes the codec and begins to open source and sink, which may take real devices a while: the source where there is a
+    /// track to send on, the sink where this program `receives`.
     pub(super) fn start(
         source: &AudioSourceSpec,
         config: &LoopbackConfig,
         clock: MediaClock,
-        track: LocalTrack,
+        track: Option<LocalTrack>,
+        receives: bool,
         meter: MeterInput,
         sync: LipSync,
     ) -> Result<Self, LoopbackError> {
@@ -51,7 +54,6 @@ impl AudioLeg {
             ..OpusEncoderConfig::default()
         })?;
         let (outgoing, consumer) = OutgoingAudio::start(Box::new(encoder));
-        outgoing.attach(track.clone());
         let (incoming, provider) = IncomingAudio::new(Box::new(OpusDecoder::new()?), clock, sync);
         let (muted, levels) = (Arc::new(AtomicBool::new(false)), Levels::default());
         let mouth = Mouth { muted: Arc::clone(&muted), level: levels.source.clone(), meter: meter.clone() };
@@ -63,9 +65,14 @@ impl AudioLeg {
             None => (None, None),
         };
         let mut microphone = Microphone::new(clock, spoken);
-        microphone.want(Some(source.clone()));
+        if let Some(track) = &track {
+            outgoing.attach(track.clone());
+            microphone.want(Some(source.clone()));
+        }
         let mut speaker = Speaker::new(clock, tap_sink(provider, meter, recorder, levels.sink.clone()));
-        speaker.want(config.speaker.clone());
+        if receives {
+            speaker.want(config.speaker.clone());
+        }
         Ok(Self { microphone, speaker, muted, levels, track, outgoing, recording, incoming })
     }
 }
@@ -167,7 +174,7 @@ impl AudioLeg {
 
     /// Adds what this leg counts.
     pub(super) fn count(&self, counters: &mut Counters) {
-        counters.audio = Some(self.track.stats());
+        counters.audio = self.track.as_ref().map(LocalTrack::stats);
         counters.sound = self.incoming.stats().jitter;
     }
 
@@ -203,7 +210,7 @@ impl AudioLeg {
             sink,
             underruns,
             dropped: self.outgoing.dropped(),
-            sent: self.track.stats(),
+            sent: self.track.as_ref().map(LocalTrack::stats),
             received: self.incoming.stats(),
         }
     }
@@ -215,7 +222,7 @@ pub(super) struct AudioLegEnd {
     sink: String,
     underruns: u64,
     dropped: u64,
-    sent: LocalTrackStats,
+    sent: Option<LocalTrackStats>,
     received: IncomingAudioStats,
 }
 
@@ -225,7 +232,9 @@ impl AudioLegEnd {
     }
 
     pub(super) fn report(self, findings: &Findings, seconds: f64) -> AudioReport {
-        let (sent, received) = (&self.sent, &self.received.jitter);
+        let received = &self.received.jitter;
+        let (packets_sent, payload) =
+            self.sent.as_ref().map_or((0, 0), |sent| (sent.packets_sent, sent.payload_bytes_sent));
         AudioReport {
             source: self.source,
             sink: self.sink,
@@ -233,11 +242,11 @@ impl AudioLegEnd {
             correlation: findings.audio_confidence.map(round),
             concealed_ratio: round(received.concealed_ratio()),
             concealment_events: received.concealment_events,
-            bitrate_kbps: round(sent.payload_bytes_sent as f64 * 8.0 / 1000.0 / seconds.max(0.001)),
-            packets_sent: sent.packets_sent,
+            bitrate_kbps: round(payload as f64 * 8.0 / 1000.0 / seconds.max(0.001)),
+            packets_sent,
             packets_dropped: self.dropped,
             packets_received: received.packets_received,
-            packets_lost: sent.packets_sent.saturating_sub(received.packets_received),
+            packets_lost: packets_sent.saturating_sub(received.packets_received),
             jitter_buffer_ms: round(received.mean_delay().as_secs_f64() * 1e3),
             underruns: self.underruns,
         }

@@ -3,15 +3,20 @@
 //! The caller captures and sends; the callee, in the same process, receives and renders. Everything between the two is
 //! what a call between two people uses: codecs, UDP sockets, ICE, DTLS-SRTP, jitter buffers, playout. Because both ends
 //! share a clock, what arrives can be compared with what left: see [`LoopbackReport`].
+//!
+//! [`run_one`] makes one of the two ends alone, for a bench in which the other is another program's.
 
 mod audio_leg;
 mod config;
+mod end;
 mod live;
 mod meter;
+mod played_clip;
 mod report;
 mod session;
 mod video_leg;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_measure::process;
@@ -20,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use ahoy_congestion::{Cause, Reason};
 pub use config::{LoopbackConfig, Recording, Screen, Thresholds};
+pub use end::OtherEnd;
 pub use live::{CallPhase, CallSnapshot};
 pub use report::{AudioReport, LoopbackReport, SCHEMA_VERSION, SetupReport, VideoReport};
 pub use session::{DirectPath, Side, SignalPath};
@@ -35,8 +41,10 @@ pub use ahoy_rtc::Signal;
 
 use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
+use ahoy_media::y4m::Y4mError;
 
 use crate::media::Rates;
+use end::Ends;
 use session::Session;
 
 /// How long the two ends may take to connect. Loopback needs a tenth of a second; ICE gives up after half a minute.
@@ -83,6 +91,14 @@ pub enum LoopbackError {
     /// A recording can't be written.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// The clip that the other program plays can't be read here.
+    #[error("{}: {reason}", path.display())]
+    PlayedClip {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Y4mError,
+    },
     /// A PeerConnection could not be made.
     #[error(transparent)]
     Rtc(#[from] ahoy_rtc::RtcError),
@@ -146,6 +162,34 @@ pub async fn run_over(
 pub async fn run_controlled(
     config: &LoopbackConfig,
     path: &mut (dyn SignalPath + Send),
+    commands: mpsc::Receiver<CallCommand>,
+    on_progress: impl FnMut(Progress),
+) -> Result<LoopbackReport, LoopbackError> {
+    let mut report = make(config, Ends::Both, path, commands, on_progress).await?;
+    report.judge(config);
+    Ok(report)
+}
+
+/// Makes one end of a call whose other end is another program's: the caller sends, the callee receives. What happens at the
+/// other end is not in the report, which therefore says nothing about whether the call was good.
+///
+/// For a callee, `config`'s sources are what the other end sends. Pictures that come from a clip are compared with it if they
+/// carry their places in it, from 0 on, as stamps.
+pub async fn run_one(
+    config: &LoopbackConfig,
+    side: Side,
+    other: OtherEnd,
+    path: &mut (dyn SignalPath + Send),
+    on_progress: impl FnMut(Progress),
+) -> Result<LoopbackReport, LoopbackError> {
+    let (_nobody, commands) = mpsc::channel(COMMANDS);
+    make(config, Ends::One(side, other), path, commands, on_progress).await
+}
+
+async fn make(
+    config: &LoopbackConfig,
+    ends: Ends,
+    path: &mut (dyn SignalPath + Send),
     mut commands: mpsc::Receiver<CallCommand>,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<LoopbackReport, LoopbackError> {
@@ -155,7 +199,7 @@ pub async fn run_controlled(
     let clock = MediaClock::start();
     let cpu_before = process::cpu_time().unwrap_or_default();
     on_progress(Progress::Connecting);
-    let mut session = Session::start(config, clock).await?;
+    let mut session = Session::start(config, ends, clock).await?;
     let mut rates = Rates::new(clock.now());
     let mut told: Option<CallSnapshot> = None;
     let (mut cancelled, mut commanded) = (false, true);
@@ -210,6 +254,5 @@ pub async fn run_controlled(
     on_progress(Progress::Changed(Box::new(session.snapshot(CallPhase::Ending))));
     let mut report = session.finish(cpu_before).await?;
     report.cancelled = cancelled;
-    report.judge(config);
     Ok(report)
 }

@@ -102,6 +102,9 @@ pub struct VideoReport {
     pub psnr_y_db: Option<f64>,
     /// SSIM of rendered against captured luma (mean, 1 is equal), frame stamps left out.
     pub ssim: Option<f64>,
+    /// SSIM of what was on the screen against captured luma, over every seventh frame that the source gave: a frame that was
+    /// not shown, whatever the reason, is compared with the one that stood still instead. From the first shown frame on.
+    pub ssim_seen: Option<f64>,
     /// Frames that the picture quality rests on.
     pub frames_compared: u64,
     /// Bits of video payload sent per second, in kbit/s.

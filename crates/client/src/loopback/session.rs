@@ -1,17 +1,18 @@
-//! The two ends of a loopback call, their legs, and what happens to them.
+//! The ends of a loopback call, their legs, and what happens to them.
 
 use std::time::Duration;
 
 use ahoy_measure::process;
+use ahoy_media::capture::VideoSourceSpec;
 use ahoy_media_types::{Codec, MediaClock, MediaTime};
-use ahoy_rtc::{
-    ConnectionState, Path, Peer, PeerConfig, PeerEvent, PeerEvents, Phase, Politeness, RemoteTrack, Signal,
-};
+use ahoy_rtc::{ConnectionState, Path, PeerEvent, Phase, Politeness, RemoteTrack, Signal};
 
 use super::audio_leg::AudioLeg;
 use super::config::LoopbackConfig;
+use super::end::{End, Ends};
 use super::live::{CallPhase, CallSnapshot};
 use super::meter::Meter;
+use super::played_clip::PlayedClip;
 use super::report::{LoopbackReport, SetupReport};
 use super::video_leg::{VideoLeg, VideoLegEnd};
 use super::{CallCommand, DRAIN, LoopbackError};
@@ -67,44 +68,42 @@ pub(super) struct Session {
     problems: Vec<Problem>,
 }
 
-struct End {
-    peer: Peer,
-    events: PeerEvents,
-    connected: bool,
-}
-
-impl End {
-    async fn new(role: Politeness, unknown_path: bool, clock: MediaClock) -> Result<Self, LoopbackError> {
-        let mut config = PeerConfig::loopback(role);
-        if unknown_path {
-            config.limits = PeerConfig::DEFAULT_LIMITS;
-        }
-        let (peer, events) = Peer::new(config, clock).await?;
-        Ok(Self { peer, events, connected: false })
-    }
-}
-
 /// What happened at which end; `None` when an end has no more to say.
 pub(super) type SessionEvent = (Side, Option<PeerEvent>);
 
 impl Session {
-    /// Makes both ends and begins to open the devices and to connect, all at the same time.
-    pub(super) async fn start(config: &LoopbackConfig, clock: MediaClock) -> Result<Self, LoopbackError> {
-        let meter = Meter::start()?;
-        let caller = End::new(Politeness::Impolite, config.unknown_path, clock).await?;
-        let callee = End::new(Politeness::Polite, config.unknown_path, clock).await?;
+    /// Makes the ends that are here and begins to open the devices and to connect, all at the same time.
+    pub(super) async fn start(
+        config: &LoopbackConfig,
+        ends: Ends,
+        clock: MediaClock,
+    ) -> Result<Self, LoopbackError> {
+        let here = |role| End::here(role, config.unknown_path, clock);
+        let (caller, callee) = match ends {
+            Ends::Both => (here(Politeness::Impolite).await?, here(Politeness::Polite).await?),
+            Ends::One(Side::Caller, other) => (here(Politeness::Impolite).await?, End::Elsewhere(other)),
+            Ends::One(Side::Callee, other) => (End::Elsewhere(other), here(Politeness::Polite).await?),
+        };
+        let clip = match &config.video {
+            Some(VideoSourceSpec::File(path)) if !caller.is_here() => Some(
+                PlayedClip::open(path)
+                    .map_err(|reason| LoopbackError::PlayedClip { path: path.clone(), reason })?,
+            ),
+            Some(_) | None => None,
+        };
+        let meter = Meter::start(clip)?;
         let sync = LipSync::default();
         let video = match &config.video {
             Some(source) => {
-                let track = caller.peer.add_track(Codec::H264).await?;
+                let track = caller.add_track(Codec::H264).await?;
                 Some(VideoLeg::start(source, config, clock, track, meter.input(), sync.clone())?)
             }
             None => None,
         };
         let audio = match &config.audio {
             Some(source) => {
-                let track = caller.peer.add_track(Codec::Opus).await?;
-                Some(AudioLeg::start(source, config, clock, track, meter.input(), sync)?)
+                let (track, receives) = (caller.add_track(Codec::Opus).await?, callee.is_here());
+                Some(AudioLeg::start(source, config, clock, track, receives, meter.input(), sync)?)
             }
             None => None,
         };
@@ -127,8 +126,8 @@ impl Session {
     /// Waits for whatever happens next at either end. Cancel-safe.
     pub(super) async fn next_event(&mut self) -> SessionEvent {
         tokio::select! {
-            event = self.caller.events.recv() => (Side::Caller, event),
-            event = self.callee.events.recv() => (Side::Callee, event),
+            event = self.caller.next_event() => (Side::Caller, event),
+            event = self.callee.next_event() => (Side::Callee, event),
         }
     }
 
@@ -137,6 +136,11 @@ impl Session {
             Side::Caller => &mut self.caller,
             Side::Callee => &mut self.callee,
         }
+    }
+
+    /// The end whose way is reported.
+    fn told_of(&self) -> Side {
+        if self.caller.is_here() { Side::Caller } else { Side::Callee }
     }
 
     /// Reacts to what happened at one end.
@@ -150,7 +154,7 @@ impl Session {
             Some(PeerEvent::State(state)) => self.on_state(side, state),
             Some(PeerEvent::Track(track)) => self.on_track(track)?,
             Some(PeerEvent::SelectedPath(selected)) => {
-                if side == Side::Caller {
+                if side == self.told_of() {
                     self.path = Some(selected);
                 }
             }
@@ -166,8 +170,8 @@ impl Session {
             self.setup.offer.get_or_insert(self.clock.now().as_millis_f64());
         }
         let Some(signal) = path.carry(from, signal) else { return };
-        if let Err(error) = self.end(from.other()).peer.handle_signal(signal).await {
-            self.problems.push(Problem::new(ProblemCode::Signaling, error.to_string()));
+        if let Some(trouble) = self.end(from.other()).hear(signal).await {
+            self.problems.push(Problem::new(ProblemCode::Signaling, trouble));
         }
         if is_description && from == Side::Callee {
             self.setup.answer.get_or_insert(self.clock.now().as_millis_f64());
@@ -188,8 +192,8 @@ impl Session {
         let now = self.clock.now();
         match state {
             ConnectionState::Connected => {
-                self.end(side).connected = true;
-                if self.caller.connected && self.callee.connected && self.connected_at.is_none() {
+                self.end(side).on_connected();
+                if self.caller.is_connected() && self.callee.is_connected() && self.connected_at.is_none() {
                     self.connected_at = Some(now);
                     self.setup.connected = Some(now.as_millis_f64());
                     tracing::info!("the two ends are connected");
@@ -331,18 +335,21 @@ impl Session {
         }
         let cpu = process::cpu_time().unwrap_or_default().saturating_sub(cpu_before);
         let measured_for = self.clock.now().as_secs_f64().max(0.001);
-        let stats = self.caller.peer.stats().await;
+        let stats = match self.caller.stats().await {
+            Some(stats) => stats,
+            None => self.callee.stats().await.unwrap_or_default(),
+        };
         if let Some(audio) = &mut self.audio {
             audio.stop_sink(&mut problems).await;
         }
         // The legs give up their meter inputs here, so that the meter knows that nothing more comes.
         let video = self.video.take().map(|leg| leg.finish(&mut problems));
         let audio = self.audio.take().map(|leg| leg.finish(&mut problems));
-        self.caller.peer.close().await;
-        self.callee.peer.close().await;
+        self.caller.close().await;
+        self.callee.close().await;
         let usage = process::usage().ok();
         let meter = self.meter;
-        let findings = tokio::task::spawn_blocking(move || meter.finish()).await.unwrap_or_default();
+        let findings = tokio::task::spawn_blocking(move || meter.finish(ended_at)).await.unwrap_or_default();
         let since_start = |at: MediaTime| round(at.as_millis_f64());
         let first_frame = video.as_ref().and_then(|v| v.first_decoded()).map(since_start);
         let first_packets =

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ahoy_measure::seen::is_looked_at;
 use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 use ahoy_media::codec::{H264Decoder, H264Encoder, VideoEncoderConfig};
 use ahoy_media::scale::Scaler;
@@ -32,7 +33,8 @@ pub(super) struct VideoLeg {
     ledger: Ledger,
     camera: Camera,
     has_shown: bool,
-    track: LocalTrack,
+    /// `None` where the other end sends.
+    track: Option<LocalTrack>,
     outgoing: OutgoingVideo,
     recording: Option<PictureRecording>,
     captured: CapturedSize,
@@ -48,19 +50,19 @@ enum Remote {
 }
 
 impl VideoLeg {
-    /// Makes the encoder and begins to open the source, which may take a camera a second.
+    /// Makes the encoder and begins to open the source, which may take a camera a second. Without a track it is another
+    /// program that sends, and the source is its.
     pub(super) fn start(
         source: &VideoSourceSpec,
         config: &LoopbackConfig,
         clock: MediaClock,
-        track: LocalTrack,
+        track: Option<LocalTrack>,
         meter: MeterInput,
         sync: LipSync,
     ) -> Result<Self, LoopbackError> {
         let ledger = Ledger::default();
         let frames = LatestSlot::new();
         let mut camera = Camera::new(config.format, config.stamping, clock, frames.clone());
-        camera.want(Some(source.clone()));
         let VideoFormat { size, rate } = config.format;
         let settings = VideoEncoderConfig { size, rate, bitrate: config.bitrate };
         let watch = match &config.screen {
@@ -68,10 +70,16 @@ impl VideoLeg {
             Screen::Window(socket) => Watch::Window(Box::new(SelfView::new(socket))),
         };
         let captured = CapturedSize::default();
+        if track.is_none() {
+            *captured.lock() = Some(size);
+        }
         let tap = SourceTap { ledger: ledger.clone(), captured: captured.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
         let outgoing = OutgoingVideo::start(frames, encoder, settings, Some(Box::new(tap)), clock)?;
-        outgoing.attach(track.clone());
+        if let Some(track) = &track {
+            camera.want(Some(source.clone()));
+            outgoing.attach(track.clone());
+        }
         let recording = match &config.record.video {
             Some(path) => Some(PictureRecording::create(path, rate)?),
             None => None,
@@ -159,8 +167,11 @@ impl VideoLeg {
             Remote::Awaited { .. } => IncomingVideoStats::default(),
             Remote::Here(incoming) => incoming.stats(),
         };
-        counters.video = Some(self.track.stats());
-        counters.sending = Some(SendingStats::new(&self.track.network().borrow(), self.outgoing.decision()));
+        counters.video = self.track.as_ref().map(LocalTrack::stats);
+        counters.sending = self
+            .track
+            .as_ref()
+            .map(|track| SendingStats::new(&track.network().borrow(), self.outgoing.decision()));
     }
 
     /// What happened to pictures since the last look.
@@ -183,10 +194,11 @@ impl VideoLeg {
 
     /// Waits until every frame that was sent is rendered, at most for `limit`.
     pub(super) async fn drain(&mut self, limit: Duration) {
+        let Some(track) = &self.track else { return };
         let ends_at = self.clock.now() + limit;
         while self.clock.now() < ends_at {
             let encoded = self.outgoing.stats().encoded;
-            let sent = self.track.stats();
+            let sent = track.stats();
             if sent.frames_sent + sent.frames_discarded >= encoded
                 && self.rendered_frames() >= sent.frames_sent
             {
@@ -212,7 +224,7 @@ impl VideoLeg {
             size: self.camera.format().size,
             captured: self.camera.captured(),
             encoded,
-            sent: self.track.stats(),
+            sent: self.track.as_ref().map(LocalTrack::stats),
             received,
             totals: self.ledger.take(),
         }
@@ -225,7 +237,7 @@ pub(super) struct VideoLegEnd {
     size: FrameSize,
     captured: u64,
     encoded: OutgoingVideoStats,
-    sent: LocalTrackStats,
+    sent: Option<LocalTrackStats>,
     received: IncomingVideoStats,
     totals: Totals,
 }
@@ -253,8 +265,13 @@ impl VideoLegEnd {
         stats: &PeerStats,
     ) -> VideoReport {
         let Self { source, size, captured, encoded, sent, received, totals } = self;
-        let retransmitted =
-            stats.outbound.iter().find(|s| s.ssrc == sent.ssrc).map_or(0, |s| s.packets_retransmitted);
+        let of_sent = |count: fn(&LocalTrackStats) -> u64| -> u64 { sent.as_ref().map_or(0, count) };
+        let retransmitted = sent
+            .as_ref()
+            .and_then(|sent| stats.outbound.iter().find(|s| s.ssrc == sent.ssrc))
+            .map_or(0, |s| s.packets_retransmitted);
+        let packets_sent = of_sent(|sent| sent.packets_sent);
+        let payload = of_sent(|sent| sent.payload_bytes_sent);
         let (fps, stages, rendered) = (totals.fps(), totals.stages(), totals.rendered);
         let decoded_latency = totals.decoded_latency.summary();
         let freezes = totals.freezes.finish(ended_at);
@@ -265,7 +282,7 @@ impl VideoLegEnd {
             frames_captured: captured,
             frames_encoded: encoded.encoded,
             frames_skipped: encoded.skipped,
-            frames_sent: sent.frames_sent,
+            frames_sent: of_sent(|sent| sent.frames_sent),
             frames_received: received.frames_received,
             frames_decoded: received.frames_decoded,
             frames_rendered: rendered,
@@ -274,15 +291,16 @@ impl VideoLegEnd {
             freeze_ms: round(freezes.total.as_secs_f64() * 1e3),
             psnr_y_db: findings.psnr_y.map(round),
             ssim: findings.ssim.map(round_fine),
+            ssim_seen: findings.ssim_seen.map(round_fine),
             frames_compared: findings.compared,
-            bitrate_kbps: round(sent.payload_bytes_sent as f64 * 8.0 / 1000.0 / seconds.max(0.001)),
+            bitrate_kbps: round(payload as f64 * 8.0 / 1000.0 / seconds.max(0.001)),
             latency_ms: findings.video_latency.into(),
             decoded_latency_ms: decoded_latency.into(),
             key_frames: encoded.key_frames,
-            key_frame_requests: sent.keyframe_requests,
-            packets_sent: sent.packets_sent,
+            key_frame_requests: of_sent(|sent| sent.keyframe_requests),
+            packets_sent,
             packets_received: received.packets_received,
-            packets_lost: sent.packets_sent.saturating_sub(received.packets_received),
+            packets_lost: packets_sent.saturating_sub(received.packets_received),
             packets_retransmitted: retransmitted,
             stages_ms: stages,
         }
@@ -294,7 +312,7 @@ fn round_fine(value: f64) -> f64 {
     (value * 1e5).round() / 1e5
 }
 
-/// Watches frames on their way out of the encoder.
+/// Watches frames on their way into the encoder and out of it.
 struct SourceTap {
     ledger: Ledger,
     captured: CapturedSize,
@@ -319,8 +337,12 @@ enum Watch {
 
 impl VideoTap for SourceTap {
     fn on_captured(&mut self, frame: &VideoFrame) {
-        if let Watch::Window(view) = &mut self.watch {
-            view.show(frame);
+        match &mut self.watch {
+            Watch::Window(view) => view.show(frame),
+            Watch::Meter(meter) if is_looked_at(u64::from(frame.id.0)) => {
+                meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
+            }
+            Watch::Meter(_) => {}
         }
     }
 
@@ -328,7 +350,7 @@ impl VideoTap for SourceTap {
         self.ledger.encoded(timing);
         *self.captured.lock() = Some(frame.size());
         if let Watch::Meter(meter) = &self.watch {
-            meter.give(Sample::Captured { id: frame.id, buffer: Arc::clone(&frame.buffer) });
+            meter.give(Sample::Encoded { id: frame.id, buffer: Arc::clone(&frame.buffer) });
         }
     }
 }

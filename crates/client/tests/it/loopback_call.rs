@@ -17,6 +17,7 @@ fn loopback_delivers_pictures_and_sound_from_source_to_sink() {
     assert!(video.frames_sent > 60, "{video:#?}");
     assert!(video.frames_rendered + 3 >= video.frames_sent, "{video:#?}");
     assert!(video.psnr_y_db.unwrap() > 30.0 && video.ssim.unwrap() > 0.9, "{video:#?}");
+    assert!(video.ssim_seen.unwrap() > video.ssim.unwrap() - 0.05, "nearly all is seen: {video:#?}");
     assert!(video.latency_ms.count >= video.frames_rendered - 1, "nearly every stamp is read: {video:#?}");
     assert!(audio.delay_ms.count >= 4, "chirps are found: {audio:#?}");
     assert!(audio.packets_received + 3 >= audio.packets_sent, "{audio:#?}");
@@ -65,6 +66,7 @@ fn loopback_report_is_not_ok_when_a_leg_is_killed() {
     assert!(names(&report, ProblemCode::FramesLost) && names(&report, ProblemCode::Freezes), "{report:#?}");
     assert!(video.frames_rendered < video.frames_sent / 2 + 10, "{video:#?}");
     assert!(video.freeze_ms > 2000.0, "the picture stood still to the end: {video:#?}");
+    assert!(video.ssim_seen.unwrap() < video.ssim.unwrap() - 0.1, "which is what was seen: {video:#?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod desk_visits;
 mod hotplug;
 mod loopback_call;
 mod many_calls;
+mod one_end;
 mod page;
 mod picture_socket;
 mod support;

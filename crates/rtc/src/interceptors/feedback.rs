@@ -47,13 +47,15 @@ pub(crate) struct FeedbackStage {
     reporter: Reporter,
     /// All streams of a connection share one number of the extension, also those that are not bound, such as of probes.
     extension: Option<u8>,
+    /// The stream that a packet came on last.
+    media_ssrc: u32,
     reports: u8,
 }
 
 impl FeedbackStage {
     /// `own_ssrc` names this side in the reports.
     pub(crate) fn new(clock: MediaClock, own_ssrc: u32) -> Self {
-        Self { clock, own_ssrc, reporter: Reporter::default(), extension: None, reports: 0 }
+        Self { clock, own_ssrc, reporter: Reporter::default(), extension: None, media_ssrc: 0, reports: 0 }
     }
 }
 
@@ -66,6 +68,7 @@ impl Stage for FeedbackStage {
             && let Ok(extension) = TransportCcExtension::unmarshal(&mut value)
         {
             let bytes = rtp.payload.len() + HEADERS;
+            self.media_ssrc = rtp.header.ssrc;
             self.reporter.arrived(extension.transport_sequence, bytes, self.clock.at(packet.now));
         }
         Some(packet)
@@ -73,7 +76,7 @@ impl Stage for FeedbackStage {
 
     fn timeout(&mut self, now: Instant, own: &mut Outbox) {
         if let Some(statuses) = self.reporter.report(self.clock.at(now))
-            && let Some(report) = to_rtcp(&statuses, self.own_ssrc, self.reports)
+            && let Some(report) = to_rtcp(&statuses, [self.own_ssrc, self.media_ssrc], self.reports)
         {
             self.reports = self.reports.wrapping_add(1);
             own.send(now, Box::new(report));
@@ -101,8 +104,13 @@ fn ticks(arrived: Duration) -> i64 {
     arrived.as_micros() as i64 / TICK_US
 }
 
-/// The report on statuses in the order of their numbers, without gaps; `None` where nothing has arrived.
-fn to_rtcp(statuses: &[PacketStatus], sender_ssrc: u32, count: u8) -> Option<TransportLayerCc> {
+/// The report on statuses in the order of their numbers, without gaps; `None` where nothing has arrived. It is on all streams,
+/// but must name one of the sender's: libwebrtc overhears reports on streams that it does not send.
+fn to_rtcp(
+    statuses: &[PacketStatus],
+    [sender_ssrc, media_ssrc]: [u32; 2],
+    count: u8,
+) -> Option<TransportLayerCc> {
     let arrivals = |statuses: &[PacketStatus]| -> Vec<i64> {
         statuses.iter().filter_map(|status| status.arrived.map(ticks)).collect()
     };
@@ -138,8 +146,7 @@ fn to_rtcp(statuses: &[PacketStatus], sender_ssrc: u32, count: u8) -> Option<Tra
     }
     Some(TransportLayerCc {
         sender_ssrc,
-        // The report is on all streams; readers take the first one's.
-        media_ssrc: 0,
+        media_ssrc,
         base_sequence_number: statuses.first()?.sequence,
         packet_status_count: u16::try_from(symbols.len()).ok()?,
         reference_time: (reference & ((1 << REFERENCE_BITS) - 1)) as u32,
@@ -259,7 +266,7 @@ mod tests {
 
     /// Over the wire and back.
     fn there_and_back(statuses: &[PacketStatus]) -> Vec<PacketStatus> {
-        let report = to_rtcp(statuses, 7, 3).unwrap();
+        let report = to_rtcp(statuses, [7, 8], 3).unwrap();
         let bytes = report.marshal().unwrap();
         let read = TransportLayerCc::unmarshal(&mut bytes.clone()).unwrap();
         assert_eq!(read.packet_status_count, report.packet_status_count);
@@ -303,7 +310,7 @@ mod tests {
         let read = there_and_back(&statuses);
         assert_eq!(read[0], status(2, Some(read[0].arrived.unwrap().as_micros() as u64)));
         assert_eq!(read.last().unwrap(), &status(3, None));
-        assert_eq!(to_rtcp(&[status(1, None)], 7, 0), None, "there is no time to report");
+        assert_eq!(to_rtcp(&[status(1, None)], [7, 8], 0), None, "there is no time to report");
     }
 
     #[test]
@@ -318,7 +325,7 @@ mod tests {
         let mut reader = FeedbackReader::default();
         let wrap_us = (1_u64 << REFERENCE_BITS) * 64_000;
         let mut at = |us: u64| {
-            let report = to_rtcp(&[status(1, Some(us))], 7, 0).unwrap();
+            let report = to_rtcp(&[status(1, Some(us))], [7, 8], 0).unwrap();
             reader.read(&report)[0].arrived.unwrap()
         };
         let before = at(wrap_us - 64_000);
@@ -327,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_report_that_claims_more_than_it_holds_is_read_as_far_as_it_goes() {
-        let mut report = to_rtcp(&[status(1, Some(0)), status(2, Some(500))], 7, 0).unwrap();
+        let mut report = to_rtcp(&[status(1, Some(0)), status(2, Some(500))], [7, 8], 0).unwrap();
         report.recv_deltas.pop();
         assert_eq!(FeedbackReader::default().read(&report).len(), 1);
         report.packet_status_count = 60_000;
