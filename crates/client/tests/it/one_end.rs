@@ -40,7 +40,8 @@ fn loopback_ends_apart_each_report_their_half_and_the_receiver_knows_the_clip() 
     assert!(received.frames_rendered > 60 && received.frames_sent == 0, "{received:#?}");
     assert!(received.ssim_seen.is_some_and(|ssim| ssim > 0.9), "{received:#?}");
     assert_eq!(sent.ssim_seen, None, "nothing is shown there");
-    assert!(caller.audio.as_ref().unwrap().packets_sent > 200, "{caller:#?}");
-    assert!(callee.audio.as_ref().unwrap().packets_received > 200, "{callee:#?}");
+    // Between chirps nothing is sent.
+    assert!(caller.audio.as_ref().unwrap().packets_sent > 50, "{caller:#?}");
+    assert!(callee.audio.as_ref().unwrap().packets_received > 50, "{callee:#?}");
     assert!(callee.path.is_some() && caller.path.is_some());
 }
