@@ -6,8 +6,9 @@
 use crate::controller::NetworkEstimate;
 
 /// With a shorter round trip, in milliseconds, what is asked for again comes before a picture counts as frozen: webrtc-stats
-/// allows 150 ms more than the usual interval.
-const LONG_RTT_MS: f64 = 120.0;
+/// allows 150 ms more than the usual interval. As it is measured here, the time until a report and jitter are in it, which are
+/// 30 to 50 ms.
+const LONG_RTT_MS: f64 = 200.0;
 /// Share of packets that are lost; with less hardly any picture is hit.
 const LOSSY: f64 = 0.005;
 /// How seldom a block is to be left incomplete: less would take half as much again at losses of 5 % already.

@@ -6,7 +6,7 @@ use ahoy_media_types::{
     AudioBlock, BLOCK_DURATION, BLOCK_SAMPLES, Bitrate, Codec, EncodedFrame, MediaTime, SAMPLE_RATE,
 };
 use bytes::Bytes;
-use opus::{Application, Channels};
+use opus::{Application, Channels, Signal};
 
 use super::{AudioDecoder, AudioEncoder, CodecError};
 
@@ -21,6 +21,9 @@ const GAP: Duration = Duration::from_millis(100);
 /// libopus's scale of effort goes to 10, which costs 1.6 % of a core for speech at 32 kbit/s; 5 would cost 0.8 %. Sound is
 /// what a call can least do without, so nothing is saved on it.
 const COMPLEXITY: i32 = 10;
+
+/// From this many percent of lost packets on, gaps are heard more than that music is coded as speech.
+const LOSSY: u8 = 5;
 
 /// How much sound goes into one packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,8 +153,11 @@ impl AudioEncoder for OpusEncoder {
     }
 
     fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError> {
+        // Only what is coded as speech can be repeated in the next packet; what sounds like music would have gaps instead.
+        let signal = if percent >= LOSSY { Signal::Voice } else { Signal::Auto };
         self.encoder
             .set_packet_loss_perc(i32::from(percent.min(100)))
+            .and_then(|()| self.encoder.set_signal(signal))
             .map_err(opus_error("protected against loss"))
     }
 }

@@ -15,11 +15,12 @@ pub struct VideoJitterConfig {
 }
 
 impl Default for VideoJitterConfig {
-    /// 200 ms covers two attempts at the round trips of one continent; 300 ms between requests is what a key frame takes
-    /// to be made and sent at low bitrates.
+    /// 500 ms covers three attempts at the round trips of one continent, and two across an ocean: where a tenth is lost, a
+    /// hundredth of the repetitions is lost too, and a key frame for each of those costs more than waiting. 300 ms between
+    /// requests is what a key frame takes to be made and sent at low bitrates.
     fn default() -> Self {
         Self {
-            max_wait: Duration::from_millis(200),
+            max_wait: Duration::from_millis(500),
             round_trip: None,
             keyframe_interval: Duration::from_millis(300),
         }
