@@ -95,7 +95,7 @@ async fn needs_link_where_asking_again_takes_long_lost_packets_are_made_from_rep
     handle.set(Direction::AToB, long(0.05, 3));
     handle.set(Direction::BToA, long(0.0, 4));
     within("packets to be made", async {
-        while remote.stats().packets_recovered < 40 {
+        while remote.stats().packets_recovered < 10 {
             let packet = packet(&mut remote).await;
             assert!(holds(&packet.payload, &MARK), "what was made is what was sent");
         }

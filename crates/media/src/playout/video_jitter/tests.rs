@@ -184,13 +184,13 @@ fn without_a_retransmission_a_key_frame_is_asked_for_until_it_comes() {
     bench.push_all(&hurt[..1], 33);
     bench.push_all(&hurt[2..], 33);
     bench.push_all(&sender.delta(), 66);
-    bench.run(66, 900);
-    assert_eq!(bench.requests, [233, 533, 833]);
+    bench.run(66, 1_200);
+    assert_eq!(bench.requests, [533, 833, 1_133]);
     assert_eq!(bench.frames.len(), 1);
-    bench.push_all(&sender.delta(), 901);
-    bench.push_all(&sender.key(), 950);
-    bench.push_all(&sender.delta(), 983);
-    bench.run(983, 3000);
+    bench.push_all(&sender.delta(), 1_201);
+    bench.push_all(&sender.key(), 1_250);
+    bench.push_all(&sender.delta(), 1_283);
+    bench.run(1_283, 3_300);
     assert_eq!(bench.timestamps(), [93_000, 105_000, 108_000]);
     assert_eq!(bench.requests.len(), 3);
     let stats = bench.buffer.stats();
@@ -204,8 +204,8 @@ fn a_packet_that_comes_after_it_was_given_up_is_not_used() {
     let hurt = sender.delta();
     bench.push(&hurt[0], 33);
     bench.push(&hurt[2], 33);
-    bench.run(33, 300);
-    bench.push(&hurt[1], 310);
+    bench.run(33, 600);
+    bench.push(&hurt[1], 610);
     assert_eq!(bench.frames.len(), 1);
     assert_eq!(bench.buffer.stats().packets_discarded, 1);
 }
