@@ -62,6 +62,12 @@ impl ProtectStage {
 impl Protected {
     /// Takes in a packet that is sent; gives the repair packets of a block that is complete with it.
     fn sent(&mut self, packet: &rtc::rtp::Packet, network: &NetworkEstimate) -> Vec<rtc::rtp::Packet> {
+        if repair_packets(network, MOST_PACKETS) == 0 {
+            // Most paths need none, so nothing is kept for it.
+            self.block.clear();
+            self.frames = 0;
+            return Vec::new();
+        }
         self.block.push(as_protected(packet, self.extension));
         let ends = packet.header.marker;
         self.frames += usize::from(ends);
@@ -118,11 +124,12 @@ pub(crate) struct RecoverStage {
 impl Stage for RecoverStage {
     fn inbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
         if let Packet::Rtp(rtp) = &packet.message.packet {
-            let (source, taken) = match self.repairs.get(&rtp.header.ssrc) {
-                Some(source) => (*source, rtp.clone()),
-                None => (rtp.header.ssrc, as_protected(rtp, self.extension)),
-            };
-            if let Some(decoder) = self.decoders.get_mut(&source) {
+            let repairs = self.repairs.get(&rtp.header.ssrc).copied();
+            if let Some(decoder) = self.decoders.get_mut(&repairs.unwrap_or(rtp.header.ssrc)) {
+                let taken = match repairs {
+                    Some(_) => rtp.clone(),
+                    None => as_protected(rtp, self.extension),
+                };
                 for recovered in decoder.decode(taken) {
                     let mut message = AttributedPacket::new(Packet::Rtp(recovered));
                     message.add(Attribute::RecoveredByFec);
