@@ -9,6 +9,7 @@
  *   sys/             what it sees as /sys/class/video4linux
  *   busy, stalled    while such a file exists, the camera is refused to everyone, or delivers nothing
  *   lock             locked (flock) by whoever has buffers: one program at a time, as with a real camera
+ *   used             locked by the same: whoever only wants to know looks here, and so takes the camera from nobody
  *
  * Frames fall due at the camera's rate from STREAMON on, each into the buffer that has been queued longest. When none is
  * queued the frame is lost and the sequence number jumps: what a program sees that is too slow.
@@ -68,7 +69,7 @@ struct handle {
     int fd;
     bool nonblocking, streaming;
     long generation;
-    int lock;
+    int lock, used;
     const struct format *format;
     uint32_t rate;
     uint32_t buffers;
@@ -281,20 +282,29 @@ static void describe(const struct format *format, struct v4l2_pix_format *out) {
 
 static void unlock_device(struct handle *h) {
     if (h->lock >= 0) real_close(h->lock);
-    h->lock = -1;
+    if (h->used >= 0) real_close(h->used);
+    h->lock = h->used = -1;
+}
+
+/* The file of that name, locked; less than 0 when that can't be, as when another has it and `operation` is not to wait. */
+static int locked_file(const char *name, int operation) {
+    char path[PATH_MAX];
+    if (!in_root(path, name)) return -1;
+    int fd = real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return -1;
+    if (flock(fd, operation) != 0) {
+        real_close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 static bool lock_device(struct handle *h) {
-    char path[PATH_MAX];
     if (h->lock >= 0) return true;
-    if (!in_root(path, "lock")) return false;
-    int fd = real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return false;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        real_close(fd);
-        return false;
-    }
-    h->lock = fd;
+    h->lock = locked_file("lock", LOCK_EX | LOCK_NB);
+    if (h->lock < 0) return false;
+    /* Nobody has this one for longer than it takes to look, except for whoever has the other. */
+    h->used = locked_file("used", LOCK_EX);
     return true;
 }
 
@@ -564,7 +574,7 @@ static int open_device(int flags) {
     h->fd = fd;
     h->nonblocking = flags & O_NONBLOCK;
     h->generation = current;
-    h->lock = -1;
+    h->lock = h->used = -1;
     h->format = &camera.formats[0];
     h->rate = camera.rates[0];
     pthread_mutex_lock(&mutex);

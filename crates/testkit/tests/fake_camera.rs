@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ahoy_media_types::FrameSize;
@@ -136,6 +137,25 @@ fn a_camera_in_use_or_busy_is_refused() {
     assert!(errors(&third).contains("Device or resource busy"), "{}", errors(&third));
     camera.set_busy(false).unwrap();
     assert!(raw(&camera, "1").output().unwrap().status.success());
+}
+
+#[test]
+fn asking_whether_a_camera_is_in_use_refuses_it_to_nobody() {
+    let camera = camera();
+    let enough = AtomicBool::new(false);
+    let captured = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !enough.load(Ordering::Relaxed) {
+                camera.is_in_use().unwrap();
+            }
+        });
+        let captured: Vec<Output> = (0..10).map(|_| raw(&camera, "1").output().unwrap()).collect();
+        enough.store(true, Ordering::Relaxed);
+        captured
+    });
+    for output in captured {
+        assert!(output.status.success(), "{}", errors(&output));
+    }
 }
 
 #[test]

@@ -87,6 +87,7 @@ impl FakeCamera {
             fs::create_dir(root.join(part))?;
         }
         fs::write(root.join("lock"), "")?;
+        fs::write(root.join("used"), "")?;
         build_shim(root)?;
         let rate = spec.rates.first().copied().unwrap_or(30);
         let mut conf = format!("name {}\nclip-rate {rate}\n", spec.name);
@@ -151,8 +152,8 @@ impl FakeCamera {
 
     /// Whether some program has the camera's buffers: whether its light is on.
     pub fn is_in_use(&self) -> Result<bool, LabError> {
-        let lock = OpenOptions::new().read(true).open(self.path("lock"))?;
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        let used = OpenOptions::new().read(true).open(self.path("used"))?;
+        match flock(&used, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(false),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
             Err(error) => Err(LabError::Io(error.into())),
