@@ -41,6 +41,9 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The payload type of packets of sound that carry those before them as well.
+pub const REPEATED: PayloadType = PayloadType(63);
+
 /// A packet and when it comes.
 pub struct Arrival {
     /// The packet.
@@ -52,7 +55,7 @@ pub struct Arrival {
 }
 
 /// Packets as an attacker, or a broken network, may send them. Each is: control (bit 0 marker, bit 1 another sender, bit 2
-/// a jump in time, bits 4 to 7 polls), step of the sequence number (signed), step of the timestamp in units of 30 (word),
+/// a jump in time, bit 3 a packet that carries others as well, bits 4 to 7 polls), step of the sequence number (signed), step of the timestamp in units of 30 (word),
 /// milliseconds since the one before, payload (chunk).
 pub fn packets(data: &[u8]) -> impl Iterator<Item = Arrival> {
     let mut parts = Parts::of(data);
@@ -65,7 +68,7 @@ pub fn packets(data: &[u8]) -> impl Iterator<Item = Arrival> {
         now += std::time::Duration::from_millis(u64::from(parts.byte()?));
         let packet = RtpPacket {
             ssrc: Ssrc(u32::from(control >> 1 & 1)),
-            payload_type: PayloadType(96),
+            payload_type: if control & 8 == 0 { PayloadType(96) } else { REPEATED },
             sequence: SequenceNumber(sequence),
             timestamp,
             marker: control & 1 == 1,

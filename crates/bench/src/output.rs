@@ -14,6 +14,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Ours is at least this.
     AtLeast(f64),
+    /// Ours is neither less nor more than these.
+    Within(f64, f64),
     /// Ours is at most so many times the peer's.
     RatioAtMost(f64),
 }
@@ -24,6 +26,7 @@ impl Goal {
         match self {
             Goal::AtMost(limit) => ours.map(|v| v <= limit),
             Goal::AtLeast(limit) => ours.map(|v| v >= limit),
+            Goal::Within(least, most) => ours.map(|v| (least..=most).contains(&v)),
             Goal::RatioAtMost(limit) => ratio.map(|v| v <= limit),
         }
     }
@@ -34,6 +37,7 @@ impl fmt::Display for Goal {
         match self {
             Goal::AtMost(v) => write!(f, "<= {v}"),
             Goal::AtLeast(v) => write!(f, ">= {v}"),
+            Goal::Within(least, most) => write!(f, "{least} to {most}"),
             Goal::RatioAtMost(v) => write!(f, "ratio <= {v}"),
         }
     }

@@ -24,4 +24,4 @@ pub use quality::{Cause, Content, Decision, Encoding, QualityPolicy, Situation, 
 pub use repair::repair_packets;
 pub use reporter::Reporter;
 pub use sender::{Departure, Sender};
-pub use sound::{SoundEncoding, sound_encoding};
+pub use sound::{MOST_COPIES, SoundEncoding, sound_copies, sound_encoding};

@@ -16,6 +16,11 @@ const TOO_MUCH_WAITS: Duration = Duration::from_millis(120);
 /// Time over which rates of sound and repetitions are averaged.
 const RATES_S: f64 = 0.5;
 
+/// A request that comes sooner after a repetition than this share of the round trip was made before that could have arrived:
+/// whoever asked can't have missed it. As the round trip is measured here, the time until a report is in it.
+const TOO_SOON: f64 = 0.75;
+/// So long it is remembered what was repeated: whoever asks within this time, but not too soon, has missed the repetition.
+const REMEMBERED: Duration = Duration::from_secs(1);
 /// Packets that are told apart while they are repeated: as many as can be asked for.
 const REPEATS_MOST: usize = 1_024;
 
@@ -94,15 +99,28 @@ impl<T> Sender<T> {
     }
 
     /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
-    /// was repeated so lately that whoever asked can't have it yet, and where it would come too late.
-    pub fn push_repeated(&mut self, packet: T, bytes: usize, which: u64, now: MediaTime) {
-        let on_its_way = Duration::from_secs_f64(self.controller.rtt());
-        self.repeats.retain(|_, at| now - *at < on_its_way);
-        if self.repeats.len() < REPEATS_MOST
-            && !self.repeats.contains_key(&which)
-            && self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes)
-        {
+    /// was repeated so lately that whoever asked can't have it yet, and where it would come too late. What was repeated in vain
+    /// goes twice, the `copy` a little later: one more round trip would be a standstill.
+    pub fn push_repeated(
+        &mut self,
+        packet: T,
+        copy: impl FnOnce(&T) -> T,
+        bytes: usize,
+        which: u64,
+        now: MediaTime,
+    ) {
+        let too_soon = Duration::from_secs_f64(self.controller.rtt() * TOO_SOON);
+        self.repeats.retain(|_, at| now - *at < REMEMBERED);
+        let before = self.repeats.get(&which).copied();
+        if before.is_some_and(|at| now - at < too_soon) || self.repeats.len() >= REPEATS_MOST {
+            return;
+        }
+        let copy = before.map(|_| copy(&packet));
+        if self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes) {
             self.repeats.insert(which, now);
+            if let Some(packet) = copy {
+                self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Repair, bytes);
+            }
         }
     }
 
@@ -226,17 +244,31 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_was_just_repeated_is_not_repeated_again() {
+    fn a_packet_that_was_just_repeated_is_not_repeated_again_and_one_repeated_in_vain_goes_twice() {
         let mut sender = Sender::new(LIMITS);
         let now = MediaTime::from_millis(1_000);
-        sender.push_repeated('a', 1_000, 7, now);
-        sender.push_repeated('a', 1_000, 7, now);
-        sender.push_repeated('b', 1_000, 8, now);
-        let mut left = all_that_leaves(&mut sender, now);
-        let later = now + Duration::from_millis(101);
-        sender.push_repeated('c', 1_000, 7, later);
-        left.extend(all_that_leaves(&mut sender, later));
-        assert_eq!(left, ['a', 'b', 'c'], "a round trip later it is asked for with reason");
+        let mut repeat = |packet: char, which: u64, at: MediaTime| {
+            sender.push_repeated(packet, char::to_ascii_uppercase, 1_000, which, at);
+            all_that_leaves(&mut sender, at)
+        };
+        assert_eq!(repeat('a', 7, now), ['a']);
+        assert_eq!(repeat('b', 7, now + Duration::from_millis(74)), []);
+        assert_eq!(repeat('c', 8, now + Duration::from_millis(74)), ['c']);
+        // Three quarters of the round trip of 100 ms that is assumed at first.
+        assert_eq!(repeat('d', 7, now + Duration::from_millis(76)), ['d', 'D']);
+        assert_eq!(repeat('e', 7, now + Duration::from_millis(1_080)), ['e'], "that is too long ago");
+    }
+
+    #[test]
+    fn the_copy_of_what_was_repeated_in_vain_leaves_behind_the_pictures_that_wait() {
+        let mut sender = Sender::new(LIMITS);
+        let now = MediaTime::from_millis(1_000);
+        sender.push_repeated('r', |_| 'R', 1_000, 7, now);
+        all_that_leaves(&mut sender, now);
+        let later = now + Duration::from_millis(110);
+        (0..3).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        sender.push_repeated('r', |_| 'R', 1_000, 7, later);
+        assert_eq!(all_that_leaves(&mut sender, later), ['r', 'v', 'v', 'v', 'R']);
     }
 
     #[test]

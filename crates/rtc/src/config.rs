@@ -25,6 +25,7 @@ use crate::interceptors::{
     Congestion, Feedback, MediaTap, NackGenerator, Protect, REPAIR_MIME_TYPE, Recover, RtxUnwrap,
     SenderReports, TRANSPORT_CC_URI,
 };
+use crate::tracks::REPEATED_MIME_TYPE;
 
 /// Which side gives way when both offer at once (perfect negotiation, W3C WebRTC section 10.7). The two sides of a
 /// call must differ.
@@ -122,6 +123,9 @@ const REPAIR_PAYLOAD_TYPE: u8 = 104;
 /// Payload type offered for Opus: the one that browsers use.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 
+/// Payload type offered for Opus of which each packet carries those before it as well: the one that browsers use.
+const REPEATED_PAYLOAD_TYPE: u8 = 63;
+
 /// `42e01f` is constrained baseline, level 3.1; the level may differ per direction and openh264 and browsers decode
 /// well above it. Mode 1 allows slices over several packets (RFC 6184 section 8.1).
 const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
@@ -129,6 +133,9 @@ const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-
 const REPAIR_FMTP: &str = "repair-window=200000";
 /// RFC 7587 section 6.1: 10 ms packets allowed, in-band FEC and discontinuous transmission understood.
 const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;usedtx=1";
+
+/// What such packets carry (RFC 2198 section 5).
+const REPEATED_FMTP: &str = "111/111";
 
 /// The library's description of a codec as a track must name it to be matched with the negotiated one.
 pub(crate) fn track_codec(codec: Codec) -> RTCRtpCodec {
@@ -145,11 +152,12 @@ pub(crate) fn track_codec(codec: Codec) -> RTCRtpCodec {
     }
 }
 
-/// Our codec for a MIME type such as `video/H264`.
+/// Our codec for a MIME type such as `video/H264`. A stream is known by the format of its first packet, which may be the one
+/// that repeats others.
 pub(crate) fn codec_of_mime(mime_type: &str) -> Option<Codec> {
     if mime_type.eq_ignore_ascii_case(MIME_TYPE_H264) {
         Some(Codec::H264)
-    } else if mime_type.eq_ignore_ascii_case(MIME_TYPE_OPUS) {
+    } else if [MIME_TYPE_OPUS, REPEATED_MIME_TYPE].iter().any(|known| mime_type.eq_ignore_ascii_case(known)) {
         Some(Codec::Opus)
     } else {
         None
@@ -191,12 +199,18 @@ pub(crate) fn media_engine() -> Result<MediaEngine, LibraryError> {
     };
     let mut opus = track_codec(Codec::Opus);
     opus.rtcp_feedback = vec![feedback("transport-cc", "")];
+    let repeated = RTCRtpCodec {
+        mime_type: REPEATED_MIME_TYPE.to_owned(),
+        sdp_fmtp_line: REPEATED_FMTP.to_owned(),
+        ..opus.clone()
+    };
 
     for (rtp_codec, payload_type, kind) in [
         (h264, H264_PAYLOAD_TYPE, RtpCodecKind::Video),
         (rtx, H264_RTX_PAYLOAD_TYPE, RtpCodecKind::Video),
         (repair, REPAIR_PAYLOAD_TYPE, RtpCodecKind::Video),
         (opus, OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
+        (repeated, REPEATED_PAYLOAD_TYPE, RtpCodecKind::Audio),
     ] {
         engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }

@@ -42,4 +42,7 @@ pub use signal::{DescriptionKind, Signal};
 pub use stats::{
     InboundStats, LocalTrackStats, OutboundStats, Path, PathEnd, PeerStats, RemoteTrackStats, TransportStats,
 };
-pub use tracks::{LocalTrack, LocalTrackEvent, PAYLOAD_SHARE, RemoteTrack, RemoteTrackEvent, wire_bytes};
+pub use tracks::{
+    LocalTrack, LocalTrackEvent, PAYLOAD_SHARE, RemoteTrack, RemoteTrackEvent, Unwrapped, Unwrapper,
+    wire_bytes,
+};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_media_types::Codec;
-use ahoy_rtc::{ChannelEvent, ChannelOptions, LocalTrackEvent, RemoteTrackEvent};
+use ahoy_rtc::{ChannelEvent, ChannelOptions, LocalTrackEvent, RemoteTrackEvent, Signal};
 use ahoy_testkit::wire::{TappedPacket, WireKind};
 use ahoy_testkit::{Direction, LinkConfig, LinkHandle, Side, UdpRelay};
 use common::{Pair, Sender, carry_over, frame, packet, pair_through, within};
@@ -103,6 +103,78 @@ async fn needs_link_where_asking_again_takes_long_lost_packets_are_made_from_rep
     .await;
     drop(sender);
     pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn needs_link_sound_that_is_lost_comes_with_later_packets_and_none_comes_twice() {
+    let (mut pair, relay) = pair_over(link(0.0, 1), link(0.0, 2)).await;
+    let handle = relay.handle();
+    let track = pair.polite.peer.add_track(Codec::Opus).await.unwrap();
+    let sender = Sender::start(&track, pair.clock, 80);
+    let mut remote = pair.impolite.track(Codec::Opus).await;
+    packet(&mut remote).await;
+    assert_eq!(track.copies(), 0, "nothing is repeated where nothing is lost");
+    handle.set(Direction::AToB, link(0.1, 3));
+    within("losses to be known", async {
+        while track.copies() < 2 {
+            packet(&mut remote).await;
+        }
+    })
+    .await;
+    let (lost_before, first) = (lost(&handle), packet(&mut remote).await);
+    let mut seen = HashSet::new();
+    let all = 600;
+    within("six hundred packets", async {
+        loop {
+            let packet = packet(&mut remote).await;
+            let ahead = packet.sequence.0.wrapping_sub(first.sequence.0);
+            assert_eq!(packet.timestamp.wrapping_sub(first.timestamp), u32::from(ahead) * 960);
+            assert_eq!(packet.payload.len(), 80, "it comes as it was sent");
+            assert!(seen.insert(ahead), "packet {ahead} came twice");
+            if ahead > all {
+                return;
+            }
+        }
+    })
+    .await;
+    drop(sender);
+    let missing = (1..all).filter(|number| !seen.contains(number)).count();
+    let lost = lost(&handle) - lost_before;
+    assert!(lost > 30, "the link lost {lost} packets");
+    assert!(missing <= 3, "{missing} packets never came");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn needs_link_who_does_not_know_repeated_sound_gets_none() {
+    let relay = Arc::new(UdpRelay::start(link(0.1, 1), link(0.0, 2)).unwrap());
+    let mut to_impolite = carry_over(&relay, Side::A);
+    let without = Box::new(move |signal| to_impolite(without_repeated_sound(signal)));
+    let mut pair = pair_through(without, carry_over(&relay, Side::B)).await;
+    let track = pair.polite.peer.add_track(Codec::Opus).await.unwrap();
+    let sender = Sender::start(&track, pair.clock, 80);
+    let mut remote = pair.impolite.track(Codec::Opus).await;
+    let network = track.network();
+    within("losses to be known", async {
+        while network.borrow().loss < 0.05 {
+            assert_eq!(packet(&mut remote).await.payload.len(), 80);
+        }
+    })
+    .await;
+    assert_eq!(track.copies(), 0);
+    drop(sender);
+    pair.close().await;
+}
+
+/// The description of somebody who knows of sound only that it is sent once.
+fn without_repeated_sound(signal: Signal) -> Signal {
+    let Signal::Description { kind, sdp } = signal else { return signal };
+    let known =
+        |line: &&str| !["a=rtpmap:63 ", "a=fmtp:63 ", "a=rtcp-fb:63 "].iter().any(|of| line.starts_with(of));
+    let lines = sdp.split_inclusive('\n').filter(known);
+    let sdp =
+        lines.map(|line| if line.starts_with("m=audio") { line.replace(" 63", "") } else { line.to_owned() });
+    Signal::Description { kind, sdp: sdp.collect() }
 }
 
 fn lost(handle: &LinkHandle) -> u64 {

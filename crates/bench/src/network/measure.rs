@@ -1,20 +1,16 @@
 //! What a run was worth, from the link's log and from what the ends say.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
 use ahoy_client::loopback::SendingStats;
-use ahoy_testkit::link::{PacketFate, PacketLog};
-use ahoy_testkit::wire::WireHeader;
-use ahoy_testkit::{Direction, LinkHandle};
+use ahoy_testkit::LinkHandle;
 use anyhow::{Context as _, Result};
 
 use super::cases::Case;
+use super::log::{self, Packet};
 
-/// RTP payload type of Opus, at both sides.
-const OPUS: u8 = 111;
 /// From here on after a change of the link everything is steady.
 const STEADY_AFTER_S: f64 = 5.0;
 /// What [`Measured::write`] calls the two columns that plots are made of.
@@ -63,35 +59,39 @@ pub(crate) struct Measured {
     pub(crate) fps: Option<f64>,
     pub(crate) concealed: Option<f64>,
     pub(crate) ssim_seen: Option<f64>,
-}
-
-/// A packet on its way there.
-struct Packet {
-    at: f64,
-    bits: f64,
-    media: bool,
-    wait_ms: Option<f64>,
-    dropped: bool,
-    delivered: bool,
+    /// Jain's index of what calls beside each other got, 0 to 1.
+    #[serde(default)]
+    pub(crate) jain: Option<f64>,
+    /// TCP's part of what it and the calls got, 0 to 1.
+    #[serde(default)]
+    pub(crate) tcp_share: Option<f64>,
 }
 
 /// Reads the packets of the way there since the link began to note them; `began` is the time of its schedule's begin.
 pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) -> Measured {
-    let (headers, [log, _]) = link.stop_headers();
-    let headers: Vec<WireHeader> =
-        headers.into_iter().filter(|header| header.direction == Direction::AToB).collect();
-    let packets = packets(&headers, &log, began);
-    let lasts = case.lasts.as_secs_f64();
-    let mut seconds = vec![Second::default(); lasts.ceil() as usize];
-    for packet in packets.iter().filter(|packet| packet.at >= 0.0) {
-        let Some(second) = seconds.get_mut(packet.at as usize) else { continue };
-        second.dropped += u32::from(packet.dropped);
-        second.waits.extend(packet.wait_ms);
-        if packet.delivered {
-            second.all_bits += packet.bits;
-            second.media_bits += if packet.media { packet.bits } else { 0.0 };
-        }
+    let [packets, _] = log::read(link, began);
+    figures(case, &packets, said)
+}
+
+/// What all of several receiving ends say: freezes of all together, the mean of the rest.
+pub(super) fn merged(said: &[Said]) -> Said {
+    let mean = |of: fn(&Said) -> Option<f64>| {
+        let values: Vec<f64> = said.iter().filter_map(of).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    Said {
+        freezes: said.iter().map(|said| said.freezes).sum(),
+        freeze_ms: said.iter().map(|said| said.freeze_ms).sum(),
+        fps: mean(|said| said.fps),
+        concealed: mean(|said| said.concealed),
+        ssim_seen: mean(|said| said.ssim_seen),
     }
+}
+
+/// The figures of a run with these packets.
+pub(super) fn figures(case: &Case, packets: &[Packet], said: Said) -> Measured {
+    let lasts = case.lasts.as_secs_f64();
+    let seconds = seconds(packets, case);
     let until = |index: usize| case.rates.get(index + 1).map_or(lasts, |(from, _)| *from);
     let media: f64 = seconds.iter().map(|second| second.media_bits).sum();
     let waits = |from: f64, to: f64| -> Vec<f64> {
@@ -109,9 +109,8 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
     let rise = changes().filter(|(before, (_, after))| *after > before * 2.0).map(|(_, step)| step).next();
     let drop = changes().filter(|(before, (_, after))| *after < before * 0.5).map(|(_, step)| step).next();
     let rate = |from: f64, to: f64| -> f64 {
-        let within = packets.iter().filter(|packet| packet.media && packet.delivered);
-        within.filter(|packet| (from..to).contains(&packet.at)).map(|packet| packet.bits).sum::<f64>()
-            / (to - from)
+        let within = packets.iter().filter(|packet| packet.delivered && (from..to).contains(&packet.at));
+        within.map(|packet| packet.media_bits).sum::<f64>() / (to - from)
     };
     let rise_s = rise.map(|(at, mbps)| {
         let mut times = (1..200).map(|tenths| f64::from(tenths) / 10.0);
@@ -131,35 +130,29 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
         fps: said.fps,
         concealed: said.concealed,
         ssim_seen: said.ssim_seen,
+        jain: None,
+        tcp_share: None,
         estimates: Vec::new(),
         seconds,
     }
 }
 
-fn packets(headers: &[WireHeader], log: &PacketLog, began: f64) -> Vec<Packet> {
-    // Pictures are what most bytes are spent on; everything else in RTP repeats, repairs, or measures.
-    let mut bytes: HashMap<u8, usize> = HashMap::new();
-    for (header, record) in headers.iter().zip(log.records()) {
-        if let Some((kind, _, _)) = header.rtp().filter(|(kind, ..)| *kind != OPUS) {
-            *bytes.entry(kind).or_default() += record.bytes;
+/// What each second of the case was like.
+pub(super) fn seconds(packets: &[Packet], case: &Case) -> Vec<Second> {
+    let mut seconds = vec![Second::default(); case.lasts.as_secs_f64().ceil() as usize];
+    for packet in packets.iter().filter(|packet| packet.at >= 0.0) {
+        let Some(second) = seconds.get_mut(packet.at as usize) else { continue };
+        second.dropped += u32::from(packet.dropped);
+        second.waits.extend(packet.wait_ms);
+        if packet.delivered {
+            second.all_bits += packet.bits;
+            second.media_bits += packet.media_bits;
         }
     }
-    let pictures = bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(kind, _)| kind);
-    let one = |(header, record): (&WireHeader, &ahoy_testkit::link::PacketRecord)| {
-        let media =
-            header.rtp().is_some_and(|(kind, _, padded)| !padded && (kind == OPUS || Some(kind) == pictures));
-        let (wait_ms, dropped, delivered) = match record.fate {
-            PacketFate::Delivered { queued, .. } => (Some(queued.as_secs_f64() * 1e3), false, true),
-            PacketFate::QueueDropped => (None, true, false),
-            PacketFate::Queued | PacketFate::Lost | PacketFate::Blocked => (None, false, false),
-        };
-        let at = record.arrived.as_secs_f64() - began;
-        Packet { at, bits: record.bytes as f64 * 8.0, media, wait_ms, dropped, delivered }
-    };
-    headers.iter().zip(log.records()).map(one).collect()
+    seconds
 }
 
-fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+pub(super) fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(((values.len().max(1) - 1) as f64 * share) as usize).copied().unwrap_or(0.0)
 }
@@ -221,6 +214,12 @@ impl fmt::Display for Measured {
             write!(f, ", rise {rise:.1} s, after the drop {after:.0} ms")?;
         }
         write!(f, ", queue losses {:.2} %", self.queue_lost * 100.0)?;
+        if let Some(jain) = self.jain {
+            write!(f, ", Jain {jain:.3}")?;
+        }
+        if let Some(share) = self.tcp_share {
+            write!(f, ", TCP {:.0} %", share * 100.0)?;
+        }
         if let (Some(freezes), Some(fps)) = (self.freezes, self.fps) {
             write!(f, ", {freezes} freezes, {fps:.1} pictures/s")?;
         }

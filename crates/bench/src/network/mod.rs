@@ -6,6 +6,7 @@
 
 mod cases;
 mod chromium;
+mod log;
 mod measure;
 mod mixed;
 mod ours;
@@ -13,7 +14,9 @@ mod ours;
 mod pages;
 mod pair;
 mod plots;
+mod several;
 mod store;
+mod tcp;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,10 +88,13 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let mut missing = Vec::new();
     if !args.report {
         let temporary = tempfile::tempdir().context("no temporary folder could be made")?;
-        let clip = stamp_720p30(&original, temporary.path())?;
+        let clips = Clips {
+            film: stamp_720p30(&original, temporary.path())?,
+            cheap: several::cheap_clip(&original, temporary.path())?,
+        };
         for case in &cases {
             say(&format!("{}, {} s: {}", case.name, case.lasts.as_secs(), case.about));
-            missing.extend(measure_case(case, args, if quick { 1 } else { args.runs }, &clip, &mut store)?);
+            missing.extend(measure_case(case, args, if quick { 1 } else { args.runs }, &clips, &mut store)?);
         }
     }
     let mut rows = Vec::new();
@@ -108,21 +114,36 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What is sent.
+struct Clips {
+    /// The film, with numbers in its pictures.
+    film: PathBuf,
+    /// Small pictures that are worth as many bits as large ones, so that several calls have time for them.
+    cheap: PathBuf,
+}
+
 /// Not below `target/`, which `cargo clean` empties.
 fn results() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-results/network")
 }
 
 /// Makes the runs of a case that are not there yet, and tells which could not be made.
-fn measure_case(case: &Case, args: &Args, runs: u32, clip: &Path, store: &mut Store) -> Result<Vec<String>> {
+fn measure_case(
+    case: &Case,
+    args: &Args,
+    runs: u32,
+    clips: &Clips,
+    store: &mut Store,
+) -> Result<Vec<String>> {
     let mut missing = Vec::new();
+    let pairs: Vec<Pair> = args.pairs.iter().copied().filter(|pair| case.takes(*pair)).collect();
     for number in 1..=runs {
-        for pair in in_turn(&args.pairs, number) {
+        for pair in in_turn(&pairs, number) {
             if store.has(&case.name, pair, number.into()) {
                 continue;
             }
             say(&format!("{}, {pair}: run {number} of {runs}", case.name));
-            match attempt(case, number.into(), clip, pair, store.build())? {
+            match attempt(case, number.into(), clips, pair, store.build())? {
                 Some(run) => store.add(run)?,
                 None => missing.push(format!("{} of {pair}, run {number}", case.name)),
             }
@@ -132,12 +153,12 @@ fn measure_case(case: &Case, args: &Args, runs: u32, clip: &Path, store: &mut St
 }
 
 /// Runs a call, again where it failed or the machine had no time for it. An error is one that the next call would have as well.
-fn attempt(case: &Case, seed: u64, clip: &Path, pair: Pair, build: &Build) -> Result<Option<Run>> {
+fn attempt(case: &Case, seed: u64, clips: &Clips, pair: Pair, build: &Build) -> Result<Option<Run>> {
     for _ in 0..ATTEMPTS {
         wait_until_idle()?;
         let machine = Machine::look();
         let before = crate::processes::processor_time()?;
-        let figures = match call(case, seed, clip, pair) {
+        let figures = match call(case, seed, clips, pair) {
             Ok(figures) => figures,
             Err(error) => {
                 say(&format!("  it failed: {error:#}"));
@@ -166,8 +187,12 @@ fn attempt(case: &Case, seed: u64, clip: &Path, pair: Pair, build: &Build) -> Re
     Ok(None)
 }
 
-fn call(case: &Case, seed: u64, clip: &Path, pair: Pair) -> Result<Measured> {
+fn call(case: &Case, seed: u64, clips: &Clips, pair: Pair) -> Result<Measured> {
+    let clip = &clips.film;
     match pair {
+        Pair::OursOurs if case.is_shared() => several::ours(case, seed, &clips.cheap),
+        Pair::ChromiumChromium if case.is_shared() => several::chromium(case, seed, &clips.cheap),
+        _ if case.is_shared() => bail!("calls beside each other are all of one program"),
         Pair::OursOurs => ours::call(case, seed, clip),
         Pair::ChromiumChromium => chromium::call(case, seed, clip),
         Pair::OursChromium => mixed::call(case, seed, clip, Mixed::OursToChromium),
@@ -241,6 +266,13 @@ fn figures(case: &Case) -> Vec<Figure> {
         figure("picture stood still", "ms/min", |m| m.frozen_ms_per_min, None),
         figure("pictures shown", "1/s", |m| m.fps, None),
         figure("SSIM as seen", "", |m| m.ssim_seen, None),
+        figure("Jain's index", "", |m| m.jain, goals.jain.map(Goal::AtLeast)),
+        figure(
+            "TCP's part",
+            "%",
+            |m| m.tcp_share.map(|share| share * 100.0),
+            goals.tcp_share.map(|[least, most]| Goal::Within(least, most)),
+        ),
         figure(
             "sound made up",
             "%",

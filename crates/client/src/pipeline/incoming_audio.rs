@@ -135,6 +135,9 @@ impl PlayoutStage {
         let block = self.jitter.pull(now);
         if let Some(rtp_timestamp) = block.rtp_timestamp {
             self.sync.on_audio_played(rtp_timestamp, heard_at);
+            if let Some(held_back) = block.held_back {
+                self.jitter.hold_back(self.sync.hold_sound(rtp_timestamp, held_back, heard_at));
+            }
         }
         lock(&self.stats).jitter = self.jitter.stats();
         block.samples

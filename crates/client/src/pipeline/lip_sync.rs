@@ -1,6 +1,7 @@
 //! What sound and picture of one remote participant have to know of each other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ahoy_media::playout::{PlayoutClock, PlayoutClockConfig, StreamKind};
 use ahoy_media_types::{MediaTime, SenderReport};
@@ -31,6 +32,16 @@ impl LipSync {
 
     pub(super) fn on_audio_played(&self, rtp_timestamp: u32, heard_at: MediaTime) {
         self.lock().on_audio_played(rtp_timestamp, heard_at);
+    }
+
+    /// For how long sound should have been held back; see [`PlayoutClock::hold_sound`].
+    pub(super) fn hold_sound(
+        &self,
+        rtp_timestamp: u32,
+        held_back: Duration,
+        heard_at: MediaTime,
+    ) -> Duration {
+        self.lock().hold_sound(rtp_timestamp, held_back, heard_at)
     }
 
     /// A picture is complete; returns when to show it.

@@ -81,10 +81,9 @@ impl Path {
         if !self.blocks.is_multiple_of(LOOK_EVERY) {
             return;
         }
-        let Some(network) = self.track.borrow().as_ref().map(|track| *track.network().borrow()) else {
-            return;
-        };
-        let wanted = sound_encoding(network.target, network.loss);
+        let path = |track: &LocalTrack| (*track.network().borrow(), track.copies());
+        let Some((network, copies)) = self.track.borrow().as_ref().map(path) else { return };
+        let wanted = sound_encoding(network.target, network.loss, copies);
         if self.told.replace(wanted) == Some(wanted) {
             return;
         }

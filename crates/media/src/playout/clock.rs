@@ -10,6 +10,11 @@ use super::reception::TimestampUnwrapper;
 /// Share of pictures that should be complete in time to be shown evenly. The others are shown late, which is seen less than
 /// the delay it would cost to wait for them all.
 const IN_TIME: f64 = 0.95;
+/// Share of pictures after which there should be no standstill: one in ten seconds is one too many.
+const NO_FREEZE: f64 = 0.996;
+/// Pictures may come so much later than they should before that counts as one: webrtc-stats says 150 ms, and a little is left
+/// for decoding and the screen.
+const FREEZE: Duration = Duration::from_millis(130);
 /// How fast the delay of video may change, in seconds per second: below what is seen as slow motion.
 const SLEW: f64 = 0.1;
 /// How fast it may change while sound that has just begun is joined: half a second of slow motion is seen less than lips
@@ -23,6 +28,10 @@ const TOGETHER: i64 = 5_000;
 /// Microseconds by which pictures may be shown before their sound is heard. Sound always comes later in a room, too, so
 /// nobody notices less than 45 ms (ITU-R BT.1359); not waiting for it makes the conversation that much quicker.
 const MAY_LEAD: i64 = 30_000;
+/// Microseconds by which sound may be heard before its pictures, for the same reason.
+const SOUND_MAY_LEAD: i64 = 30_000;
+/// After so long without a picture sound waits for none.
+const PICTURES_GONE: Duration = Duration::from_secs(1);
 /// Sender reports that put sound and picture further apart than this are not about the same clock.
 const IMPLAUSIBLE: i64 = 2_000_000;
 /// How much each played block moves the average of when sound is heard: blocks come on a 10 ms grid.
@@ -35,9 +44,9 @@ const CLOCK_JUMP: Duration = Duration::from_secs(2);
 /// The two streams that are kept together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
-    /// The sound, which sets the pace: ears notice stretching sooner than eyes.
+    /// The sound. Ears notice stretching sooner than eyes.
     Audio,
-    /// The pictures, which wait for it.
+    /// The pictures.
     Video,
 }
 
@@ -46,14 +55,20 @@ pub enum StreamKind {
 pub struct PlayoutClockConfig {
     /// Most delay so that pictures come evenly.
     pub most_smoothing: Duration,
+    /// Most delay so that pictures do not stand still now and then.
+    pub most_against_freezes: Duration,
     /// Most delay altogether, so that pictures wait for their sound.
     pub most_delay: Duration,
 }
 
 impl Default for PlayoutClockConfig {
-    /// 100 ms and 250 ms: beyond that a conversation suffers more from the delay than from what it is for.
+    /// 100, 200 and 250 ms: beyond that a conversation suffers more from the delay than from what it is for.
     fn default() -> Self {
-        Self { most_smoothing: Duration::from_millis(100), most_delay: Duration::from_millis(250) }
+        Self {
+            most_smoothing: Duration::from_millis(100),
+            most_against_freezes: Duration::from_millis(200),
+            most_delay: Duration::from_millis(250),
+        }
     }
 }
 
@@ -82,7 +97,7 @@ impl Anchor {
 /// with just enough delay to come evenly where it is not, and not noticeably sooner than the sound that was captured with them
 /// is heard.
 ///
-/// Sound is the master: it is never delayed for the sake of the picture.
+/// Sound waits for pictures no longer than the network makes them late: not for their sake alone on a good one.
 #[derive(Debug)]
 pub struct PlayoutClock {
     config: PlayoutClockConfig,
@@ -99,6 +114,10 @@ pub struct PlayoutClock {
     frames: u32,
     /// Microseconds by which pictures are held back after their earliest arrival.
     delay: f64,
+    /// How much of that the network makes necessary.
+    network_delay: f64,
+    /// How much later than captured by the sender's clock pictures could be shown by ours, in microseconds.
+    possible_after: Option<i64>,
     shown_after: Option<i64>,
 }
 
@@ -122,6 +141,8 @@ impl PlayoutClock {
             last_frame: None,
             frames: 0,
             delay: 0.0,
+            network_delay: 0.0,
+            possible_after: None,
             shown_after: None,
         }
     }
@@ -170,22 +191,36 @@ impl PlayoutClock {
         let passed =
             self.last_frame.replace(complete_at).map_or(Duration::ZERO, |last| complete_at.since(last));
         self.frames = self.frames.saturating_add(1);
-        self.move_delay(self.wanted_delay(rtp_timestamp, position), passed);
+        self.possible_after = self.video_anchor.and_then(|anchor| {
+            Some(self.video.earliest(position)?.as_micros() as i64 - anchor.captured(rtp_timestamp))
+        });
+        let most = self.config.most_delay.as_micros() as f64;
+        let even = self.video.target();
+        let unfrozen =
+            self.video.needed(NO_FREEZE).saturating_sub(FREEZE).min(self.config.most_against_freezes);
+        let network = (even.max(unfrozen).as_micros() as f64).min(most);
+        let sync = self.behind_video().map_or(0, |behind| behind - MAY_LEAD) as f64;
+        self.move_delay(network.max(sync).clamp(0.0, most), passed);
+        self.network_delay = network.min(self.delay);
     }
 
-    /// Microseconds that pictures should be held back for.
-    fn wanted_delay(&self, rtp_timestamp: u32, position: i64) -> f64 {
-        let smoothing = self.video.target().as_micros() as f64;
-        let sync = self.behind_video(rtp_timestamp, position).map_or(0, |behind| behind - MAY_LEAD) as f64;
-        smoothing.max(sync).clamp(0.0, self.config.most_delay.as_micros() as f64)
-    }
-
-    /// How much later than a picture could be shown its sound is heard, in microseconds.
-    fn behind_video(&self, rtp_timestamp: u32, position: i64) -> Option<i64> {
-        let captured = self.video_anchor?.captured(rtp_timestamp);
-        let possible = self.video.earliest(position)?.as_micros() as i64 - captured;
-        let behind = self.heard_after? as i64 - possible;
+    /// How much later than its picture could be shown sound is heard, in microseconds.
+    fn behind_video(&self) -> Option<i64> {
+        let behind = self.heard_after? as i64 - self.possible_after?;
         (behind.abs() < IMPLAUSIBLE).then_some(behind)
+    }
+
+    /// For how long sound should have been held back that was for `held_back` and is heard at `heard_at`, so that it does not
+    /// come noticeably before pictures which the network makes late.
+    pub fn hold_sound(&self, rtp_timestamp: u32, held_back: Duration, heard_at: MediaTime) -> Duration {
+        let seen = self.last_frame.is_some_and(|last| heard_at < last + PICTURES_GONE);
+        let (Some(anchor), Some(possible)) = (self.audio_anchor.filter(|_| seen), self.possible_after) else {
+            return Duration::ZERO;
+        };
+        let shown = anchor.captured(rtp_timestamp) + possible + self.network_delay as i64;
+        let longer = shown - SOUND_MAY_LEAD - heard_at.as_micros() as i64;
+        let held = held_back.as_micros() as i64 + longer;
+        Duration::from_micros(held.clamp(0, self.network_delay as i64) as u64)
     }
 
     /// Goes towards the wanted delay, slowly enough not to be seen.
@@ -320,6 +355,40 @@ mod tests {
         assert!(least >= 9.0 && most < 10.6, "{least} to {most}");
         assert_eq!(call.clock.video_delay(), Duration::ZERO);
         assert_eq!(call.clock.av_offset(), None);
+    }
+
+    /// Pictures of which every thirtieth needs two repetitions, and those behind it wait for it.
+    fn repaired(i: u64) -> u64 {
+        260_000_u64.saturating_sub(i % 30 * 33_333).max(20_000)
+    }
+
+    #[test]
+    fn where_repetitions_are_lost_too_nothing_stands_still_for_long() {
+        let mut call = Call::new();
+        call.run(0..40, repaired, None);
+        let shown: Vec<u64> = call.shown.iter().map(|(_, at)| at.as_micros()).collect();
+        let late = shown.windows(2).skip(20 * 33).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(late < 180_000, "{late} µs without a new picture");
+        assert!(call.clock.video_delay() <= Duration::from_millis(200));
+    }
+
+    #[test]
+    fn sound_waits_for_pictures_that_the_network_makes_late_and_for_no_others() {
+        let hold = |video: fn(u64) -> u64| {
+            let mut call = Call::new();
+            call.run(0..30, video, Some(40_000));
+            let heard = MediaTime::from_micros(30_000_000);
+            let timestamp = call.audio_timestamp(30_000_000 - 40_000);
+            let hold = |at| call.clock.hold_sound(timestamp, Duration::from_millis(20), at);
+            (hold(heard), call.clock.video_delay(), hold(heard + PICTURES_GONE))
+        };
+        assert_eq!(hold(|_| 60_000).0, Duration::ZERO, "they are 20 ms behind the sound");
+        assert_eq!(hold(|_| 160_000).0, Duration::ZERO, "that is not the network");
+        let (held, delay, gone) = hold(repaired);
+        // They are shown 20 ms and the delay after they were captured, the sound is heard after 40 ms, 20 of which it waits.
+        let expected = delay - Duration::from_millis(30);
+        assert!(held.abs_diff(expected) < Duration::from_millis(2), "{held:?} with {delay:?}");
+        assert_eq!(gone, Duration::ZERO, "nobody waits for pictures that have stopped");
     }
 
     #[test]

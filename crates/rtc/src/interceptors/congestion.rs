@@ -63,6 +63,8 @@ impl SendControl {
 struct Stream {
     kind: PacketKind,
     extension: u8,
+    /// The next number of repetitions. They are numbered as they leave, since some of them do twice.
+    next: u16,
 }
 
 /// See the module's description.
@@ -108,11 +110,16 @@ impl CongestionStage {
     fn release(&mut self, now: Instant, own: &mut Outbox) {
         while let Some(Departure { mut packet, number, .. }) = self.sender.poll(self.clock.at(now)) {
             if let Packet::Rtp(rtp) = &mut packet.message.packet
-                && let Some(stream) = self.streams.get(&rtp.header.ssrc)
-                && let Ok(value) = (TransportCcExtension { transport_sequence: number as u16 }).marshal()
+                && let Some(stream) = self.streams.get_mut(&rtp.header.ssrc)
             {
-                // Without its number it is not reported on, and nothing else.
-                let _ = rtp.header.set_extension(stream.extension, value.freeze());
+                if stream.kind == PacketKind::Retransmission {
+                    rtp.header.sequence_number = stream.next;
+                    stream.next = stream.next.wrapping_add(1);
+                }
+                if let Ok(value) = (TransportCcExtension { transport_sequence: number as u16 }).marshal() {
+                    // Without its number it is not reported on, and nothing else.
+                    let _ = rtp.header.set_extension(stream.extension, value.freeze());
+                }
             }
             packet.now = now;
             own.forward(packet);
@@ -157,7 +164,12 @@ impl Stage for CongestionStage {
         let (burst, now) = (rtp.header.timestamp, packet.now);
         match (stream.kind, repeated(rtp)) {
             (PacketKind::Retransmission, Some(which)) => {
-                self.sender.push_repeated(packet, bytes, which, self.clock.at(now));
+                let copy = |packet: &TaggedPacket| TaggedPacket {
+                    now: packet.now,
+                    transport: packet.transport,
+                    message: packet.message.clone(),
+                };
+                self.sender.push_repeated(packet, copy, bytes, which, self.clock.at(now));
             }
             (kind, _) => self.sender.push(packet, kind, bytes, burst),
         }
@@ -189,12 +201,15 @@ impl Stage for CongestionStage {
             true => PacketKind::Audio,
             false => PacketKind::Video,
         };
-        self.streams.insert(stream.ssrc, Stream { kind, extension });
-        if let Some(repeated) = stream.ssrc_rtx {
-            self.streams.insert(repeated, Stream { kind: PacketKind::Retransmission, extension });
-        }
-        if let Some(repair) = stream.ssrc_fec {
-            self.streams.insert(repair, Stream { kind: PacketKind::Repair, extension });
+        let sources = [
+            (Some(stream.ssrc), kind),
+            (stream.ssrc_rtx, PacketKind::Retransmission),
+            (stream.ssrc_fec, PacketKind::Repair),
+        ];
+        for (ssrc, kind) in sources {
+            if let Some(ssrc) = ssrc {
+                self.streams.insert(ssrc, Stream { kind, extension, next: rand::random() });
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Asking again for packets that did not arrive (RFC 4585 section 6.2.1).
 //!
 //! The library's generator looks for gaps ten times a second and repeats every request each time. This one asks as soon
-//! as a gap shows, repeats no sooner than an answer can have come, and gives up on packets that would come too late.
+//! as a gap shows, repeats no sooner than an answer can have come, and gives up on packets that would come too late. Where much
+//! is lost it says everything twice: requests are small, and one that is lost costs a whole round trip.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -27,6 +28,14 @@ const MAX_MISSING: usize = 1024;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(60);
 /// Requests are never repeated faster than this, whatever was measured.
 const MIN_REPEAT: Duration = Duration::from_millis(10);
+/// Share of packets lost from which requests are made twice.
+const LOSSY: f64 = 0.02;
+/// How much each packet moves that share.
+const LOSSY_WEIGHT: f64 = 1.0 / 128.0;
+/// Time between the two of a pair: a run of losses is over by then mostly, and whoever repeats knows that both mean the same.
+const BETWEEN: Duration = Duration::from_millis(10);
+/// How far round trips are apart before that was measured.
+const INITIAL_DEVIATION: Duration = Duration::from_millis(5);
 /// The longest that a gap is watched for packets which come out of order before it counts as a loss.
 const MAX_REORDER_WAIT: Duration = Duration::from_millis(20);
 
@@ -95,7 +104,10 @@ struct Missing {
     /// When it is to be asked for next.
     due: Instant,
     requested: Option<Instant>,
+    /// Pairs count as one.
     requests: u8,
+    /// Whether the second of a pair is still to be made.
+    again: bool,
 }
 
 /// Which packets of one stream are missing, and when to ask for each.
@@ -105,7 +117,11 @@ struct LossDetector {
     highest: Option<u64>,
     missing: BTreeMap<u64, Missing>,
     round_trip: Duration,
+    /// By how much round trips differ from the average on average.
+    deviation: Duration,
     reorder_wait: Duration,
+    /// Share of packets that were missing lately.
+    lossy: f64,
 }
 
 impl Default for LossDetector {
@@ -114,7 +130,9 @@ impl Default for LossDetector {
             highest: None,
             missing: BTreeMap::new(),
             round_trip: INITIAL_ROUND_TRIP,
+            deviation: INITIAL_DEVIATION,
             reorder_wait: Duration::ZERO,
+            lossy: 0.0,
         }
     }
 }
@@ -143,12 +161,15 @@ impl LossDetector {
         } else {
             let due = now + self.reorder_wait;
             for lost in highest + 1..number {
-                self.missing.insert(lost, Missing { noticed: now, due, requested: None, requests: 0 });
+                let missing = Missing { noticed: now, due, requested: None, requests: 0, again: false };
+                self.missing.insert(lost, missing);
+                self.lossy += (1.0 - self.lossy) * LOSSY_WEIGHT;
             }
             while self.missing.len() > MAX_MISSING {
                 self.missing.pop_first();
             }
         }
+        self.lossy -= self.lossy * LOSSY_WEIGHT;
         self.highest = Some(number);
     }
 
@@ -156,7 +177,9 @@ impl LossDetector {
         match missing.requested {
             // Karn: only an unrepeated request tells which one was answered.
             Some(at) if repeated && missing.requests == 1 => {
-                self.round_trip = (self.round_trip * 7 + now.saturating_duration_since(at)) / 8;
+                let round_trip = now.saturating_duration_since(at);
+                self.deviation = (self.deviation * 7 + round_trip.abs_diff(self.round_trip)) / 8;
+                self.round_trip = (self.round_trip * 7 + round_trip) / 8;
                 self.reorder_wait = self.reorder_wait * 7 / 8;
             }
             _ if !repeated => {
@@ -173,15 +196,26 @@ impl LossDetector {
             now.saturating_duration_since(m.noticed) < GIVE_UP_AFTER
                 && (m.requests < MAX_REQUESTS || m.due > now)
         });
-        let repeat = (self.round_trip * 5 / 4).max(MIN_REPEAT);
+        let repeat = self.repeat_after();
+        let pairs = self.lossy >= LOSSY && repeat > 4 * BETWEEN;
         let due = self.missing.iter_mut().filter(|(_, m)| m.due <= now);
         due.map(|(&number, m)| {
-            m.requested = Some(now);
-            m.requests += 1;
-            m.due = now + repeat;
+            if std::mem::take(&mut m.again) {
+                m.due = (m.due + repeat.saturating_sub(BETWEEN)).max(now);
+            } else {
+                m.requested = Some(now);
+                m.requests += 1;
+                m.again = pairs;
+                m.due = now + if pairs { BETWEEN } else { repeat };
+            }
             number as u16
         })
         .collect()
+    }
+
+    /// How long an answer can take.
+    fn repeat_after(&self) -> Duration {
+        (self.round_trip + 3 * self.deviation).max(MIN_REPEAT)
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -204,7 +238,7 @@ mod tests {
         detector.arrived(1, false, t + ms(1));
         assert_eq!(detector.take_due(t + ms(1)), [65_535, 0]);
         assert!(detector.take_due(t + ms(20)).is_empty());
-        assert_eq!(detector.next_due(), Some(t + ms(1) + INITIAL_ROUND_TRIP * 5 / 4));
+        assert_eq!(detector.next_due(), Some(t + ms(1) + INITIAL_ROUND_TRIP + 3 * INITIAL_DEVIATION));
         assert_eq!(detector.take_due(t + ms(80)), [65_535, 0]);
     }
 
@@ -222,6 +256,48 @@ mod tests {
         }
         assert!(detector.missing.is_empty());
         assert!(detector.round_trip < ms(12), "{:?}", detector.round_trip);
+    }
+
+    #[test]
+    fn where_much_is_lost_each_request_is_made_twice() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        detector.lossy = 0.1;
+        detector.arrived(1, false, t);
+        detector.arrived(3, false, t);
+        let times: Vec<usize> =
+            (0..200).filter(|n| !detector.take_due(t + ms(*n as u64)).is_empty()).collect();
+        assert_eq!(times, [0, 10, 75, 85, 150, 160]);
+        // Either of a pair can have been answered, and the time from the first is not too short.
+        detector.arrived(5, false, t + ms(300));
+        assert_eq!(detector.take_due(t + ms(300)), [2, 4]);
+        detector.arrived(4, true, t + ms(390));
+        assert!(detector.round_trip > INITIAL_ROUND_TRIP);
+    }
+
+    #[test]
+    fn losses_are_noticed_and_forgotten() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        (0..500_u16).filter(|n| n % 10 != 3).for_each(|n| detector.arrived(n, false, t));
+        assert!((0.07..0.13).contains(&detector.lossy), "{}", detector.lossy);
+        (500..1_200).for_each(|n| detector.arrived(n, false, t));
+        assert!(detector.lossy < LOSSY, "{}", detector.lossy);
+    }
+
+    #[test]
+    fn the_steadier_the_round_trip_the_sooner_a_request_is_repeated() {
+        let after = |late: fn(u64) -> u64| {
+            let (mut detector, mut now) = (LossDetector::default(), Instant::now());
+            for n in 0..200_u16 {
+                detector.arrived(n * 100, false, now);
+                detector.arrived(n * 100 + 2, false, now);
+                detector.take_due(now);
+                detector.arrived(n * 100 + 1, true, now + ms(100 + late(u64::from(n))));
+                now += ms(1_000);
+            }
+            detector.repeat_after()
+        };
+        assert!((ms(100)..ms(103)).contains(&after(|_| 0)));
+        assert!((ms(135)..ms(160)).contains(&after(|n| n % 2 * 30)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod channels;
 mod ice;
+mod tracks;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -10,24 +11,18 @@ use std::time::Instant;
 
 use ahoy_ice::{IceEvent, IceEvents, IceState};
 use ahoy_media_types::{Codec, MediaClock, MediaTime, Ssrc};
-use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters};
-use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverId};
 use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 use webrtc::data_channel::{DataChannel, RTCDataChannelId};
-use webrtc::media_stream::track_local::TrackLocal;
-use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCPeerConnectionState,
     RTCSessionDescription,
 };
-use webrtc::rtp_transceiver::RtpSender;
 
 use self::ice::{IceSide, combined};
+use self::tracks::Sending;
 use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
 use crate::channels::Channel;
@@ -38,14 +33,6 @@ use crate::negotiation::{Action, Input, Negotiation, attribute};
 use crate::signal::Signal;
 use crate::stand_in::remote_ice;
 use crate::stats::{Path, PeerStats, from_report};
-use crate::tracks::{Binding, LocalTrack, LocalTrackParts, RemoteTrack};
-
-/// A local track and what negotiation must tell it.
-struct Sending {
-    codec: Codec,
-    sender: Arc<dyn RtpSender>,
-    binding: Arc<Binding>,
-}
 
 pub(super) struct Actor {
     config: PeerConfig,
@@ -210,42 +197,6 @@ impl Actor {
         }
     }
 
-    async fn add_track(&mut self, codec: Codec) -> Result<LocalTrack, RtcError> {
-        let ssrc: u32 = rand::random();
-        let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() };
-        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
-            "ahoy".to_owned(),
-            format!("{codec}-{ssrc:08x}").replace('.', ""),
-            String::new(),
-            config::kind_of(codec),
-            vec![RTCRtpEncodingParameters {
-                rtp_coding_parameters: coding,
-                codec: config::track_codec(codec),
-                ..Default::default()
-            }],
-        )));
-        self.offer_channels().await.map_err(RtcError::LocalDescription)?;
-        let added = self.connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await;
-        let sender = added.map_err(RtcError::LocalDescription)?;
-        // The library notices that negotiation is needed but sleeps on it until something wakes its task. An empty
-        // packet does, and goes nowhere.
-        let _ = track.write_rtcp(Vec::new()).await;
-        let (stream, events) = self.local_streams.add(ssrc);
-        let (local, binding) = LocalTrack::new(LocalTrackParts {
-            codec,
-            ssrc: Ssrc(ssrc),
-            clock: self.clock,
-            first_sequence: rand::random(),
-            track,
-            stream,
-            events,
-            control: Arc::clone(&self.control),
-        });
-        binding.connected(self.state == ConnectionState::Connected);
-        self.sending.push(Sending { codec, sender, binding });
-        Ok(local)
-    }
-
     async fn on_library(&mut self, event: LibraryEvent) {
         match event {
             LibraryEvent::NegotiationNeeded => {
@@ -265,18 +216,6 @@ impl Actor {
                 let label = inner.label().await.unwrap_or_default();
                 let limit = self.config.max_message_size as usize;
                 self.emit(PeerEvent::Channel(Channel::new(inner, label, None, limit)));
-            }
-        }
-    }
-
-    async fn on_track(&mut self, track: Arc<dyn TrackRemote>) {
-        for ssrc in track.ssrcs().await {
-            let Some(stream) = self.arrived.remove(&ssrc) else { continue };
-            match config::codec_of_mime(&stream.mime_type) {
-                Some(codec) => {
-                    self.emit(PeerEvent::Track(RemoteTrack::new(codec, stream, Arc::clone(&track))));
-                }
-                None => warn!(codec = stream.mime_type, "a track in a codec that was not offered is ignored"),
             }
         }
     }
@@ -473,27 +412,5 @@ impl Actor {
     async fn add_candidate(&self, signal: Signal) -> Result<(), RtcError> {
         let Signal::Candidate { candidate, .. } = signal else { return Ok(()) };
         self.ice.ice.add_remote_candidate(&candidate).await.map_err(RtcError::RemoteCandidate)
-    }
-
-    /// Tells each track the payload type that was agreed on. The other side's offer may name another one than ours, so
-    /// it is known only now.
-    async fn bind_tracks(&self) {
-        let transceivers = self.connection.get_transceivers().await;
-        for sending in &self.sending {
-            let id: RTCRtpTransceiverId = sending.sender.id().into();
-            let Some(transceiver) = transceivers.iter().find(|t| t.id() == id) else { continue };
-            let sends = matches!(
-                transceiver.current_direction().await,
-                Ok(RTCRtpTransceiverDirection::Sendrecv | RTCRtpTransceiverDirection::Sendonly)
-            );
-            if !sends {
-                continue;
-            }
-            let Ok(parameters) = sending.sender.get_parameters().await else { continue };
-            let codecs = parameters.rtp_parameters.codecs;
-            let agreed =
-                codecs.iter().find(|c| config::codec_of_mime(&c.rtp_codec.mime_type) == Some(sending.codec));
-            sending.binding.negotiated(agreed.map(|codec| codec.payload_type));
-        }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use ahoy_congestion::{Limits, NetworkEstimate};
+use ahoy_congestion::{Limits, NetworkEstimate, sound_copies};
 use ahoy_media_types::{Codec, EncodedFrame, MediaClock, Ssrc};
 use tokio::sync::{Mutex, mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-use super::packetizer::Packetizer;
+use super::packetizer::{Format, Packetizer};
 use crate::error::RtcError;
 use crate::interceptors::{LocalStream, SendControl};
 use crate::stats::LocalTrackStats;
@@ -28,6 +28,8 @@ const UNBOUND: u8 = 0xFF;
 #[derive(Debug)]
 pub(crate) struct Binding {
     payload_type: AtomicU8,
+    /// That of packets which carry those before them as well.
+    repeated_type: AtomicU8,
     connected: AtomicBool,
     closed: AtomicBool,
     refused: AtomicBool,
@@ -35,8 +37,10 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// Sets the payload type that was agreed on; `None` where the other side takes none.
-    pub(crate) fn negotiated(&self, payload_type: Option<u8>) {
+    /// Sets the payload type that was agreed on, and that of packets which carry those before them as well; `None` where the
+    /// other side takes none.
+    pub(crate) fn negotiated(&self, payload_type: Option<u8>, repeated: Option<u8>) {
+        self.repeated_type.store(repeated.unwrap_or(UNBOUND), Relaxed);
         self.refused.store(payload_type.is_none(), Relaxed);
         self.change(|| self.payload_type.store(payload_type.unwrap_or(UNBOUND), Relaxed));
     }
@@ -64,6 +68,10 @@ impl Binding {
     fn payload_type(&self) -> Option<u8> {
         let payload_type = self.payload_type.load(Relaxed);
         (payload_type != UNBOUND && self.connected.load(Relaxed)).then_some(payload_type)
+    }
+
+    fn repeated_type(&self) -> Option<u8> {
+        Some(self.repeated_type.load(Relaxed)).filter(|payload_type| *payload_type != UNBOUND)
     }
 }
 
@@ -112,6 +120,7 @@ impl LocalTrack {
         let LocalTrackParts { codec, ssrc, clock, first_sequence, track, stream, events, control } = parts;
         let binding = Arc::new(Binding {
             payload_type: AtomicU8::new(UNBOUND),
+            repeated_type: AtomicU8::new(UNBOUND),
             connected: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -173,7 +182,8 @@ impl LocalTrack {
         }
         // Held over the whole frame, so that frames of two senders can't mix.
         let mut packetizer = inner.packetizer.lock().await;
-        let packets = packetizer.packets(&frame, payload_type);
+        let repeated = inner.binding.repeated_type().map(|repeated| (repeated, self.copies()));
+        let packets = packetizer.packets(&frame, Format { payload_type, repeated });
         if packets.is_empty() {
             return Err(RtcError::EmptyFrame(inner.codec));
         }
@@ -187,6 +197,18 @@ impl LocalTrack {
         }
         inner.counters.frames.fetch_add(1, Relaxed);
         Ok(())
+    }
+
+    /// In how many later packets each packet is sent once more, on a path as it is now: none of pictures, and none where the
+    /// other side does not know that (RFC 2198).
+    pub fn copies(&self) -> usize {
+        match self.inner.binding.repeated_type() {
+            Some(_) => {
+                let network = *self.inner.control.estimate().borrow();
+                sound_copies(network.target, network.loss)
+            }
+            None => 0,
+        }
     }
 
     /// What is known of the path to the other side, and how much may be sent, as it changes: some dozens of times a second

@@ -1,4 +1,5 @@
-//! Encoded frames cut into RTP payloads (RFC 6184 for H.264, RFC 7587 for Opus).
+//! Encoded frames cut into RTP payloads (RFC 6184 for H.264, RFC 7587 for Opus, RFC 2198 for
+//! Opus that is sent more than once).
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 
+use super::redundancy::{Block, Repeater};
 use crate::interceptors::HEADERS;
 
 /// The longest payload of a packet, in bytes. With the RTP header and its extensions (20), the SRTP tag (16), UDP and
@@ -21,12 +23,21 @@ pub const fn wire_bytes(frame: usize) -> usize {
     frame + frame.div_ceil(MAX_PAYLOAD) * HEADERS
 }
 
+/// As what the frames of one stream are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) payload_type: u8,
+    /// The payload type of packets that carry those before them as well, if the other side takes such, and how many.
+    pub(crate) repeated: Option<(u8, usize)>,
+}
+
 /// Numbers and cuts the frames of one stream.
 pub(crate) struct Packetizer {
     codec: Codec,
     ssrc: u32,
     sequence: u16,
     h264: H264Payloader,
+    repeater: Repeater,
     /// RTP timestamp that follows on the last frame without a pause.
     expected_timestamp: Option<u32>,
 }
@@ -38,16 +49,20 @@ impl Packetizer {
             ssrc,
             sequence: first_sequence,
             h264: H264Payloader::default(),
+            repeater: Repeater::default(),
             expected_timestamp: None,
         }
     }
 
     /// The packets of a frame; none if it holds nothing to send.
-    pub(crate) fn packets(&mut self, frame: &EncodedFrame, payload_type: u8) -> Vec<rtc::rtp::Packet> {
-        let payloads = match self.codec {
-            Codec::H264 => self.h264.payload(MAX_PAYLOAD, &frame.data).unwrap_or_default(),
-            Codec::Opus if frame.data.is_empty() => vec![],
-            Codec::Opus => vec![frame.data.clone()],
+    pub(crate) fn packets(&mut self, frame: &EncodedFrame, format: Format) -> Vec<rtc::rtp::Packet> {
+        let (payload_type, payloads) = match self.codec {
+            Codec::H264 => {
+                let payloads = self.h264.payload(MAX_PAYLOAD, &frame.data).unwrap_or_default();
+                (format.payload_type, payloads)
+            }
+            Codec::Opus if frame.data.is_empty() => (format.payload_type, vec![]),
+            Codec::Opus => self.sound(frame, format),
         };
         let after_pause = self.expected_timestamp != Some(frame.rtp_timestamp);
         if !payloads.is_empty() {
@@ -68,6 +83,16 @@ impl Packetizer {
             .collect();
         self.sequence = self.sequence.wrapping_add(packets.len() as u16);
         packets
+    }
+
+    fn sound(&mut self, frame: &EncodedFrame, format: Format) -> (u8, Vec<Bytes>) {
+        let Format { payload_type, repeated } = format;
+        let block = Block { payload_type, timestamp: frame.rtp_timestamp, payload: frame.data.clone() };
+        let (wrapped_type, copies) = repeated.unwrap_or((payload_type, 0));
+        match self.repeater.wrap(block, copies, MAX_PAYLOAD) {
+            Some(wrapped) => (wrapped_type, vec![wrapped]),
+            None => (payload_type, vec![frame.data.clone()]),
+        }
     }
 
     fn packet(
@@ -101,6 +126,10 @@ mod tests {
 
     use super::*;
 
+    fn plain(payload_type: u8) -> Format {
+        Format { payload_type, repeated: None }
+    }
+
     fn frame(codec: Codec, rtp_timestamp: u32, data: Vec<u8>) -> EncodedFrame {
         let duration = Duration::from_millis(20);
         let data = data.into();
@@ -112,7 +141,7 @@ mod tests {
         let mut packetizer = Packetizer::new(Codec::H264, 9, 65_535);
         let mut picture = vec![0, 0, 0, 1, 0x65];
         picture.extend(vec![0xAB; 3 * MAX_PAYLOAD]);
-        let packets = packetizer.packets(&frame(Codec::H264, 12_345, picture), 108);
+        let packets = packetizer.packets(&frame(Codec::H264, 12_345, picture), plain(108));
         assert_eq!(packets.len(), 4);
         for (index, packet) in packets.iter().enumerate() {
             assert_eq!(packet.header.timestamp, 12_345);
@@ -127,7 +156,7 @@ mod tests {
     fn parameter_sets_travel_with_the_key_frame_they_belong_to() {
         let mut packetizer = Packetizer::new(Codec::H264, 9, 0);
         let data = [&[0, 0, 0, 1, 0x67, 1, 2][..], &[0, 0, 0, 1, 0x68, 3], &[0, 0, 0, 1, 0x65, 4]].concat();
-        let packets = packetizer.packets(&frame(Codec::H264, 0, data), 102);
+        let packets = packetizer.packets(&frame(Codec::H264, 0, data), plain(102));
         let types: Vec<_> = packets.iter().map(|p| p.payload[0] & 31).collect();
         assert_eq!(types, [24, 5], "one aggregate of SPS and PPS, then the slice");
     }
@@ -135,15 +164,28 @@ mod tests {
     #[test]
     fn sound_is_marked_where_it_starts_again_after_a_pause() {
         let mut packetizer = Packetizer::new(Codec::Opus, 9, 0);
-        let mut marked =
-            |timestamp| packetizer.packets(&frame(Codec::Opus, timestamp, vec![1; 40]), 111)[0].header.marker;
+        let mut marked = |timestamp| {
+            packetizer.packets(&frame(Codec::Opus, timestamp, vec![1; 40]), plain(111))[0].header.marker
+        };
         assert_eq!([0, 960, 1920, 48_000, 48_960].map(&mut marked), [true, false, false, true, false]);
+    }
+
+    #[test]
+    fn sound_is_repeated_in_packets_of_their_own_type_and_numbered_as_ever() {
+        let mut packetizer = Packetizer::new(Codec::Opus, 9, 7);
+        let format = Format { payload_type: 111, repeated: Some((63, 2)) };
+        let headers = [0, 960, 1920].map(|timestamp| {
+            let packets = packetizer.packets(&frame(Codec::Opus, timestamp, vec![1; 40]), format);
+            let header = &packets[0].header;
+            (header.payload_type, header.sequence_number, header.timestamp, packets[0].payload.len())
+        });
+        assert_eq!(headers, [(111, 7, 0, 40), (63, 8, 960, 85), (63, 9, 1920, 129)]);
     }
 
     #[test]
     fn a_frame_without_media_makes_no_packets() {
         for codec in [Codec::H264, Codec::Opus] {
-            assert!(Packetizer::new(codec, 9, 0).packets(&frame(codec, 0, vec![]), 102).is_empty());
+            assert!(Packetizer::new(codec, 9, 0).packets(&frame(codec, 0, vec![]), plain(102)).is_empty());
         }
     }
 }

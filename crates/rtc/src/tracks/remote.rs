@@ -1,12 +1,14 @@
 //! Where RTP packets come out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ahoy_media_types::{Codec, RtpPacket, SenderReport, Ssrc};
+use ahoy_media_types::{Codec, PayloadType, RtpPacket, SenderReport, Ssrc};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use webrtc::media_stream::track_remote::TrackRemote;
 
+use super::redundancy::Unwrapper;
 use crate::error::RtcError;
 use crate::interceptors::{RemoteStream, StreamEvent};
 use crate::stats::RemoteTrackStats;
@@ -27,12 +29,22 @@ pub struct RemoteTrack {
     codec: Codec,
     stream: RemoteStream,
     track: Arc<dyn TrackRemote>,
+    unwrapper: Unwrapper,
+    /// Those that have come with another.
+    unwrapped: VecDeque<RtpPacket>,
     ended: bool,
 }
 
 impl RemoteTrack {
-    pub(crate) fn new(codec: Codec, stream: RemoteStream, track: Arc<dyn TrackRemote>) -> Self {
-        Self { codec, stream, track, ended: false }
+    /// `repeated` is the payload type of packets that carry those before them as well, if that was agreed on.
+    pub(crate) fn new(
+        codec: Codec,
+        stream: RemoteStream,
+        track: Arc<dyn TrackRemote>,
+        repeated: Option<PayloadType>,
+    ) -> Self {
+        let unwrapper = Unwrapper::new(repeated);
+        Self { codec, stream, track, unwrapper, unwrapped: VecDeque::new(), ended: false }
     }
 
     /// The codec of the packets' payloads.
@@ -50,14 +62,25 @@ impl RemoteTrack {
         if self.ended {
             return None;
         }
-        Some(match self.stream.events.recv().await {
-            Some(StreamEvent::Packet(packet)) => RemoteTrackEvent::Packet(packet),
-            Some(StreamEvent::SenderReport(report)) => RemoteTrackEvent::SenderReport(report),
-            None => {
-                self.ended = true;
-                RemoteTrackEvent::Ended
+        loop {
+            if let Some(packet) = self.unwrapped.pop_front() {
+                return Some(RemoteTrackEvent::Packet(packet));
             }
-        })
+            match self.stream.events.recv().await {
+                Some(StreamEvent::Packet(packet)) => {
+                    let unwrapped = self.unwrapper.push(packet);
+                    self.stream.counters.recovered.fetch_add(unwrapped.recovered as u64, Relaxed);
+                    self.unwrapped.extend(unwrapped.packets);
+                }
+                Some(StreamEvent::SenderReport(report)) => {
+                    return Some(RemoteTrackEvent::SenderReport(report));
+                }
+                None => {
+                    self.ended = true;
+                    return Some(RemoteTrackEvent::Ended);
+                }
+            }
+        }
     }
 
     /// Asks the sender for a key frame (picture loss indication, RFC 4585 section 6.3.1).

@@ -70,9 +70,11 @@ struct Carried {
     route: Route,
 }
 
-/// How a packet leaves, in terms of the one who transmits it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Route {
-    via: usize,
-    to: usize,
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug)]
+enum Route {
+    /// From the front `via` to the address that the front `to` stands for.
+    Front { via: usize, to: usize },
+    /// Through the device at the other end.
+    Device,
 }

@@ -63,10 +63,14 @@ impl UdpRelay {
         forward: LinkConfig,
         backward: LinkConfig,
     ) -> Result<UdpRelay, RelayError> {
-        let shared = Shared::new(clock, forward, backward)?;
+        Ok(Self::over(Shared::new(clock, forward, backward)?, |wire| wire)?)
+    }
+
+    /// A relay whose packets go over `shared`, carried by what `with` makes of its wire.
+    pub(super) fn over<W: Wire>(shared: Arc<Shared>, with: impl FnOnce(RelayWire) -> W) -> io::Result<Self> {
         let fronts = Arc::new(Fronts::default());
         let wire = RelayWire { fronts: Arc::clone(&fronts), version: 0, known: Vec::new() };
-        let thread = pump::start("ahoy-relay", Arc::clone(&shared), wire)?;
+        let thread = pump::start("ahoy-relay", Arc::clone(&shared), with(wire))?;
         Ok(Self { handle: LinkHandle::new(Arc::clone(&shared)), shared, fronts, thread: Some(thread) })
     }
 
@@ -259,7 +263,7 @@ fn bind(real: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The thread's view of the fronts.
-struct RelayWire {
+pub(super) struct RelayWire {
     fronts: Arc<Fronts>,
     version: u64,
     known: Vec<Front>,
@@ -311,7 +315,7 @@ impl Wire for RelayWire {
                 let wire_bytes = length + header_bytes(source);
                 Received::Packet(
                     Direction::from(sender),
-                    Carried { data, wire_bytes, route: Route { via, to } },
+                    Carried { data, wire_bytes, route: Route::Front { via, to } },
                 )
             }
             Err(error) => {
@@ -323,7 +327,7 @@ impl Wire for RelayWire {
 
     fn transmit(&mut self, _direction: Direction, packet: &Carried) -> io::Result<()> {
         self.refresh();
-        let Route { via, to } = packet.route;
+        let Route::Front { via, to } = packet.route else { return Ok(()) };
         match (self.known.get(via).and_then(|front| front.socket.as_ref()), self.known.get(to)) {
             (Some(socket), Some(front)) => socket.send_to(&packet.data, front.real).map(|_| ()),
             // Killed while the packet was under way.

@@ -42,7 +42,8 @@ impl TapReport {
 pub struct WireHeader {
     /// Which way it went.
     pub direction: Direction,
-    /// The first bytes of the UDP payload, filled up with zeros: as much as RTP's fixed header (RFC 3550 section 5.1).
+    /// The first bytes of the UDP payload, or between namespaces of the IP packet, filled up with zeros: as much as RTP's fixed
+    /// header (RFC 3550 section 5.1).
     pub start: [u8; 12],
 }
 
@@ -59,6 +60,11 @@ impl WireHeader {
         let [flags, kind, .., a, b, c, d] = self.start;
         let rtp = WireKind::of(&self.start) == WireKind::Rtp;
         rtp.then(|| (kind & 0x7F, u32::from_be_bytes([a, b, c, d]), flags & 0x20 != 0))
+    }
+
+    /// Whether it is an IPv4 packet of TCP (RFC 791 section 3.1), as there are between namespaces.
+    pub fn is_tcp(&self) -> bool {
+        self.start[0] >> 4 == 4 && self.start[9] == 6
     }
 }
 
@@ -122,6 +128,13 @@ mod tests {
         let header = WireHeader::of(Direction::AToB, &packet);
         assert_eq!(header.rtp(), Some((102, 258, true)));
         assert_eq!(WireHeader::of(Direction::AToB, &[0, 1]).rtp(), None);
+    }
+
+    #[test]
+    fn tcp_between_namespaces_is_known() {
+        let ip = |protocol| [0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, protocol, 0, 0, 198, 18, 0, 1];
+        let is_tcp = |data: &[u8]| WireHeader::of(Direction::AToB, data).is_tcp();
+        assert!(is_tcp(&ip(6)) && !is_tcp(&ip(17)) && !is_tcp(&[0x80, 111, 0, 1]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rustix::ioctl::{self, Setter, ioctl};
 
 use super::handle::{LinkHandle, Shared};
 use super::pump::{self, Received, Wire};
+use super::relay::{RelayWire, UdpRelay};
 use super::{Carried, Direction, Route, Side};
 use crate::link::LinkConfig;
 use crate::namespace::{Namespace, NamespaceError};
@@ -87,12 +88,33 @@ impl TunLink {
         forward: LinkConfig,
         backward: LinkConfig,
     ) -> Result<TunLink, TunError> {
+        Self::between(|a, b| TunCable::lay(clock, (a, DEVICE), (b, DEVICE), forward, backward))
+    }
+
+    /// Two namespaces over whose link the packets of a relay go too: programs inside, such as those that speak TCP, compete
+    /// with calls outside. The link ends with whichever of the two is dropped first.
+    pub fn beside_relay(forward: LinkConfig, backward: LinkConfig) -> Result<(TunLink, UdpRelay), TunError> {
+        let shared = Shared::new(MediaClock::start(), forward, backward)?;
+        let mut relay = None;
+        let link = Self::between(|a, b| {
+            let cable = TunWire { a: open_device(a, DEVICE)?, b: open_device(b, DEVICE)? };
+            let with = |relay| BesideRelay { cable, relay };
+            relay = Some(UdpRelay::over(Arc::clone(&shared), with)?);
+            Ok(TunCable { shared, thread: None })
+        })?;
+        let relay = relay.ok_or_else(|| io::Error::other("the relay was not started"))?;
+        Ok((link, relay))
+    }
+
+    fn between(
+        lay: impl FnOnce(&Namespace, &Namespace) -> Result<TunCable, TunError>,
+    ) -> Result<TunLink, TunError> {
         Self::available()?;
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         // Without IPv6, or the kernel's own packets would be on the link, and in its log.
         let a = Namespace::make(&format!("{number}-a"), false)?;
         let b = Namespace::make(&format!("{number}-b"), false)?;
-        let cable = TunCable::lay(clock, (&a, DEVICE), (&b, DEVICE), forward, backward)?;
+        let cable = lay(&a, &b)?;
         for (namespace, side) in [(&a, Side::A), (&b, Side::B)] {
             let (own, peer) = (Self::address(side), Self::address(side.other()));
             namespace.ip(&format!(
@@ -239,7 +261,7 @@ impl Wire for TunWire {
             Ok(0) | Err(_) => Received::Empty,
             Ok(length) => {
                 let data = buffer[..length].into();
-                Received::Packet(direction, Carried { data, wire_bytes: length, route: Route::default() })
+                Received::Packet(direction, Carried { data, wire_bytes: length, route: Route::Device })
             }
         }
     }
@@ -251,5 +273,41 @@ impl Wire for TunWire {
         };
         rustix::io::write(device, &packet.data)?;
         Ok(())
+    }
+}
+
+/// Devices and fronts over the same link. The devices' descriptors come first.
+struct BesideRelay {
+    cable: TunWire,
+    relay: RelayWire,
+}
+
+impl BesideRelay {
+    const DEVICES: usize = 2;
+}
+
+impl Wire for BesideRelay {
+    fn refresh(&mut self) {
+        self.relay.refresh();
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let mut descriptors = self.cable.descriptors();
+        descriptors.extend(self.relay.descriptors());
+        descriptors
+    }
+
+    fn receive(&mut self, index: usize, buffer: &mut [u8]) -> Received {
+        match index.checked_sub(Self::DEVICES) {
+            None => self.cable.receive(index, buffer),
+            Some(front) => self.relay.receive(front, buffer),
+        }
+    }
+
+    fn transmit(&mut self, direction: Direction, packet: &Carried) -> io::Result<()> {
+        match packet.route {
+            Route::Device => self.cable.transmit(direction, packet),
+            Route::Front { .. } => self.relay.transmit(direction, packet),
+        }
     }
 }

@@ -14,8 +14,8 @@ use super::screen::{Content, Screen, Takes};
 use super::{Arrival, FrameTiming, IncomingVideoStats, LipSync};
 use crate::picture_socket::{PageEvent, PictureFormat};
 
-/// Frames waiting for their time: a tenth of a second at 30 fps. When it is full the oldest is shown at once.
-const WAITING: usize = 3;
+/// Frames waiting for their time: a quarter of a second at 30 fps. When it is full the oldest is shown at once.
+const WAITING: usize = 8;
 /// How long the playout thread waits when nothing is due.
 const IDLE_WAKE: Duration = Duration::from_millis(200);
 

@@ -199,7 +199,7 @@ impl Call {
             if result.arrived.is_none() {
                 self.packets[1] += 1;
                 if packet.frame.is_some() && now - result.sent.at < GIVE_UP {
-                    self.sender.push_repeated(packet, packet.bytes, result.number, now);
+                    self.sender.push_repeated(packet, |copy| *copy, packet.bytes, result.number, now);
                 }
             }
         }

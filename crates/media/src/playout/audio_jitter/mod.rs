@@ -62,6 +62,8 @@ pub struct PlayedBlock {
     pub rtp_timestamp: Option<u32>,
     /// Where it comes from.
     pub kind: PlayedKind,
+    /// How long it was held back beyond the journey of the fastest packet, where it is all from packets.
+    pub held_back: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,9 @@ pub struct AudioJitterBuffer {
     timestamps: TimestampUnwrapper,
     packets: BTreeMap<i64, Held>,
     estimator: DelayEstimator,
+    config: AudioJitterConfig,
+    /// What pictures need that the network makes late.
+    least: Duration,
     jitter: InterarrivalJitter,
     /// Position of the first sample that has not been decoded, on the sender's clock.
     next: Option<i64>,
@@ -166,6 +171,8 @@ impl AudioJitterBuffer {
                 least: config.least_delay,
                 most: config.most_delay.max(config.least_delay),
             }),
+            config,
+            least: Duration::ZERO,
             jitter: InterarrivalJitter::new(Codec::Opus.clock_rate()),
             next: None,
             last_sequence: 0,
@@ -182,9 +189,19 @@ impl AudioJitterBuffer {
 
     /// What was received and what became of it.
     pub fn stats(&self) -> AudioJitterStats {
-        let (target_delay, jitter) = (self.estimator.target(), self.jitter.get());
+        let (target_delay, jitter) = (self.target(), self.jitter.get());
         let packets_lost = self.tally.lost();
         AudioJitterStats { target_delay, jitter, packets_lost, ..self.stats }
+    }
+
+    /// How long sound is to be held back beyond the journey of the fastest packet.
+    fn target(&self) -> Duration {
+        self.estimator.target().max(self.least)
+    }
+
+    /// Holds sound back for at least so long, within the limits of the configuration, because of pictures that belong to it.
+    pub fn hold_back(&mut self, least: Duration) {
+        self.least = least.min(self.config.most_delay);
     }
 
     /// Takes a packet. `now` is the present time; packets may be handed over any time before the block is fetched that needs
@@ -284,7 +301,10 @@ impl AudioJitterBuffer {
         };
         // While the next packet is awaited, what is left of made-up sound stands for nobody knows what.
         let position = self.next.filter(|_| kind == PlayedKind::Received && self.pending.samples == 0);
-        let rtp_timestamp = position.map(|next| (next - self.sound.len() as i64) as u32);
+        let first = position.map(|next| next - self.sound.len() as i64);
+        let slack = first.and_then(|first| self.estimator.slack(first, now));
+        let held_back = slack.map(|slack| Duration::from_micros(u64::try_from(slack).unwrap_or(0)));
+        let rtp_timestamp = first.map(|first| first as u32);
         if kind != PlayedKind::Nothing {
             self.stats.total_samples += BLOCK_SAMPLES as u64;
         }
@@ -292,12 +312,12 @@ impl AudioJitterBuffer {
         samples.copy_from_slice(&self.sound[..BLOCK_SAMPLES]);
         self.sound.drain(..BLOCK_SAMPLES);
         self.last_pull = now;
-        PlayedBlock { samples, rtp_timestamp, kind }
+        PlayedBlock { samples, rtp_timestamp, kind, held_back }
     }
 
     /// Drops packets where the network has delivered a pile of them late.
     fn catch_up(&mut self, now: MediaTime) {
-        let target = self.estimator.target().as_micros() as i64;
+        let target = self.target().as_micros() as i64;
         let slack = |position: i64| self.estimator.slack(position, now).unwrap_or(0);
         let Some((&first, _)) = self.packets.first_key_value() else { return };
         if slack(first) <= target + FAR_BEHIND {
@@ -321,7 +341,7 @@ impl AudioJitterBuffer {
     fn decode_next(&mut self, now: MediaTime) -> bool {
         let Some((&position, held)) = self.packets.first_key_value() else { return false };
         let slack = self.estimator.slack(position, now).unwrap_or(0);
-        let due = slack >= self.estimator.target().as_micros() as i64;
+        let due = slack >= self.target().as_micros() as i64;
         let Some(next) = self.next else {
             if due {
                 self.play_packet(position, slack, now);
@@ -460,7 +480,7 @@ impl AudioJitterBuffer {
     /// Squeezes or stretches the sound that is about to be played, towards the delay that is needed.
     fn adjust(&mut self, now: MediaTime) {
         let Some(&slack) = self.slack.iter().min() else { return };
-        let excess = slack - self.estimator.target().as_micros() as i64;
+        let excess = slack - self.target().as_micros() as i64;
         let samples_of = |micros: i64| (micros * i64::from(SAMPLE_RATE) / 1_000_000) as usize;
         let behind = excess > BEHIND;
         if (0..=TOLERANCE).contains(&excess) || self.rest > 0 && !behind {

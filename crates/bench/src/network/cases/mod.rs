@@ -1,10 +1,16 @@
-//! What the links do: RFC 8867 section 5.1, what RFC 8868 recommends of losses, delays and queues, and the testkit's traces.
+//! What the links do and who shares them: RFC 8867 section 5, what RFC 8868 recommends of losses, delays and queues, and the
+//! testkit's traces.
+
+mod several;
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use ahoy_testkit::{LinkConfig, LinkConfigBuilder, Loss, RateSchedule, Trace};
 use anyhow::{Result, bail};
+
+pub(crate) use self::several::{CallSpec, TcpSpec};
+use super::pair::Pair;
 
 /// What is asked of a case.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,12 +28,17 @@ pub(crate) struct Goals {
     pub(crate) freezes: Option<f64>,
     /// Percent, at most.
     pub(crate) concealed: Option<f64>,
+    /// Jain's index, at least.
+    pub(crate) jain: Option<f64>,
+    /// TCP's part in percent, from and to.
+    pub(crate) tcp_share: Option<[f64; 2]>,
 }
 
 /// Cases that belong together, and can be asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Rfc,
+    Several,
     Loss,
     Delay,
     Queue,
@@ -35,13 +46,15 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [Group; 5] = [Group::Rfc, Group::Loss, Group::Delay, Group::Queue, Group::Traces];
+    const ALL: [Group; 6] =
+        [Group::Rfc, Group::Several, Group::Loss, Group::Delay, Group::Queue, Group::Traces];
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Group::Rfc => "rfc",
+            Group::Several => "several",
             Group::Loss => "loss",
             Group::Delay => "delay",
             Group::Queue => "queue",
@@ -62,6 +75,12 @@ pub(crate) struct Case {
     pub(crate) rates: Vec<(f64, f64)>,
     there: LinkConfig,
     back: LinkConfig,
+    /// Who calls over it.
+    pub(crate) calls: Vec<CallSpec>,
+    /// What else goes over it.
+    pub(crate) tcp: Vec<TcpSpec>,
+    /// From when to when, in seconds, what each of several gets is compared.
+    pub(crate) compared: Option<[f64; 2]>,
     pub(crate) goals: Goals,
 }
 
@@ -96,6 +115,9 @@ impl Case {
             rates: rates.to_vec(),
             there: way(usual()).rate(RateSchedule::holding(steps)).build()?,
             back: way(usual()).build()?,
+            calls: vec![CallSpec::default()],
+            tcp: Vec::new(),
+            compared: None,
             goals: Goals::default(),
             group,
             name,
@@ -117,7 +139,7 @@ impl Case {
             after_drop: Some(50.0),
             lost: Some(0.5),
             freezes: Some(0.0),
-            concealed: None,
+            ..Goals::default()
         };
         let about = format!("1.0, 2.5, 0.6, 1.0 Mb/s (RFC 8867 section 5.1), {about}");
         Ok(Self { goals, ..Self::new(group, name.to_owned(), about, &VARIABLE, way)? })
@@ -147,6 +169,9 @@ impl Case {
             group: Group::Traces,
             lasts: Trace::LASTS,
             rates: Vec::new(),
+            calls: vec![CallSpec::default()],
+            tcp: Vec::new(),
+            compared: None,
             goals: Goals::default(),
             there,
             back,
@@ -159,6 +184,7 @@ impl Case {
             Self::variable(Group::Rfc, "5.1", "50 ms one way", |way| way)?,
             Self::variable(Group::Rfc, "5.1-100ms", "100 ms one way", |way| way.delay(ms(100)))?,
         ];
+        all.extend(Self::several()?);
         for percent in [1_u32, 5, 10, 20] {
             let loss = Loss::Random { p: f64::from(percent) / 100.0 };
             let about = format!("{percent} % of the packets lost at random");
@@ -236,12 +262,25 @@ impl Case {
             about: format!("{}, {QUICK} times as fast", self.about),
             lasts: self.lasts.div_f64(QUICK),
             rates: self.rates.iter().map(|(from, mbps)| (from / QUICK, *mbps)).collect(),
+            calls: self.calls.iter().map(|call| call.faster(QUICK)).collect(),
+            tcp: self.tcp.iter().map(|flow| flow.faster(QUICK)).collect(),
+            compared: self.compared.map(|window| window.map(|at| at / QUICK)),
             // They are those of the case as it is.
             goals: Goals::default(),
             there: faster(&self.there)?,
             back: faster(&self.back)?,
             ..self
         })
+    }
+
+    /// Whether there is more than one call on the link.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.calls.len() > 1 || !self.tcp.is_empty()
+    }
+
+    /// Whether these can call each other here: calls beside each other are all of one program.
+    pub(crate) fn takes(&self, pair: Pair) -> bool {
+        !self.is_shared() || matches!(pair, Pair::OursOurs | Pair::ChromiumChromium)
     }
 
     /// The rate of the way there over time.
@@ -253,6 +292,12 @@ impl Case {
     /// ever use. Without that limit a trace with a second of 50 Mb/s in it would say nothing of the other seconds.
     pub(crate) fn could(&self) -> f64 {
         self.schedule().carries(Duration::ZERO, self.lasts, MOST_KBPS * 1_000)
+    }
+
+    /// The same of the way back, where somebody sends pictures there.
+    pub(crate) fn could_back(&self) -> Option<f64> {
+        let back = self.calls.iter().any(|call| call.back);
+        back.then(|| self.back.rate().carries(Duration::ZERO, self.lasts, MOST_KBPS * 1_000))
     }
 
     /// The way there and the way back. `seed` is that of losses and jitter: the rate of a trace is the same in each run.
@@ -284,6 +329,7 @@ mod tests {
     #[test]
     fn groups_choose_all_of_their_cases() {
         assert_eq!(names(&["rfc"]), ["5.1", "5.1-100ms"]);
+        assert_eq!(names(&["several"]), ["5.2", "5.3", "5.4", "5.5", "5.6-cubic", "5.6-reno", "5.7", "5.8"]);
         assert_eq!(
             names(&["queue", "delay-50"]),
             ["delay-50", "5.1-queue-70", "5.1-queue-400", "5.1-queue-1500"]

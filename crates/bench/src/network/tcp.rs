@@ -1,0 +1,97 @@
+//! Streams of TCP that compete with calls: the kernel's, between two namespaces whose link is the calls' as well.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ahoy_testkit::Side;
+use ahoy_testkit::wire::TunLink;
+use anyhow::{Context as _, Result};
+
+use super::cases::TcpSpec;
+
+/// How long a stream is written to or waits before it looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
+/// What is written at once, in bytes.
+const PIECE: usize = 16 * 1024;
+
+/// The streams of a case. Dropping it ends them.
+pub(super) struct Streams {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    // Last, so that the namespaces are there until the streams have ended.
+    _link: TunLink,
+}
+
+impl Streams {
+    /// Has each stream begin at its time after `began`.
+    pub(super) fn start(link: TunLink, specs: &[TcpSpec], began: Instant) -> Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for spec in specs {
+            let listener = link.run_in(Side::B, || TcpListener::bind((TunLink::address(Side::B), 0)))??;
+            let address = listener.local_addr()?;
+            let socket = link.run_in(Side::A, || socket(spec.control))??;
+            threads.push(thread::spawn(move || read_all(&listener)));
+            let (spec, over) = (spec.clone(), Arc::clone(&over));
+            threads.push(thread::spawn(move || write_all(&spec, socket, address, began, &over)));
+        }
+        Ok(Self { over, threads, _link: link })
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn socket(control: &str) -> Result<rustix::fd::OwnedFd> {
+    use rustix::net::{AddressFamily, SocketType, socket, sockopt};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_tcp_congestion(&socket, control)
+        .with_context(|| format!("this kernel has no {control}: load the module tcp_{control}"))?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(LOOK))?;
+    Ok(socket)
+}
+
+/// Takes one stream and throws away what it brings.
+fn read_all(listener: &TcpListener) {
+    let Ok((mut stream, _)) = listener.accept() else { return };
+    let mut piece = vec![0; PIECE];
+    while stream.read(&mut piece).is_ok_and(|length| length > 0) {}
+}
+
+fn write_all(
+    spec: &TcpSpec,
+    socket: rustix::fd::OwnedFd,
+    address: SocketAddr,
+    began: Instant,
+    over: &AtomicBool,
+) {
+    let is_over = || over.load(Ordering::Relaxed);
+    while began.elapsed() < spec.starts && !is_over() {
+        thread::sleep(LOOK.min(spec.starts.saturating_sub(began.elapsed())));
+    }
+    // Also where it is over: whoever waits for it at the other end has to be told.
+    if rustix::net::connect(&socket, &address).is_err() {
+        return;
+    }
+    let mut stream = TcpStream::from(socket);
+    let (piece, mut left) = (vec![0x55; PIECE], spec.bytes.unwrap_or(u64::MAX));
+    while left > 0 && !is_over() {
+        let next = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match stream.write(&piece[..next]) {
+            Ok(written) => left -= written as u64,
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+    }
+}
