@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahoy_ice::{IceEvent, IceEvents, IceState};
-use ahoy_media_types::{Codec, MediaClock, MediaTime, Ssrc};
+use ahoy_media_types::{MediaClock, MediaTime};
 use rtc::statistics::StatsSelector;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
