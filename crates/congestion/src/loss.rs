@@ -193,6 +193,16 @@ impl Losses {
         Verdict::Try(target.min(through) * TRIED)
     }
 
+    /// Looks into the losses of sound alone. It is not made to wait, so that it can't be tried whether less is lost with less, and
+    /// hardly any path carries no more than that: what is lost is taken for the path's own.
+    pub(crate) fn overhear(&mut self) -> Verdict {
+        self.own += (self.share().min(OWN_MOST) - self.own) * 0.02;
+        match self.trial.take() {
+            Some(trial) => Verdict::Restore(trial.target),
+            None => Verdict::Carry,
+        }
+    }
+
     /// What was lost to a queue that was seen is accounted for.
     pub(crate) fn explained(&mut self) {
         self.results.clear();

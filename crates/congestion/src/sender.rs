@@ -1,6 +1,6 @@
 //! The sending side of one path as a whole: what waits, what has left, what is known of it, and how much may follow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
@@ -21,6 +21,8 @@ const RATES_S: f64 = 0.5;
 const TOO_SOON: f64 = 0.75;
 /// So long it is remembered what was repeated: whoever asks within this time, but not too soon, has missed the repetition.
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// The copy of what goes twice leaves so much later: what loses one packet often loses the next.
+const COPY_AFTER: Duration = Duration::from_millis(15);
 /// Packets that are told apart while they are repeated: as many as can be asked for.
 const REPEATS_MOST: usize = 1_024;
 
@@ -70,6 +72,8 @@ pub struct Sender<T> {
     pacer: Pacer<Queued<T>>,
     /// When packets were repeated last.
     repeats: HashMap<u64, MediaTime>,
+    /// Copies of repetitions, with their lengths and when they are due.
+    copies: VecDeque<(MediaTime, T, usize)>,
     sound: AverageRate,
     repeated: AverageRate,
     video: AverageRate,
@@ -86,6 +90,7 @@ impl<T> Sender<T> {
             history: History::default(),
             pacer,
             repeats: HashMap::new(),
+            copies: VecDeque::new(),
             sound: AverageRate::default(),
             repeated: AverageRate::default(),
             video: AverageRate::default(),
@@ -100,7 +105,7 @@ impl<T> Sender<T> {
 
     /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
     /// was repeated so lately that whoever asked can't have it yet, and where it would come too late. What was repeated in vain
-    /// goes twice, the `copy` a little later: one more round trip would be a standstill.
+    /// goes twice: one more round trip would be a standstill.
     pub fn push_repeated(
         &mut self,
         packet: T,
@@ -118,14 +123,15 @@ impl<T> Sender<T> {
         let copy = before.map(|_| copy(&packet));
         if self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes) {
             self.repeats.insert(which, now);
-            if let Some(packet) = copy {
-                self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Repair, bytes);
-            }
+            self.copies.extend(copy.map(|copy| (now + COPY_AFTER, copy, bytes)));
         }
     }
 
     /// Gives out the next packet that may leave at `now`. Call it until it returns `None`.
     pub fn poll(&mut self, now: MediaTime) -> Option<Departure<T>> {
+        while let Some((_, packet, bytes)) = self.copies.pop_front_if(|(due, ..)| *due <= now) {
+            self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes);
+        }
         let target = self.controller.target();
         self.controller.on_time(self.history.in_flight(), now);
         if self.controller.target() != target {
@@ -145,7 +151,8 @@ impl<T> Sender<T> {
     /// When to poll next; `None` while nothing waits and nothing is awaited.
     pub fn next_wakeup(&self) -> Option<MediaTime> {
         let silence = self.controller.next_wakeup(self.history.in_flight());
-        self.pacer.next_wakeup().into_iter().chain(silence).min()
+        let copy = self.copies.front().map(|(due, ..)| *due);
+        [self.pacer.next_wakeup(), silence, copy].into_iter().flatten().min()
     }
 
     /// Packets take another way from now on.
@@ -260,15 +267,49 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_of_what_was_repeated_in_vain_leaves_behind_the_pictures_that_wait() {
+    fn the_copy_of_what_was_repeated_in_vain_leaves_a_little_later_before_the_pictures_that_wait() {
         let mut sender = Sender::new(LIMITS);
         let now = MediaTime::from_millis(1_000);
         sender.push_repeated('r', |_| 'R', 1_000, 7, now);
         all_that_leaves(&mut sender, now);
         let later = now + Duration::from_millis(110);
-        (0..3).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
         sender.push_repeated('r', |_| 'R', 1_000, 7, later);
-        assert_eq!(all_that_leaves(&mut sender, later), ['r', 'v', 'v', 'v', 'R']);
+        assert_eq!(sender.poll(later).map(|departure| departure.packet), Some('r'));
+        assert_eq!(sender.next_wakeup(), Some(later + COPY_AFTER));
+        let due = later + COPY_AFTER;
+        (0..10).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        assert_eq!(sender.poll(due).map(|departure| departure.packet), Some('R'));
+    }
+
+    #[test]
+    fn sound_alone_keeps_its_rate_where_packets_are_lost_whatever_is_sent() {
+        let mut sender = Sender::new(LIMITS);
+        let (mut now, mut on_their_way) = (MediaTime::from_millis(1_000), VecDeque::new());
+        for step in 0..12_000_u32 {
+            now += Duration::from_millis(5);
+            if step % 4 == 0 {
+                sender.push('s', PacketKind::Audio, 150, 0);
+            }
+            while let Some(departure) = sender.poll(now) {
+                let lost = departure.number * 7_919 % 100 < 10;
+                let at = now + Duration::from_millis(50);
+                on_their_way.push_back((departure.number, (!lost).then_some(at)));
+            }
+            if step % 5 == 0 {
+                let arrived = on_their_way.iter().take_while(|(_, at)| at.is_none_or(|at| at <= now)).count();
+                let statuses: Vec<_> = on_their_way
+                    .drain(..arrived)
+                    .map(|(number, at)| PacketStatus {
+                        sequence: number as u16,
+                        arrived: at.map(|at| at - MediaTime::ZERO),
+                    })
+                    .collect();
+                sender.reported(&statuses, now);
+            }
+        }
+        let estimate = sender.estimate(now);
+        assert!((0.06..0.14).contains(&estimate.loss), "{estimate:?}");
+        assert!(estimate.target >= LIMITS.start * 0.9, "{estimate:?}");
     }
 
     #[test]

