@@ -31,6 +31,8 @@ const USUAL_S: f64 = 4.0;
 /// Somebody else fills it if that goes on when so little is left of what was sent lately.
 const FALLEN: f64 = 0.5;
 const LATELY: Duration = Duration::from_secs(12);
+/// What is lost now and then is reckoned with for so long, in seconds, as an exponent.
+const EXPECTED_S: f64 = 10.0;
 /// Between two trials.
 const PAUSE: Duration = Duration::from_millis(1_500);
 
@@ -75,6 +77,8 @@ pub(crate) struct Losses {
     lost: usize,
     /// The share that is lost whatever is sent.
     own: f64,
+    /// The share that is to be reckoned with.
+    expected: f64,
     trial: Option<Trial>,
     last_trial: Option<MediaTime>,
     /// How long packets wait, over [`USUAL_S`].
@@ -130,6 +134,17 @@ impl Losses {
             true => 0.0,
             false => self.lost as f64 / self.results.len() as f64,
         }
+    }
+
+    /// The share that is to be reckoned with: of some dozens of packets chance takes many more or many fewer than usual, and what
+    /// has no time to be asked for again has to be there when it is needed.
+    pub(crate) fn expected(&self) -> f64 {
+        self.expected
+    }
+
+    /// Time has passed since it was last said what is to be reckoned with, in seconds.
+    pub(crate) fn expect(&mut self, passed: f64) {
+        self.expected = (self.expected * (-passed / EXPECTED_S).exp()).max(self.share());
     }
 
     /// The share that is lost whatever is sent.
@@ -207,6 +222,7 @@ impl Losses {
     pub(crate) fn explained(&mut self) {
         self.results.clear();
         self.lost = 0;
+        self.expected = self.own;
         self.trial = None;
     }
 }

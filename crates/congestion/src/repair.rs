@@ -51,6 +51,7 @@ mod tests {
             acknowledged: 1e6,
             queue_ms: 5.0,
             loss,
+            expected_loss: loss,
             rtt_ms,
             reason: Reason::Balance,
         }

@@ -309,6 +309,7 @@ mod tests {
         }
         let estimate = sender.estimate(now);
         assert!((0.06..0.14).contains(&estimate.loss), "{estimate:?}");
+        assert!((estimate.loss..0.2).contains(&estimate.expected_loss), "{estimate:?}");
         assert!(estimate.target >= LIMITS.start * 0.9, "{estimate:?}");
     }
 

@@ -83,7 +83,7 @@ impl Path {
         }
         let path = |track: &LocalTrack| (*track.network().borrow(), track.copies());
         let Some((network, copies)) = self.track.borrow().as_ref().map(path) else { return };
-        let wanted = sound_encoding(network.target, network.loss, copies);
+        let wanted = sound_encoding(network.target, network.expected_loss, copies);
         if self.told.replace(wanted) == Some(wanted) {
             return;
         }

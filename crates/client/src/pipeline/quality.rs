@@ -249,6 +249,7 @@ mod tests {
             acknowledged: 0.0,
             queue_ms: 0.0,
             loss: 0.0,
+            expected_loss: 0.0,
             rtt_ms: 0.0,
             reason: Reason::Start,
         }

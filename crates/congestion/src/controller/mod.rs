@@ -123,6 +123,8 @@ pub struct NetworkEstimate {
     pub queue_ms: f64,
     /// Share of packets that are lost, 0 to 1.
     pub loss: f64,
+    /// The share of losses that is to be reckoned with, 0 to 1: what chance makes of them in a second's packets.
+    pub expected_loss: f64,
     /// Round trip, in milliseconds, with the time until the report was sent.
     pub rtt_ms: f64,
     /// Why the target changed last.
@@ -256,6 +258,7 @@ impl Controller {
             acknowledged: self.delivery.rate(0.5).unwrap_or(0.0),
             queue_ms: self.delay.queue() * 1e3,
             loss: self.losses.share(),
+            expected_loss: self.losses.expected(),
             rtt_ms: self.rtt * 1e3,
             reason: self.reason,
         }
@@ -291,6 +294,7 @@ impl Controller {
         }
         let passed = self.last_report.map_or(0.0, |last| (now - last).as_secs_f64()).min(0.2);
         self.last_report = Some(now);
+        self.losses.expect(passed);
         match self.mode {
             Mode::Usual => self.usual(traffic, passed, now),
             Mode::Drain(drain) => self.drain(drain, traffic, now),

@@ -11,7 +11,7 @@ use super::reception::TimestampUnwrapper;
 /// the delay it would cost to wait for them all.
 const IN_TIME: f64 = 0.95;
 /// Share of pictures after which there should be no standstill: one in ten seconds is one too many.
-const NO_FREEZE: f64 = 0.996;
+const NO_FREEZE: f64 = 0.998;
 /// Pictures may come so much later than they should before that counts as one: webrtc-stats says 150 ms, and a little is left
 /// for decoding and the screen.
 const FREEZE: Duration = Duration::from_millis(130);

@@ -205,7 +205,7 @@ impl LocalTrack {
         match self.inner.binding.repeated_type() {
             Some(_) => {
                 let network = *self.inner.control.estimate().borrow();
-                sound_copies(network.target, network.loss)
+                sound_copies(network.target, network.expected_loss)
             }
             None => 0,
         }
