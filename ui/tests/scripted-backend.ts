@@ -43,6 +43,7 @@ export const settings: Settings = {
   ringer: null,
   picture: '720p',
   mirror_self: true,
+  save_power: 'auto',
   relay_only: false,
   first_run_done: true,
 };

@@ -411,6 +411,16 @@ describe('the settings', () => {
     await waitFor(() => expect(backend.asked).toContain('stopPreview'));
   });
 
+  it('have the choice when power is saved beside the camera', async () => {
+    const backend = await openSettings();
+    screen.getByRole('tab', { name: en.settings.pages.video }).click();
+    const select = await screen.findByLabelText<HTMLSelectElement>(en.settings.savePower);
+    expect(select.value).toBe('auto');
+    select.value = 'never';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await waitFor(() => expect(backend.asked).toContain('changeSettings {"save_power":"never"}'));
+  });
+
   it('say that a chosen device is not there, and keep the choice', async () => {
     await openSettings({ settings: { speaker: 'gone' } });
     screen.getByRole('tab', { name: en.settings.pages.audio }).click();

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-signal", &["ahoy-media-types"]),
     // The edges: devices, the peer connection, the signaling connection.
     ("ahoy-media", &["ahoy-media-types", "ahoy-measure"]),
+    ("ahoy-power", &[]),
     ("ahoy-tunnel", &[]),
     ("ahoy-ice", &["ahoy-tunnel"]),
     ("ahoy-rtc", &["ahoy-media-types", "ahoy-congestion", "ahoy-ice", "ahoy-tunnel"]),
@@ -35,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ahoy-measure",
             "ahoy-media",
             "ahoy-media-types",
+            "ahoy-power",
             "ahoy-rtc",
             "ahoy-signal",
             "ahoy-signal-client",
@@ -82,6 +84,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("opus", &["ahoy-media", "ahoy-measure"]),
     ("v4l", &["ahoy-media"]),
     ("keyring", &["ahoy-client"]),
+    ("starship-battery", &["ahoy-power"]),
+    ("zbus", &["ahoy-power"]),
     ("turn-server-proto", &["ahoy-turn"]),
     // The server's tests ask it as a client would.
     ("reqwest", &["ahoy-signal-client", "ahoy-server"]),

@@ -16,6 +16,7 @@ const ON_GIVEN_TIME: &[&str] = &[
     "crates/media/src/playout",
     "crates/congestion/src",
     "crates/call/src",
+    "crates/power/src/policy.rs",
     "crates/transfer/src",
     "crates/signal/src",
     "crates/signal-client/src/room",

@@ -317,5 +317,6 @@ mod tests {
         assert!(refused(&["ahoy-cli", "loopback", "--seconds", "nan"]).contains("0.5 to 86400"));
         assert!(refused(&["ahoy-cli", "loopback", "--bitrate", "x"]).contains("1500"));
         assert!(refused(&["ahoy-cli", "loopback", "--video", "webcam"]).contains("camera"));
+        assert!(refused(&["ahoy-cli", "call", "grace", "--save-power", "no"]).contains("never"));
     }
 }

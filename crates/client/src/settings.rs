@@ -35,6 +35,8 @@ pub struct Settings {
     pub picture: PictureSize,
     /// Whether one's own picture is shown as in a mirror. Others see it as it is.
     pub mirror_self: bool,
+    /// Whether pictures are smaller and fewer to save power.
+    pub save_power: SavePower,
     /// Whether calls go by relays only, so that others learn no address of this machine.
     pub relay_only: bool,
     /// Whether the first run's questions are answered.
@@ -53,6 +55,7 @@ impl Default for Settings {
             ringer: None,
             picture: PictureSize::P720,
             mirror_self: true,
+            save_power: SavePower::Auto,
             relay_only: false,
             first_run_done: false,
         }
@@ -100,6 +103,19 @@ pub enum PictureSize {
     P1080,
 }
 
+/// Whether pictures are smaller and fewer to save power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum SavePower {
+    /// While the system is set to, the battery is nearly empty, or the machine is hot.
+    Auto,
+    /// In all calls.
+    Always,
+    /// In none.
+    Never,
+}
+
 /// Fields to change; the others stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
@@ -132,6 +148,8 @@ pub struct SettingsChange {
     pub picture: Option<PictureSize>,
     /// See [`Settings::mirror_self`].
     pub mirror_self: Option<bool>,
+    /// See [`Settings::save_power`].
+    pub save_power: Option<SavePower>,
     /// See [`Settings::relay_only`].
     pub relay_only: Option<bool>,
     /// See [`Settings::first_run_done`].
@@ -155,6 +173,7 @@ impl Settings {
             ringer,
             picture,
             mirror_self,
+            save_power,
             relay_only,
             first_run_done,
         } = change;
@@ -169,6 +188,7 @@ impl Settings {
         self.ringer = ringer.unwrap_or_else(|| self.ringer.take());
         self.picture = picture.unwrap_or(self.picture);
         self.mirror_self = mirror_self.unwrap_or(self.mirror_self);
+        self.save_power = save_power.unwrap_or(self.save_power);
         self.relay_only = relay_only.unwrap_or(self.relay_only);
         self.first_run_done = first_run_done.unwrap_or(self.first_run_done);
     }
@@ -289,10 +309,11 @@ mod tests {
         assert_eq!(*settings.get(), Settings::default());
         let json = r#"{"name": " Ada ", "theme": "dark", "camera": "/dev/video2", "picture": "1080p"}"#;
         settings.change(change(json)).unwrap();
+        settings.change(change(r#"{"save_power": "always"}"#)).unwrap();
         let again = SettingsStore::open(path.clone());
         let now = again.get();
         assert_eq!((now.name.as_str(), now.theme, now.picture), ("Ada", Theme::Dark, PictureSize::P1080));
-        assert_eq!(now.camera.as_deref(), Some("/dev/video2"));
+        assert_eq!((now.camera.as_deref(), now.save_power), (Some("/dev/video2"), SavePower::Always));
         assert!(now.mirror_self, "not asked about");
         assert!(!path.with_added_extension("new").exists());
     }
@@ -322,7 +343,8 @@ mod tests {
         let (_folder, path) = store();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, r#"{"name": "Ada", "of_tomorrow": 7}"#).unwrap();
-        assert_eq!(SettingsStore::open(path).get().name, "Ada");
+        let store = SettingsStore::open(path);
+        assert_eq!((store.get().name.as_str(), store.get().save_power), ("Ada", SavePower::Auto));
     }
 
     #[test]
@@ -349,5 +371,6 @@ mod tests {
     fn unknown_wishes_are_refused() {
         assert!(serde_json::from_str::<SettingsChange>(r#"{"nmae": "Ada"}"#).is_err());
         assert!(serde_json::from_str::<SettingsChange>(r#"{"theme": "pink"}"#).is_err());
+        assert!(serde_json::from_str::<SettingsChange>(r#"{"save_power": true}"#).is_err());
     }
 }

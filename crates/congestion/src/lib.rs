@@ -20,7 +20,7 @@ mod sound;
 pub use controller::{Limits, NetworkEstimate, Reason};
 pub use history::{PacketResult, PacketStatus, SentPacket};
 pub use pacer::PacketKind;
-pub use quality::{Cause, Content, Decision, Encoding, QualityPolicy, Situation, Viewer};
+pub use quality::{Cause, Content, Decision, Encoding, QualityPolicy, SAVING_FPS, Situation, Viewer};
 pub use repair::repair_packets;
 pub use reporter::Reporter;
 pub use sender::{Departure, Sender};

@@ -127,9 +127,10 @@ const IDLE: f64 = 0.40;
 const SHARP: f64 = 0.95;
 /// How long the processor is looked at.
 const BUSY_FOR: Duration = Duration::from_secs(2);
-/// The largest picture while power is saved, and how many.
+/// The largest picture while power is saved.
 const SAVING_HEIGHT: f64 = 540.0;
-const SAVING_FPS: f64 = 20.0;
+/// Pictures a second while power is saved, at most.
+pub const SAVING_FPS: f64 = 20.0;
 
 /// Decides how pictures are to be, and keeps to it for a while.
 #[derive(Debug, Default)]
@@ -138,8 +139,8 @@ pub struct QualityPolicy {
     rung: usize,
     /// The highest rung that the processor manages.
     processor: usize,
-    /// The highest rung that the other side could show at the last decision.
-    shown: usize,
+    /// The highest rung that the other side could show, and that was not too much for saving power, at the last decision.
+    wanted: usize,
     changed_at: Option<MediaTime>,
     too_little_since: Option<MediaTime>,
     enough_since: Option<MediaTime>,
@@ -172,11 +173,11 @@ impl QualityPolicy {
             return Decision::Pause(Cause::Network);
         }
         self.look_at_processor(situation, now);
-        let shown = shown(situation);
-        let (highest, limit) = self.highest(situation, shown);
+        let (highest, limit) = self.highest(situation);
+        let wanted = shown(situation).max(saved(situation));
         let before = self.rung;
-        let was_shown = std::mem::replace(&mut self.shown, shown);
-        if self.started && shown < was_shown && before <= was_shown {
+        let was_wanted = std::mem::replace(&mut self.wanted, wanted);
+        if self.started && wanted < was_wanted && before <= was_wanted {
             self.enlarge(situation, bitrate, highest);
         }
         self.choose(situation, bitrate, highest, now);
@@ -187,33 +188,33 @@ impl QualityPolicy {
         }
         let size = scaled(situation.source, self.rung);
         let fps = self.fps(situation, size, bitrate);
-        let cause = match self.rung {
-            0 if fps >= situation.fps * 0.9 => Cause::Full,
-            rung if rung > highest || fps < situation.fps * 0.9 => Cause::Network,
-            _ => limit,
+        let most = most_fps(situation);
+        let limit = if self.rung == 0 { Cause::Full } else { limit };
+        let cause = match limit {
+            _ if self.rung > highest || fps < most * 0.9 => Cause::Network,
+            // Small ones do not get smaller, but fewer.
+            Cause::Full if most < situation.fps * 0.9 => Cause::Saving,
+            limit => limit,
         };
         Decision::Encode(Encoding { size, fps, bitrate, cause })
     }
 
     /// The highest rung that makes sense whatever the network carries, and what limits it.
-    fn highest(&self, situation: &Situation, shown: usize) -> (usize, Cause) {
+    fn highest(&self, situation: &Situation) -> (usize, Cause) {
         let mut highest = (0, Cause::Full);
         let mut limit = |rung: usize, cause: Cause| {
             if rung > highest.0 {
                 highest = (rung, cause);
             }
         };
-        limit(shown, Cause::Viewer);
+        limit(shown(situation), Cause::Viewer);
         limit(self.processor, Cause::Processor);
-        let height = f64::from(situation.source.height());
-        if situation.saving && height > SAVING_HEIGHT {
-            limit(smallest_with(SAVING_HEIGHT / height), Cause::Saving);
-        }
+        limit(saved(situation), Cause::Saving);
         highest
     }
 
-    /// The other side has made room, and nothing else had kept the picture small: it gets as large as fits, without the wait
-    /// that is there for a network nobody knows.
+    /// The other side has made room, or power is saved no longer, and nothing else had kept the picture small: it gets as
+    /// large as fits, without the wait that is there for a network nobody knows.
     fn enlarge(&mut self, situation: &Situation, bitrate: f64, highest: usize) {
         let fits = |rung: &usize| needed(situation, *rung) * UP <= bitrate;
         if let Some(larger) = (highest..self.rung).find(fits) {
@@ -267,7 +268,7 @@ impl QualityPolicy {
 
     /// Fewer pictures where even small ones are too many, and of text before it gets small.
     fn fps(&self, situation: &Situation, size: FrameSize, bitrate: f64) -> f64 {
-        let most = if situation.saving { situation.fps.min(SAVING_FPS) } else { situation.fps };
+        let most = most_fps(situation);
         let least = match situation.content {
             Content::Camera => FEW_FPS,
             Content::Screen => SCREEN_FPS,
@@ -297,6 +298,17 @@ fn shown(situation: &Situation) -> usize {
             smallest_with(across.min(down))
         }
     }
+}
+
+/// The highest rung that saves power.
+fn saved(situation: &Situation) -> usize {
+    let height = f64::from(situation.source.height());
+    if situation.saving && height > SAVING_HEIGHT { smallest_with(SAVING_HEIGHT / height) } else { 0 }
+}
+
+/// How many pictures a second make sense whatever the network carries.
+fn most_fps(situation: &Situation) -> f64 {
+    if situation.saving { situation.fps.min(SAVING_FPS) } else { situation.fps }
 }
 
 fn lowest(source: FrameSize) -> usize {
@@ -481,11 +493,38 @@ mod tests {
     }
 
     #[test]
-    fn saving_power_means_fewer_and_smaller_pictures() {
+    fn saving_power_means_fewer_and_smaller_pictures_at_once_and_no_longer_than_it_lasts() {
+        let mut policy = QualityPolicy::default();
         let saving = Situation { saving: true, ..situation(2_000_000.0) };
+        assert_eq!(height(run(&mut policy, &situation(2_000_000.0), 0, 3_000)), 720);
+        let Decision::Encode(encoding) = run(&mut policy, &saving, 3_000, 3_001) else { panic!() };
+        assert_eq!((encoding.size.height(), encoding.fps, encoding.cause), (540, 20.0, Cause::Saving));
+        let Decision::Encode(encoding) = run(&mut policy, &situation(2_000_000.0), 3_001, 3_002) else {
+            panic!()
+        };
+        assert_eq!((encoding.size.height(), encoding.fps, encoding.cause), (720, 30.0, Cause::Full));
+    }
+
+    #[test]
+    fn when_power_is_saved_no_longer_there_is_no_more_than_the_network_carries() {
+        let mut policy = QualityPolicy::default();
+        let saving = Situation { saving: true, ..situation(650_000.0) };
+        assert_eq!(height(run(&mut policy, &saving, 0, 3_000)), 540);
+        assert_eq!(height(run(&mut policy, &situation(650_000.0), 3_000, 6_000)), 540);
+    }
+
+    #[test]
+    fn small_pictures_get_no_smaller_to_save_power() {
+        let small = FrameSize::new(640, 360).unwrap();
+        let saving = Situation { saving: true, source: small, ..situation(2_000_000.0) };
         let Decision::Encode(encoding) = QualityPolicy::default().decide(&saving, MediaTime::ZERO) else {
             panic!()
         };
-        assert_eq!((encoding.size.height(), encoding.fps), (540, 20.0));
+        assert_eq!((encoding.size, encoding.fps, encoding.cause), (small, 20.0, Cause::Saving));
+        let narrow = Situation { available: 60_000.0, ..saving };
+        let Decision::Encode(encoding) = QualityPolicy::default().decide(&narrow, MediaTime::ZERO) else {
+            panic!()
+        };
+        assert_eq!(encoding.cause, Cause::Network);
     }
 }

@@ -21,7 +21,7 @@ use ahoy_client::loopback::{
     DeviceState, NetworkStats, ProblemCode, Reason, SendingStats, SentPicture, StageStats, VideoStats,
     WayStats, WaysStats,
 };
-use ahoy_client::settings::{Language, PictureSize, Theme};
+use ahoy_client::settings::{Language, PictureSize, SavePower, Theme};
 use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};
 use ts_rs::{Config, TS};
 
@@ -40,6 +40,7 @@ fn bindings() -> String {
         Language::decl(&config),
         Theme::decl(&config),
         PictureSize::decl(&config),
+        SavePower::decl(&config),
         Devices::decl(&config),
         Camera::decl(&config),
         SoundDevice::decl(&config),

@@ -76,6 +76,10 @@ picture: PictureSize,
  */
 mirror_self: boolean, 
 /**
+ * Whether pictures are smaller and fewer to save power.
+ */
+save_power: SavePower, 
+/**
  * Whether calls go by relays only, so that others learn no address of this machine.
  */
 relay_only: boolean, 
@@ -122,6 +126,10 @@ picture?: PictureSize,
  */
 mirror_self?: boolean, 
 /**
+ * See [`Settings::save_power`].
+ */
+save_power?: SavePower, 
+/**
  * See [`Settings::relay_only`].
  */
 relay_only?: boolean, 
@@ -135,6 +143,8 @@ export type Language = "system" | "en" | "zh";
 export type Theme = "system" | "light" | "dark";
 
 export type PictureSize = "360p" | "720p" | "1080p";
+
+export type SavePower = "auto" | "always" | "never";
 
 export type Devices = { 
 /**

@@ -31,6 +31,7 @@ const initial: Settings = {
   ringer: null,
   picture: '720p',
   mirror_self: true,
+  save_power: 'auto',
   relay_only: false,
   first_run_done: false,
 };

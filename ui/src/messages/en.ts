@@ -378,6 +378,14 @@ export const en = {
       'Calls go through your server’s relay, which takes a little longer. For calls from now on.',
     mirror: 'Show me as in a mirror',
     mirrorHint: 'Only for you: others always see you the right way round.',
+    savePower: 'Save power',
+    savePowerHint:
+      'Others then see you smaller and less smoothly, and your computer has less to do. Counts at once, also during a call.',
+    savePowers: {
+      auto: 'When the system, battery or heat asks for it',
+      always: 'In all calls',
+      never: 'Never',
+    },
     shortcuts: 'Keys during a call',
     closePanel: 'Close a panel',
     problems: 'Reported by your devices',

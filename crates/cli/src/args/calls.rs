@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ahoy_client::settings::SavePower;
 use ahoy_client::{AudioSinkSpec, AudioSourceSpec, VideoSourceSpec};
 use ahoy_media_types::Bitrate;
 use ahoy_signal::{Handle, Name};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Choice, EXIT_CODES, PictureArgs, SessionArgs, audio_source, bitrate, seconds, video_source};
 
@@ -35,6 +36,10 @@ pub(crate) struct TalkArgs {
     #[arg(long, default_value = "1500", value_name = "KBPS", value_parser = bitrate)]
     pub(crate) bitrate: Bitrate,
 
+    /// When pictures are smaller and fewer to save power
+    #[arg(long, default_value = "auto", value_name = "WHEN")]
+    pub(crate) save_power: PowerChoice,
+
     /// Hang up after this time, counted from when the two are connected
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub(crate) seconds: Option<f64>,
@@ -50,6 +55,27 @@ pub(crate) struct TalkArgs {
     /// Print the figures of the call twice a second; with --json only
     #[arg(long)]
     pub(crate) stats: bool,
+}
+
+/// When power is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PowerChoice {
+    /// While the system is set to, the battery is nearly empty, or the machine is hot
+    Auto,
+    /// From the first picture to the last
+    Always,
+    /// Whatever the machine says
+    Never,
+}
+
+impl From<PowerChoice> for SavePower {
+    fn from(choice: PowerChoice) -> Self {
+        match choice {
+            PowerChoice::Auto => Self::Auto,
+            PowerChoice::Always => Self::Always,
+            PowerChoice::Never => Self::Never,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ use crate::pipeline::{
     OutgoingVideo, TimedFrameSink, VideoOutput, VideoTap,
 };
 use crate::problem::Problem;
+use crate::settings::SavePower;
 
 /// What is sent in a call, and where what comes goes.
 #[derive(Clone, Debug)]
@@ -41,6 +42,9 @@ pub struct MediaOptions {
     pub format: VideoFormat,
     /// Video bitrate.
     pub bitrate: Bitrate,
+    /// Whether pictures are smaller and fewer to save power. By default they never are, so that calls which are measured are
+    /// alike on all machines.
+    pub save_power: SavePower,
     /// Where sound comes from; `None` sends none.
     pub microphone: Option<AudioSourceSpec>,
     /// Where the received sound goes.
@@ -59,6 +63,7 @@ impl Default for MediaOptions {
             camera: VideoSourceSpec::Camera(None),
             format: VideoFormat { size: FrameSize::HD, rate: FrameRate::FPS_30 },
             bitrate: Bitrate::HD_VIDEO,
+            save_power: SavePower::Never,
             microphone: Some(AudioSourceSpec::Microphone(None)),
             speaker: AudioSinkSpec::Speaker(None),
             stamping: Stamping::Off,
@@ -147,7 +152,8 @@ impl Media {
             CallScreen::Counted => None,
             CallScreen::Window(socket) => Some(Box::new(OwnPicture(SelfView::new(socket)))),
         };
-        let outgoing_video = OutgoingVideo::start(frames, Box::new(encoder), encoding, tap, clock)?;
+        let outgoing_video =
+            OutgoingVideo::start(frames, Box::new(encoder), encoding, options.save_power, tap, clock)?;
         let (outgoing_audio, consumer) =
             OutgoingAudio::start(Box::new(OpusEncoder::new(OpusEncoderConfig::default())?));
         let sync = LipSync::default();
@@ -280,6 +286,9 @@ impl Media {
         let before = std::mem::replace(&mut self.options, options);
         if before.bitrate != self.options.bitrate {
             self.outgoing_video.set_most(self.options.bitrate);
+        }
+        if before.save_power != self.options.save_power {
+            self.outgoing_video.set_save_power(self.options.save_power);
         }
         if before.format != self.options.format {
             self.camera.want_format(self.options.format);

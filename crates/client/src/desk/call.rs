@@ -127,6 +127,7 @@ impl TestCall {
             video: Some(camera(&settings)),
             format: format(&settings),
             bitrate: bitrate(settings.picture),
+            save_power: settings.save_power,
             audio: Some(microphone(&settings)),
             speaker: speaker(&settings),
             stamping,
@@ -168,10 +169,13 @@ impl TestCall {
         let _ = self.commands.send(command).await;
     }
 
-    /// Goes over to the devices and the picture size that were chosen anew.
+    /// Goes over to the devices, the picture size and the way to save power that were chosen anew.
     pub(super) async fn follow(&mut self, before: &Settings, now: &Settings) {
         if before.picture != now.picture {
             self.tell(CallCommand::Picture(format(now), bitrate(now.picture))).await;
+        }
+        if before.save_power != now.save_power {
+            self.tell(CallCommand::SavePower(now.save_power)).await;
         }
         if before.camera != now.camera && self.camera_on {
             self.tell(CallCommand::Video(Some(camera(now)))).await;

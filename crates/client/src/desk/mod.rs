@@ -184,7 +184,8 @@ impl Desk {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).get().clone()
     }
 
-    /// Changes settings; a running call or preview goes over to other devices and another picture size.
+    /// Changes settings; a running call or preview goes over to other devices and another picture size, and saves
+    /// power, or does not, from the next picture on.
     ///
     /// # Errors
     /// [`DeskError::Settings`]; then nothing has changed.
@@ -385,6 +386,7 @@ fn calls_options(settings: &Settings, socket: &Arc<PictureSocket>, stamping: Sta
         camera: call::camera(settings),
         format: call::format(settings),
         bitrate: call::bitrate(settings.picture),
+        save_power: settings.save_power,
         microphone: Some(call::microphone(settings)),
         speaker: call::speaker(settings),
         stamping,

@@ -10,6 +10,7 @@ use ahoy_media::codec::OpusFrameDuration;
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
 
 use crate::picture_socket::PictureSocket;
+use crate::settings::SavePower;
 
 /// Everything that can be chosen about a loopback call.
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ pub struct LoopbackConfig {
     pub format: VideoFormat,
     /// Video bitrate.
     pub bitrate: Bitrate,
+    /// Whether pictures are smaller and fewer to save power. By default they never are, so that calls which are measured are
+    /// alike on all machines.
+    pub save_power: SavePower,
     /// Where sound comes from; `None` makes a call without audio.
     pub audio: Option<AudioSourceSpec>,
     /// Where the received sound goes.
@@ -48,6 +52,7 @@ impl Default for LoopbackConfig {
             video: Some(VideoSourceSpec::Pattern),
             format: VideoFormat { size: FrameSize::HD, rate: FrameRate::FPS_30 },
             bitrate: Bitrate::HD_VIDEO,
+            save_power: SavePower::Never,
             audio: Some(AudioSourceSpec::Chirps),
             speaker: AudioSinkSpec::Null,
             audio_packet: OpusFrameDuration::default(),
@@ -103,7 +108,7 @@ impl Recording {
 pub struct Thresholds {
     /// Rendered frames per frame sent, at least (0 to 1).
     pub min_delivered_ratio: f64,
-    /// Rendered frames per second relative to the rate asked for, at least (0 to 1).
+    /// Rendered frames per second relative to the rate asked for, or to that with which power is saved, at least (0 to 1).
     pub min_fps_ratio: f64,
     /// Freezes (W3C webrtc-stats definition), at most.
     pub max_freezes: u64,

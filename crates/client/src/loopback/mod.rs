@@ -44,6 +44,7 @@ use ahoy_media::capture::{VideoFormat, VideoSourceSpec};
 use ahoy_media::y4m::Y4mError;
 
 use crate::media::Rates;
+use crate::settings::SavePower;
 use end::Ends;
 use session::Session;
 
@@ -119,6 +120,8 @@ pub enum CallCommand {
     Video(Option<VideoSourceSpec>),
     /// Send pictures of that size and rate, at that bitrate.
     Picture(VideoFormat, Bitrate),
+    /// Save power by this choice.
+    SavePower(SavePower),
     /// Send sound from there.
     Microphone(AudioSourceSpec),
     /// Play the received sound there.

@@ -1,5 +1,6 @@
 //! The report of a loopback call: its fields, units and verdict.
 
+use ahoy_congestion::SAVING_FPS;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -93,6 +94,9 @@ pub struct VideoReport {
     pub frames_rendered: u64,
     /// Rendered frames per second, from the first to the last.
     pub fps: f64,
+    /// Whether power was saved at any time, for which there are fewer frames. For the verdict only.
+    #[serde(skip)]
+    pub saved_power: bool,
     /// Interruptions as W3C webrtc-stats `freezeCount` counts them.
     pub freezes: u64,
     /// Their total length in milliseconds (`totalFreezesDuration`).
@@ -241,7 +245,8 @@ fn judge_video(video: &VideoReport, config: &LoopbackConfig, found: &mut Vec<Pro
             ),
         ));
     }
-    let wanted = config.format.rate.as_f64() * limits.min_fps_ratio;
+    let rate = config.format.rate.as_f64();
+    let wanted = limits.min_fps_ratio * if video.saved_power { rate.min(SAVING_FPS) } else { rate };
     if video.fps < wanted {
         found.push(Problem::new(
             ProblemCode::LowFrameRate,

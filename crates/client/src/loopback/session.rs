@@ -240,6 +240,7 @@ impl Session {
             (CallCommand::Mute(muted), _, Some(audio)) => audio.mute(muted),
             (CallCommand::Video(source), Some(video), _) => video.want(source),
             (CallCommand::Picture(format, bitrate), Some(video), _) => video.want_picture(format, bitrate),
+            (CallCommand::SavePower(choice), Some(video), _) => video.save_power(choice),
             (CallCommand::Microphone(source), _, Some(audio)) => audio.want_source(source),
             (CallCommand::Speaker(sink), _, Some(audio)) => audio.want_sink(sink),
             (CallCommand::Retry, video, audio) => {
@@ -251,6 +252,7 @@ impl Session {
                 CallCommand::Mute(_)
                 | CallCommand::Video(_)
                 | CallCommand::Picture(..)
+                | CallCommand::SavePower(_)
                 | CallCommand::Microphone(_)
                 | CallCommand::Speaker(_)
                 | CallCommand::HangUp,

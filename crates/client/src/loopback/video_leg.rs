@@ -23,6 +23,7 @@ use crate::pipeline::{
     TimedFrameSink, VideoOutput, VideoTap,
 };
 use crate::problem::Problem;
+use crate::settings::SavePower;
 
 /// How often the end of the drain is looked for: half a frame at 30 fps.
 const DRAIN_TICK: Duration = Duration::from_millis(15);
@@ -75,7 +76,8 @@ impl VideoLeg {
         }
         let tap = SourceTap { ledger: ledger.clone(), captured: captured.clone(), watch };
         let encoder = Box::new(H264Encoder::new(settings)?);
-        let outgoing = OutgoingVideo::start(frames, encoder, settings, Some(Box::new(tap)), clock)?;
+        let tap = Some(Box::new(tap) as Box<dyn VideoTap>);
+        let outgoing = OutgoingVideo::start(frames, encoder, settings, config.save_power, tap, clock)?;
         if let Some(track) = &track {
             camera.want(Some(source.clone()));
             outgoing.attach(track.clone());
@@ -146,6 +148,11 @@ impl VideoLeg {
         self.outgoing.set_most(bitrate);
         self.ledger.paused();
         self.camera.want_format(format);
+    }
+
+    /// Saves power by this choice from now on.
+    pub(super) fn save_power(&self, choice: SavePower) {
+        self.outgoing.set_save_power(choice);
     }
 
     /// Tries again to open what could not be opened.
@@ -287,6 +294,7 @@ impl VideoLegEnd {
             frames_decoded: received.frames_decoded,
             frames_rendered: rendered,
             fps: round(fps),
+            saved_power: encoded.saving > 0,
             freezes: u64::from(freezes.count),
             freeze_ms: round(freezes.total.as_secs_f64() * 1e3),
             psnr_y_db: findings.psnr_y.map(round),

@@ -10,6 +10,7 @@ mod lip_sync;
 mod outgoing_audio;
 mod outgoing_video;
 mod quality;
+mod saving;
 mod spending;
 
 pub use incoming_audio::{IncomingAudio, IncomingAudioStats};

@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::quality::{Quality, limits};
+use super::saving::Saving;
+use crate::settings::SavePower;
 
 /// Encoded frames waiting for the network: a quarter of a second at 30 fps. When it is full the network task has
 /// stalled; the frame is dropped and the next one is a key frame, because the frames after a dropped one can't be
@@ -58,6 +60,8 @@ pub struct OutgoingVideoStats {
     pub skipped: u64,
     /// Frames left out because the network carries no more, or nobody looks.
     pub held_back: u64,
+    /// Frames that came while power was saved.
+    pub saving: u64,
     /// Encoded frames that found the queue to the network full.
     pub dropped: u64,
     /// Key frames encoded.
@@ -71,6 +75,7 @@ struct Counters {
     encoded: AtomicU64,
     skipped: AtomicU64,
     held_back: AtomicU64,
+    saving: AtomicU64,
     dropped: AtomicU64,
     key_frames: AtomicU64,
     failed: AtomicU64,
@@ -86,6 +91,7 @@ enum Command {
     Attached(LocalTrack),
     SetMost(Bitrate),
     SetViewer(Viewer),
+    SetSaving(Saving),
 }
 
 /// A running outgoing video pipeline; dropping it stops it.
@@ -102,11 +108,13 @@ pub struct OutgoingVideo {
 
 impl OutgoingVideo {
     /// Starts looking at what comes into `frames`. It is encoded once a track is attached, no larger and at no more than
-    /// `config`, which is what `encoder` was started with. Must be called on a tokio runtime.
+    /// `config`, which is what `encoder` was started with, and smaller where power is to be saved. Must be called on a tokio
+    /// runtime.
     pub fn start(
         frames: LatestSlot<VideoFrame>,
         encoder: Box<dyn VideoEncoder>,
         config: VideoEncoderConfig,
+        save_power: SavePower,
         tap: Option<Box<dyn VideoTap>>,
         clock: MediaClock,
     ) -> std::io::Result<Self> {
@@ -114,7 +122,7 @@ impl OutgoingVideo {
         let (command_tx, command_rx) = sync_channel(COMMANDS);
         let (queue_tx, queue_rx) = mpsc::channel(QUEUE);
         let (track, current) = watch::channel(None);
-        let quality = Quality::new(config.bitrate, config.rate);
+        let quality = Quality::new(config.bitrate, config.rate, Saving::by(save_power));
         let decision = quality.decision();
         let stage = EncoderStage {
             quality,
@@ -158,6 +166,11 @@ impl OutgoingVideo {
         send_command(&self.commands, Command::SetViewer(viewer));
     }
 
+    /// Saves power by this choice from the next frame on. Must be called on a tokio runtime.
+    pub fn set_save_power(&self, choice: SavePower) {
+        send_command(&self.commands, Command::SetSaving(Saving::by(choice)));
+    }
+
     /// How pictures are made at present; `None` before the first.
     pub fn decision(&self) -> Option<Decision> {
         *self.decision.borrow()
@@ -171,6 +184,7 @@ impl OutgoingVideo {
             encoded: read(&c.encoded),
             skipped: read(&c.skipped),
             held_back: read(&c.held_back),
+            saving: read(&c.saving),
             dropped: read(&c.dropped),
             key_frames: read(&c.key_frames),
             failed: read(&c.failed),
@@ -231,6 +245,7 @@ impl EncoderStage {
                 Ok(Command::Attached(track)) => self.quality.look_at(track.network()),
                 Ok(Command::SetMost(most)) => self.quality.set_most(most),
                 Ok(Command::SetViewer(viewer)) => self.quality.set_viewer(viewer),
+                Ok(Command::SetSaving(saving)) => self.quality.set_saving(saving),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
@@ -243,6 +258,7 @@ impl EncoderStage {
         if self.track.borrow().is_none() {
             return;
         }
+        add(&self.counters.saving, u64::from(self.quality.is_saving()));
         let started_at = self.clock.now();
         let Some(prepared) = self.quality.prepare(&frame, &mut *self.encoder) else {
             return add(&self.counters.held_back, 1);

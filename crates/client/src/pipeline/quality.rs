@@ -1,4 +1,5 @@
-//! What becomes of a picture before it is encoded: made smaller, left out, or kept as it is, by what the network carries.
+//! What becomes of a picture before it is encoded: made smaller, left out, or kept as it is, by what the network carries
+//! and whether power is to be saved.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ahoy_rtc::{Limits, NetworkEstimate, PAYLOAD_SHARE, PeerConfig};
 use tokio::sync::watch;
 
 use super::key_frames::KeyFrames;
+use super::saving::Saving;
 use super::spending::Spending;
 
 /// Sound with its headers, and some packets more than once.
@@ -38,6 +40,7 @@ pub(super) struct Quality {
     keys: KeyFrames,
     network: Option<watch::Receiver<NetworkEstimate>>,
     viewer: Viewer,
+    saving: Saving,
     /// Of the pictures that are encoded.
     size: Option<FrameSize>,
     scaler: Scaler,
@@ -51,7 +54,7 @@ pub(super) struct Quality {
 }
 
 impl Quality {
-    pub(super) fn new(most: Bitrate, rate: FrameRate) -> Self {
+    pub(super) fn new(most: Bitrate, rate: FrameRate, saving: Saving) -> Self {
         Self {
             policy: QualityPolicy::default(),
             most,
@@ -61,6 +64,7 @@ impl Quality {
             keys: KeyFrames::new(),
             network: None,
             viewer: Viewer::default(),
+            saving,
             size: None,
             scaler: Scaler::new(),
             pool: FramePool::new(),
@@ -87,6 +91,16 @@ impl Quality {
     /// The other side does this with the pictures.
     pub(super) fn set_viewer(&mut self, viewer: Viewer) {
         self.viewer = viewer;
+    }
+
+    /// Power is saved by this from the next picture on.
+    pub(super) fn set_saving(&mut self, saving: Saving) {
+        self.saving = saving;
+    }
+
+    /// Whether power is saved.
+    pub(super) fn is_saving(&self) -> bool {
+        self.saving.is_on()
     }
 
     /// The other side can't go on without a picture that stands by itself.
@@ -135,7 +149,7 @@ impl Quality {
             most: self.most.as_bps() as f64,
             viewer: self.viewer,
             encoding: self.encoding / self.interval.max(0.001),
-            saving: false,
+            saving: self.is_saving(),
         };
         let decision = self.policy.decide(&situation, now);
         self.decision.send_if_modified(|before| before.replace(decision) != Some(decision));
@@ -202,6 +216,7 @@ mod tests {
     use ahoy_measure::stamp;
     use ahoy_media::codec::CodecError;
     use ahoy_media_types::{Codec, ColorMatrix, FrameId, I420Buffer};
+    use ahoy_power::PowerState;
     use ahoy_rtc::Reason;
 
     use super::*;
@@ -274,7 +289,7 @@ mod tests {
     }
 
     fn quality(video: Option<f64>) -> (Quality, watch::Sender<NetworkEstimate>) {
-        let mut quality = Quality::new(Bitrate::from_kbps(2_500).unwrap(), FrameRate::FPS_30);
+        let mut quality = Quality::new(Bitrate::from_kbps(2_500).unwrap(), FrameRate::FPS_30, Saving::Never);
         let (network, seen) = watch::channel(estimate(video));
         quality.look_at(seen);
         (quality, network)
@@ -341,6 +356,44 @@ mod tests {
         assert!(small.len() == 30 && small.iter().all(|picture| picture.size().height() == 360));
         quality.look_at(network.subscribe());
         assert_eq!(second(&mut quality, &mut encoder, 1)[0].size(), FrameSize::HD, "somebody else may look");
+    }
+
+    /// How many pictures were made, and how high the last one is.
+    fn made(pictures: &[VideoFrame]) -> (usize, u32) {
+        (pictures.len(), pictures.last().map_or(0, |picture| picture.size().height()))
+    }
+
+    #[test]
+    fn pictures_are_smaller_and_fewer_while_the_machine_has_a_reason_to_save_power() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let (machine, state) = watch::channel(PowerState::default());
+        quality.set_saving(Saving::WithReason(state));
+        let mut encoder = Told::default();
+        assert_eq!(made(&second(&mut quality, &mut encoder, 0)), (30, 720));
+        let reason = Some(ahoy_power::Reason::LowBattery);
+        machine.send_replace(PowerState { reason, ..PowerState::default() });
+        let saved = second(&mut quality, &mut encoder, 1);
+        assert_eq!(saved[0].size().height(), 540, "the very next one");
+        assert!((19..=21).contains(&saved.len()), "{}", saved.len());
+        let decision = *quality.decision().borrow();
+        assert!(
+            matches!(decision, Some(Decision::Encode(Encoding { cause: Cause::Saving, .. }))),
+            "{decision:?}"
+        );
+        machine.send_replace(PowerState::default());
+        let again = second(&mut quality, &mut encoder, 2);
+        assert_eq!((again[0].size().height(), made(&again)), (720, (30, 720)));
+        assert_eq!(encoder.key_frames, 3, "another size begins with one");
+    }
+
+    #[test]
+    fn who_always_or_never_saves_power_does_not_ask_the_machine() {
+        let (mut quality, _network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        quality.set_saving(Saving::Always);
+        assert_eq!(made(&second(&mut quality, &mut encoder, 0)).1, 540);
+        quality.set_saving(Saving::Never);
+        assert_eq!(made(&second(&mut quality, &mut encoder, 1)), (30, 720));
     }
 
     #[test]

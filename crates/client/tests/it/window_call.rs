@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::page::{Page, SOON, hear, hello, hello_with, say, socket};
 use ahoy_client::loopback::{
-    CallCommand, CallPhase, CallSnapshot, CallStats, DeviceStanding, DirectPath, LoopbackConfig,
+    CallCommand, CallPhase, CallSnapshot, CallStats, Cause, DeviceStanding, DirectPath, LoopbackConfig,
     LoopbackReport, Progress, Screen, run_controlled,
 };
 use ahoy_client::picture_socket::PictureSocket;
+use ahoy_client::settings::SavePower;
 use ahoy_client::{ProblemCode, VideoFormat, VideoSourceSpec};
 use ahoy_measure::stamp;
 use ahoy_media::codec::{H264Decoder, VideoDecoder as _};
@@ -170,6 +171,21 @@ async fn loopback_pictures_have_another_size_as_soon_as_it_is_asked_for() {
     let asked = tokio::time::timeout(SOON, follows).await.expect("the pictures become smaller");
     assert!(asked, "they were larger before");
     call.until_stats("the figures follow", |now| (now.video.width, now.video.height) == (320, 176)).await;
+    call.hang_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loopback_pictures_are_fewer_from_when_power_is_to_be_saved_until_it_is_not() {
+    let socket = Arc::new(socket().await);
+    let mut call = Call::start(&socket);
+    let limit = |now: &CallStats| now.sending.as_ref().and_then(|sending| sending.limited_by);
+    call.until_stats("pictures are made", |now| limit(now).is_some_and(|cause| cause != Cause::Saving)).await;
+    call.tell(CallCommand::SavePower(SavePower::Always)).await;
+    call.until_stats("power is saved", |now| limit(now) == Some(Cause::Saving)).await;
+    let most = |now: &CallStats| now.sending.as_ref()?.picture.as_ref().map(|picture| picture.fps);
+    call.until_stats("with fewer pictures", |now| most(now).is_some_and(|fps| fps <= 20.0)).await;
+    call.tell(CallCommand::SavePower(SavePower::Never)).await;
+    call.until_stats("it is not", |now| limit(now).is_some_and(|cause| cause != Cause::Saving)).await;
     call.hang_up().await;
 }
 

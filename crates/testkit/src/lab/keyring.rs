@@ -3,15 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::desktop::Running;
+use super::session_bus::SessionBus;
 use super::{LabError, run, start_error};
 
 const PACKAGE: &str = "gnome-keyring";
@@ -22,22 +19,6 @@ const START_POLL: Duration = Duration::from_millis(10);
 /// What the keyring is locked with.
 const PASSWORD: &str = "open sesame\n";
 
-/// A bus that starts no programs itself. The usual session bus has GNOME Keyring started by whoever asks for it first,
-/// and a daemon that comes to be that way is another than the lab's: locked, and nobody can unlock it.
-const BUS_CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:runtime=yes</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
-
 /// A keyring that is unlocked. It is gone when the value is dropped.
 ///
 /// Debian packages: gnome-keyring, dbus-daemon, dbus-bin.
@@ -45,7 +26,7 @@ const BUS_CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//D
 pub struct KeyringLab {
     // Dropped in this order: the bus last, since the keyring is on it.
     _keyring: Running,
-    bus: Bus,
+    bus: SessionBus,
 }
 
 impl KeyringLab {
@@ -54,22 +35,22 @@ impl KeyringLab {
     /// # Errors
     /// [`LabError`].
     pub fn start() -> Result<Self, LabError> {
-        Self::start_on(Bus::start()?)
+        Self::start_on(SessionBus::start()?)
     }
 
-    fn start_on(bus: Bus) -> Result<Self, LabError> {
-        let log_path = bus.home.path().join("keyring.log");
+    fn start_on(bus: SessionBus) -> Result<Self, LabError> {
+        let log_path = bus.home().join("keyring.log");
         let log = fs::File::create(&log_path)?;
         let mut daemon = Command::new("gnome-keyring-daemon");
         daemon.args(["--foreground", "--unlock", "--components=secrets"]);
-        daemon.env("DBUS_SESSION_BUS_ADDRESS", &bus.address).stdin(Stdio::piped());
+        daemon.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::piped());
         bus.surround(&mut daemon).stdout(log.try_clone()?).stderr(log);
         let mut keyring = daemon.spawn().map_err(|error| start_error(&daemon, PACKAGE, error))?;
         let typed = keyring.stdin.take().map(|mut stdin| stdin.write_all(PASSWORD.as_bytes()));
         let keyring = Running::of(keyring);
         typed.transpose()?;
         let start = Instant::now();
-        while !bus.has_open_keyring()? {
+        while !has_open_keyring(&bus)? {
             if start.elapsed() > START_TIMEOUT {
                 let (tool, seconds) = ("gnome-keyring-daemon", START_TIMEOUT.as_secs());
                 let output = fs::read_to_string(log_path)?;
@@ -82,7 +63,7 @@ impl KeyringLab {
 
     /// Leads a program to this keyring.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
-        vec![("DBUS_SESSION_BUS_ADDRESS", OsString::from(&self.bus.address))]
+        vec![("DBUS_SESSION_BUS_ADDRESS", OsString::from(self.bus.address()))]
     }
 
     /// Locks it, as it is when its owner has not signed in. Nobody is there to be asked for the password.
@@ -91,7 +72,8 @@ impl KeyringLab {
     /// [`LabError`].
     pub fn lock(&self) -> Result<(), LabError> {
         run(
-            &mut self.bus.ask(
+            &mut ask(
+                &self.bus,
                 "/org/freedesktop/secrets",
                 &[
                     "org.freedesktop.Secret.Service.Lock",
@@ -104,59 +86,23 @@ impl KeyringLab {
     }
 }
 
-/// A session bus with nothing on it.
-#[derive(Debug)]
-struct Bus {
-    _daemon: Running,
-    address: String,
-    /// The home of the programs on it.
-    home: TempDir,
+/// Whether there is a login keyring and it is open.
+fn has_open_keyring(bus: &SessionBus) -> Result<bool, LabError> {
+    let mut question = ask(
+        bus,
+        "/org/freedesktop/secrets/collection/login",
+        &["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"],
+    );
+    let answer = question.stdin(Stdio::null()).output();
+    let answer = answer.map_err(|error| start_error(&question, BUS_PACKAGE, error))?;
+    Ok(answer.status.success() && String::from_utf8_lossy(&answer.stdout).contains("boolean false"))
 }
 
-impl Bus {
-    fn start() -> Result<Self, LabError> {
-        let home = TempDir::with_prefix("keyring-")?;
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700))?;
-        let configuration = home.path().join("bus.conf");
-        fs::write(&configuration, BUS_CONFIGURATION)?;
-        let mut daemon = Command::new("dbus-daemon");
-        daemon.arg("--config-file").arg(configuration);
-        daemon.args(["--nofork", "--nopidfile", "--print-address=1"]);
-        surround(&mut daemon, home.path());
-        let (daemon, address) = Running::start_and_listen(&mut daemon, "dbus-daemon")?;
-        Ok(Self { _daemon: daemon, address, home })
-    }
-
-    fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        surround(command, self.home.path())
-    }
-
-    /// Whether there is a login keyring and it is open.
-    fn has_open_keyring(&self) -> Result<bool, LabError> {
-        let mut question = self.ask(
-            "/org/freedesktop/secrets/collection/login",
-            &[
-                "org.freedesktop.DBus.Properties.Get",
-                "string:org.freedesktop.Secret.Collection",
-                "string:Locked",
-            ],
-        );
-        let answer = question.stdin(Stdio::null()).output();
-        let answer = answer.map_err(|error| start_error(&question, BUS_PACKAGE, error))?;
-        Ok(answer.status.success() && String::from_utf8_lossy(&answer.stdout).contains("boolean false"))
-    }
-
-    fn ask(&self, object: &str, question: &[&str]) -> Command {
-        let mut command = Command::new("dbus-send");
-        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
-        command.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets", object]).args(question);
-        command
-    }
-}
-
-fn surround<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
-    command.env_remove("DISPLAY").env_remove("XDG_DATA_HOME");
-    command.env("HOME", home).env("XDG_RUNTIME_DIR", home)
+fn ask(bus: &SessionBus, object: &str, question: &[&str]) -> Command {
+    let mut command = Command::new("dbus-send");
+    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address());
+    command.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets", object]).args(question);
+    command
 }
 
 #[cfg(test)]
@@ -168,8 +114,8 @@ mod tests {
 
         #[test]
         fn whoever_asks_too_early_has_no_other_keyring_started() {
-            let bus = Bus::start().unwrap();
-            assert!(!bus.has_open_keyring().unwrap());
+            let bus = SessionBus::start().unwrap();
+            assert!(!has_open_keyring(&bus).unwrap());
             KeyringLab::start_on(bus).unwrap();
         }
     }

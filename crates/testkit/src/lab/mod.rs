@@ -14,6 +14,7 @@ mod keyring;
 mod listen;
 pub mod nat;
 mod pulse;
+mod session_bus;
 mod vm;
 
 pub use clip::{Clip, speak};
@@ -22,6 +23,7 @@ pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use keyring::KeyringLab;
 pub use listen::{HeardSound, Listening, write_chirps};
 pub use pulse::{AudioDevice, Playing, PulseLab, Recording};
+pub use session_bus::SessionBus;
 pub use vm::{CameraVm, VmCommand, VmReport};
 
 /// Why a stand-in can't be had.

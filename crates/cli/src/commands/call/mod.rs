@@ -151,6 +151,7 @@ fn options(args: TalkArgs) -> (CallsOptions, CallMedia) {
         camera,
         format: VideoFormat { size: args.picture.size, rate: args.picture.fps },
         bitrate: args.bitrate,
+        save_power: args.save_power.into(),
         microphone: args.audio.into_option(),
         speaker: args.speaker,
         stamping,
