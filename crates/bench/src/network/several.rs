@@ -156,7 +156,7 @@ pub(crate) fn ours(case: &Case, seed: u64, clip: &Path) -> Result<Measured> {
         }
         anyhow::Ok(said)
     })?;
-    drop(streams);
+    streams.map_or(Ok(()), Streams::end)?;
     Ok(measure(case, &roads.link, began, &said))
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn chromium(case: &Case, seed: u64, clip: &Path) -> Result<Measured> 
         roads.road(number, call).rewrite(side, line)
     })?;
     let (began, streams) = begun.context("Chromium never looked for a way")?;
-    drop(streams);
+    streams.map_or(Ok(()), Streams::end)?;
     Ok(measure(case, &roads.link, began, &said))
 }
 

@@ -1,6 +1,6 @@
 //! Streams of TCP that compete with calls: the kernel's, between two namespaces whose link is the calls' as well.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ahoy_testkit::Side;
 use ahoy_testkit::wire::TunLink;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::cases::TcpSpec;
 
@@ -18,37 +18,50 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What is written at once, in bytes.
 const PIECE: usize = 16 * 1024;
 
-/// The streams of a case. Dropping it ends them.
+/// Tells streams that they are over, at the latest when it is dropped.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The streams of a case.
 pub(super) struct Streams {
-    over: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-    // Last, so that the namespaces are there until the streams have ended.
-    _link: TunLink,
+    over: Over,
+    threads: Vec<JoinHandle<Result<()>>>,
+    link: TunLink,
 }
 
 impl Streams {
     /// Has each stream begin at its time after `began`.
     pub(super) fn start(link: TunLink, specs: &[TcpSpec], began: Instant) -> Result<Self> {
-        let over = Arc::new(AtomicBool::new(false));
+        let over = Over(Arc::default());
         let mut threads = Vec::new();
         for spec in specs {
             let listener = link.run_in(Side::B, || TcpListener::bind((TunLink::address(Side::B), 0)))??;
             let address = listener.local_addr()?;
             let socket = link.run_in(Side::A, || socket(spec.control))??;
             threads.push(thread::spawn(move || read_all(&listener)));
-            let (spec, over) = (spec.clone(), Arc::clone(&over));
+            let (spec, over) = (spec.clone(), Arc::clone(&over.0));
             threads.push(thread::spawn(move || write_all(&spec, socket, address, began, &over)));
         }
-        Ok(Self { over, threads, _link: link })
+        Ok(Self { over, threads, link })
     }
-}
 
-impl Drop for Streams {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+    /// Ends them.
+    ///
+    /// # Errors
+    /// One of them did not go on until then.
+    pub(super) fn end(self) -> Result<()> {
+        drop(self.over);
+        for thread in self.threads {
+            thread.join().map_err(|_| anyhow!("a thread of a stream of TCP panicked"))??;
         }
+        // The namespaces are there until the streams have ended.
+        drop(self.link);
+        Ok(())
     }
 }
 
@@ -57,15 +70,15 @@ fn socket(control: &str) -> Result<rustix::fd::OwnedFd> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     sockopt::set_tcp_congestion(&socket, control)
         .with_context(|| format!("this kernel has no {control}: load the module tcp_{control}"))?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(LOOK))?;
     Ok(socket)
 }
 
 /// Takes one stream and throws away what it brings.
-fn read_all(listener: &TcpListener) {
-    let Ok((mut stream, _)) = listener.accept() else { return };
+fn read_all(listener: &TcpListener) -> Result<()> {
+    let (mut stream, _) = listener.accept().context("a stream of TCP did not come")?;
     let mut piece = vec![0; PIECE];
-    while stream.read(&mut piece).is_ok_and(|length| length > 0) {}
+    while stream.read(&mut piece).context("a stream of TCP broke off")? > 0 {}
+    Ok(())
 }
 
 fn write_all(
@@ -74,24 +87,24 @@ fn write_all(
     address: SocketAddr,
     began: Instant,
     over: &AtomicBool,
-) {
+) -> Result<()> {
     let is_over = || over.load(Ordering::Relaxed);
     while began.elapsed() < spec.starts && !is_over() {
         thread::sleep(LOOK.min(spec.starts.saturating_sub(began.elapsed())));
     }
     // Also where it is over: whoever waits for it at the other end has to be told.
-    if rustix::net::connect(&socket, &address).is_err() {
-        return;
-    }
+    rustix::net::connect(&socket, &address).context("a stream of TCP could not begin")?;
     let mut stream = TcpStream::from(socket);
+    // Not before, or connecting would be given up after so long, too.
+    stream.set_write_timeout(Some(LOOK))?;
     let (piece, mut left) = (vec![0x55; PIECE], spec.bytes.unwrap_or(u64::MAX));
     while left > 0 && !is_over() {
         let next = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         match stream.write(&piece[..next]) {
             Ok(written) => left -= written as u64,
-            Err(error)
-                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Err(_) => return,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error).context("a stream of TCP broke off"),
         }
     }
+    Ok(())
 }
