@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::counts::Counts;
 use crate::packages::Purpose;
 use crate::{clip, command, run, setup, workspace};
 
@@ -57,6 +58,32 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         .args(&options.args)
         .env("AHOY_CLIPS", clip::folder()?);
     Ok(run::same_code(bench.status()?))
+}
+
+/// A look at one case of each group, at both sides: one test each, which passes if the calls came about and were measured. What
+/// they were worth is kept where `bench network` keeps its runs. A development build does for that.
+pub(crate) fn look_at_networks() -> Result<Counts> {
+    if !command::is_root()? {
+        bail!("calls beside TCP need network namespaces: run `cargo xtask test network` as root");
+    }
+    command::cargo(["build", "--workspace", "--bin", "ahoy-bench"]).succeed()?;
+    let program = workspace::target()?.join("debug/ahoy-bench");
+    let list = command::built(&program).args(["network", "--list"]).read()?;
+    let mut counts = Counts::default();
+    for group in groups(&list) {
+        let mut look =
+            command::built(&program).args(["network", "--quick", group]).env("AHOY_CLIPS", clip::folder()?);
+        match look.status_on_stderr()?.success() {
+            true => counts.passed += 1,
+            false => counts.failed += 1,
+        }
+    }
+    Ok(counts)
+}
+
+/// The groups of cases in what `bench network --list` says: the headings.
+fn groups(list: &str) -> Vec<&str> {
+    list.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.strip_suffix(':')).collect()
 }
 
 /// The bench program and the programs that it starts from beside it, as users have them.
@@ -115,6 +142,12 @@ mod tests {
         assert_eq!(parsed("bench network --json --report 5.1").args, ["--report", "5.1"]);
         assert_eq!(parsed("bench loopback -- --case 720p30").args, ["--case", "720p30"]);
         assert_eq!(parsed("bench help").args, Vec::<String>::new());
+    }
+
+    #[test]
+    fn headings_of_the_list_are_groups() {
+        let list = "rfc:\n  5.1                100 s  1.0, 2.5\ntraces:\n  trace-geo  60 s  x:\n2 cases; one call of each\n";
+        assert_eq!(groups(list), ["rfc", "traces"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, Program};
 use crate::counts::{self, Counts};
-use crate::{clip, dist, fuzz, lab, load, tools, workspace};
+use crate::{bench, clip, dist, fuzz, lab, load, tools, workspace};
 
 /// Something to check about the checkout, reported as one line.
 pub(crate) struct Suite {
@@ -49,14 +49,16 @@ enum Step {
     Soak,
     /// One of the labs of networks: one test for each call.
     Lab(&'static str),
+    /// `bench network --quick`: one test for each group of cases.
+    Network,
     /// The tests of tests/package.rs, on a Debian package that is built for them.
     Package,
 }
 
 /// Said where they can't run.
 pub(crate) const WITHOUT_ROOT: &str = "You are not root: the tests that make network namespaces (needs_root in their name) are left \
-                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package nat recover` \
-                            those of the package and of all kinds of network.";
+                            out. As root, `cargo xtask test needs_root` runs them, and `cargo xtask test package nat recover \
+                            network` those of the package and of all kinds of network.";
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -170,6 +172,13 @@ pub(crate) fn long() -> Vec<Suite> {
             step: Step::Lab("recover"),
         },
         Suite {
+            name: "network",
+            what: "calls over links that change, are shared or lose packets, beside Chromium's: a look at one of each kind",
+            // Twelve calls of twelve to sixty seconds, each on an idle machine.
+            budget: minutes(15),
+            step: Step::Network,
+        },
+        Suite {
             name: "package",
             what: "the Debian package, alone on a fresh Debian: it installs, works and leaves nothing behind",
             // Most of it is the release build.
@@ -219,6 +228,7 @@ impl Suite {
             }
             Step::Soak => Ok(load::soak()?.into()),
             Step::Lab(name) => Ok(lab::all_of(name)?.into()),
+            Step::Network => Ok(bench::look_at_networks()?.into()),
             Step::Fuzz => Ok(fuzz::run()?.into()),
             Step::Package => {
                 let package = dist::deb()?;

@@ -84,6 +84,8 @@ pub(crate) struct Losses {
     /// How long packets wait, over [`USUAL_S`].
     usual_queue: f64,
     most: Most,
+    /// What became of packets that left before is accounted for.
+    explained: MediaTime,
 }
 
 /// The most that was sent lately.
@@ -110,6 +112,9 @@ impl Losses {
     /// Takes in what became of a packet; `queue` is how long those waited that arrived last, in seconds.
     pub(crate) fn result(&mut self, result: &PacketResult, queue: f64, now: MediaTime) {
         let lost = result.arrived.is_none();
+        if lost && result.sent.at < self.explained {
+            return;
+        }
         let passed = self.results.back().map_or(0.0, |last| (now - last.at).as_secs_f64());
         self.usual_queue += (queue - self.usual_queue) * (1.0 - (-passed / USUAL_S).exp());
         self.results.push_back(Outcome { at: now, lost, queue });
@@ -216,6 +221,12 @@ impl Losses {
             Some(trial) => Verdict::Restore(trial.target),
             None => Verdict::Carry,
         }
+    }
+
+    /// Nothing got through for a while: what left until `now` was lost to that, and is reported later.
+    pub(crate) fn was_cut_off(&mut self, now: MediaTime) {
+        self.explained();
+        self.explained = now;
     }
 
     /// What was lost to a queue that was seen is accounted for.

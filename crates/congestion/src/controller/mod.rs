@@ -95,6 +95,8 @@ const SMALL: f64 = 400_000.0;
 const SMALL_GROWTH: f64 = 1.0;
 /// How long a queue is remembered to be too short for bursts.
 const SHALLOW: Duration = Duration::from_secs(20);
+/// A queue in which packets wait for so many seconds takes in bursts.
+const DEEP_S: f64 = 0.050;
 /// How long headroom is left to others after they have kept the queue full.
 const AFTER_COMPETING: Duration = Duration::from_secs(8);
 /// After so long without pictures sound is alone.
@@ -187,6 +189,8 @@ pub(crate) struct Controller {
     empty_for: f64,
     /// When too much was found to be sent without a queue: bursts do not fit into this one.
     shallow: Option<MediaTime>,
+    /// When the queue was seen last to be long enough for them.
+    deep: Option<MediaTime>,
     /// When somebody else stopped keeping the queue full.
     competed: Option<MediaTime>,
     /// When it turned out last that nobody else fills the queue.
@@ -214,6 +218,7 @@ impl Controller {
             gain: START_GAIN,
             empty_for: 0.0,
             shallow: None,
+            deep: None,
             competed: None,
             own_queue: None,
         }
@@ -299,7 +304,7 @@ impl Controller {
             Mode::Usual => self.usual(traffic, passed, now),
             Mode::Drain(drain) => self.drain(drain, traffic, now),
             Mode::Compete(compete) => self.compete(compete, lost, traffic, passed, now),
-            Mode::Silence(silence) => self.hear_again(silence),
+            Mode::Silence(silence) => self.hear_again(silence, now),
         }
         self.target = self.target.clamp(self.limits.min, self.limits.max);
     }
@@ -332,11 +337,11 @@ impl Controller {
         SILENCE.max(Duration::from_secs_f64(self.rtt.min(2.0) * 3.0))
     }
 
-    fn hear_again(&mut self, silence: Silence) {
+    fn hear_again(&mut self, silence: Silence, now: MediaTime) {
         self.mode = Mode::Usual;
         self.target = self.target.max(silence.before * AFTER_SILENCE);
         self.headroom.reset();
-        self.losses.explained();
+        self.losses.was_cut_off(now);
     }
 
     /// Whether a packet left when the one before had not come through the bottleneck yet, so that the time between the two
@@ -360,6 +365,10 @@ impl Controller {
     fn usual(&mut self, traffic: Traffic, passed: f64, now: MediaTime) {
         let trying = self.look_into_losses(traffic, now);
         let queue = self.delay.floor();
+        if queue > DEEP_S + self.delay.noise() {
+            self.deep = Some(now);
+            self.shallow = None;
+        }
         if queue > self.overuse() {
             self.limit_met();
             return self.begin_to_drain(queue, traffic, now);
@@ -474,7 +483,8 @@ impl Controller {
                 true
             }
             Verdict::TooMuch => {
-                self.shallow = Some(now);
+                let deep = self.deep.is_some_and(|at| now - at < SHALLOW);
+                self.shallow = (!deep).then_some(now);
                 self.headroom.reset();
                 false
             }

@@ -95,7 +95,7 @@ impl Controller {
         let least = self.target <= self.limits.min * 1.05;
         let is_others = drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt, least);
         if is_others && self.own_queue.is_none_or(|at| now - at > OWN) {
-            self.target = drain.before * COMPETE_KEPT;
+            self.target = drain.capacity;
             return self.begin_to_compete(traffic, now);
         }
         self.mode = Mode::Drain(drain);
@@ -150,7 +150,7 @@ impl Controller {
     fn fills_it_alone(&self, compete: &mut Compete, sent: u64, now: MediaTime) -> bool {
         let (at, before) = compete.looked;
         let passed = (now - at).as_secs_f64();
-        if passed < self.rtt + 0.5 {
+        if passed < self.rtt + 0.35 {
             return false;
         }
         compete.looked = (now, sent);

@@ -132,3 +132,14 @@ fn a_path_that_hardly_carries_the_least_that_is_sent_is_not_filled() {
         assert!(waits.queue_p95 < 400.0, "seed {seed}: {waits:?}");
     }
 }
+
+#[test]
+fn a_path_that_was_gone_for_a_moment_is_soon_used_again_although_its_queue_overflowed() {
+    // As between two access points of a Wi-Fi: the rate falls, then there is nothing for most of a second.
+    let rates = [(0.0, 5.0), (19.0, 1.0), (20.0, 0.0), (20.7, 5.0)];
+    for seed in 1..9 {
+        let world = one_call(&rates, Duration::from_millis(250), 0.005, seed, 40.0);
+        let again = world.rate(0, 26.0, 30.0);
+        assert!(again >= 0.6 * 5e6, "seed {seed}: {again} b/s from the sixth second on");
+    }
+}
