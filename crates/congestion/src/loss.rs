@@ -13,8 +13,11 @@ use crate::history::PacketResult;
 
 /// Losses are counted over this time.
 const WINDOW: Duration = Duration::from_millis(1_000);
-/// Fewer packets say nothing.
+/// Fewer packets say nothing, so that they are counted for longer where there are few.
 const LEAST_PACKETS: usize = 30;
+const LONGEST_WINDOW: Duration = Duration::from_secs(3);
+/// A path that loses more of sound alone carries less than that, whatever is lost at random.
+const TOO_LOSSY: f64 = 0.25;
 /// Losses above the path's own that are looked into: half of what makes pictures bad.
 const LOOK_INTO: f64 = 0.03;
 /// How much is sent while it is tried whether less is lost then.
@@ -120,7 +123,8 @@ impl Losses {
         self.results.push_back(Outcome { at: now, lost, queue });
         self.lost += usize::from(lost);
         while let Some(outcome) = self.results.front().copied()
-            && now - outcome.at > WINDOW
+            && (now - outcome.at > WINDOW && self.results.len() > LEAST_PACKETS
+                || now - outcome.at > LONGEST_WINDOW)
         {
             self.results.pop_front();
             self.lost -= usize::from(outcome.lost);
@@ -141,15 +145,20 @@ impl Losses {
         }
     }
 
-    /// The share that is to be reckoned with: of some dozens of packets chance takes many more or many fewer than usual, and what
-    /// has no time to be asked for again has to be there when it is needed.
+    /// The share that is to be reckoned with: the most of the last seconds, slowly forgotten. Of some dozens of packets chance
+    /// takes many more or many fewer than usual, and what has no time to be asked for again has to be there when it is needed.
+    /// What a queue that was seen has lost does not count.
     pub(crate) fn expected(&self) -> f64 {
         self.expected
     }
 
-    /// Time has passed since it was last said what is to be reckoned with, in seconds.
-    pub(crate) fn expect(&mut self, passed: f64) {
-        self.expected = (self.expected * (-passed / EXPECTED_S).exp()).max(self.share());
+    /// Time has passed since it was last said what is to be reckoned with, in seconds. `queued` is whether there is a queue that
+    /// may be what packets are lost to.
+    pub(crate) fn expect(&mut self, passed: f64, queued: bool) {
+        self.expected *= (-passed / EXPECTED_S).exp();
+        if !queued {
+            self.expected = self.expected.max(self.share());
+        }
     }
 
     /// The share that is lost whatever is sent.
@@ -213,10 +222,15 @@ impl Losses {
         Verdict::Try(target.min(through) * TRIED)
     }
 
-    /// Looks into the losses of sound alone. It is not made to wait, so that it can't be tried whether less is lost with less, and
-    /// hardly any path carries no more than that: what is lost is taken for the path's own.
-    pub(crate) fn overhear(&mut self) -> Verdict {
-        self.own += (self.share().min(OWN_MOST) - self.own) * 0.02;
+    /// Looks into the losses of sound alone. It is not made to wait, so that a trial changes next to nothing, and of fifty packets
+    /// chance decides. Hardly any path carries no more than that, so what is lost is taken for the path's own, unless that would
+    /// be very much: then less is sent, until sound gets smaller and has no copies.
+    pub(crate) fn overhear(&mut self, target: f64) -> Verdict {
+        let share = self.share();
+        if share > TOO_LOSSY {
+            return Verdict::Try(target * 0.97);
+        }
+        self.own += (share - self.own) * 0.02;
         match self.trial.take() {
             Some(trial) => Verdict::Restore(trial.target),
             None => Verdict::Carry,
@@ -233,7 +247,6 @@ impl Losses {
     pub(crate) fn explained(&mut self) {
         self.results.clear();
         self.lost = 0;
-        self.expected = self.own;
         self.trial = None;
     }
 }

@@ -106,7 +106,7 @@ const FEW_FPS: f64 = 15.0;
 /// Text may come as seldom as this.
 const SCREEN_FPS: f64 = 5.0;
 /// With less there are no pictures: all is left to the sound.
-const PAUSE_BELOW: f64 = 30_000.0;
+const PAUSE_BELOW: f64 = 40_000.0;
 /// Pictures come again with this much.
 const RESUME_ABOVE: f64 = 60_000.0;
 /// Below this share of what a size needs it is given up.

@@ -115,9 +115,10 @@ impl<T> Sender<T> {
         now: MediaTime,
     ) {
         let too_soon = Duration::from_secs_f64(self.controller.rtt() * TOO_SOON);
-        self.repeats.retain(|_, at| now - *at < REMEMBERED);
+        self.repeats.retain(|_, at| now - *at < REMEMBERED.max(too_soon));
         let before = self.repeats.get(&which).copied();
-        if before.is_some_and(|at| now - at < too_soon) || self.repeats.len() >= REPEATS_MOST {
+        let full = before.is_none() && self.repeats.len() >= REPEATS_MOST;
+        if full || before.is_some_and(|at| now - at < too_soon) {
             return;
         }
         let copy = before.map(|_| copy(&packet));

@@ -162,7 +162,7 @@ pub struct RemoteTrackStats {
     pub payload_bytes_received: u64,
     /// Packets that came as retransmissions.
     pub packets_repaired: u64,
-    /// Packets made from repair data (FlexFEC).
+    /// Packets that were lost and came all the same: made from repair data (FlexFEC), or copied in a later packet (RFC 2198).
     pub packets_recovered: u64,
     /// Packets dropped here because nobody took them in time.
     pub packets_overflowed: u64,

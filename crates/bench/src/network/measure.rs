@@ -73,15 +73,15 @@ pub(crate) fn measure(case: &Case, link: &LinkHandle, began: f64, said: Said) ->
     figures(case, &packets, said)
 }
 
-/// What all of several receiving ends say: freezes of all together, the mean of the rest.
+/// What all of several receiving ends say: the mean of each figure.
 pub(super) fn merged(said: &[Said]) -> Said {
     let mean = |of: fn(&Said) -> Option<f64>| {
         let values: Vec<f64> = said.iter().filter_map(of).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     Said {
-        freezes: said.iter().map(|said| said.freezes).sum(),
-        freeze_ms: said.iter().map(|said| said.freeze_ms).sum(),
+        freezes: mean(|said| Some(said.freezes)).unwrap_or(0.0),
+        freeze_ms: mean(|said| Some(said.freeze_ms)).unwrap_or(0.0),
         fps: mean(|said| said.fps),
         concealed: mean(|said| said.concealed),
         ssim_seen: mean(|said| said.ssim_seen),

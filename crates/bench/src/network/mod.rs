@@ -104,6 +104,9 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
             plots::write(folder, case, &store, &args.pairs)?;
         }
     }
+    if quick && !missing.is_empty() {
+        bail!("not measured: {}", missing.join(", "));
+    }
     if !missing.is_empty() {
         say(&format!("not measured: {}; the same command tries again", missing.join(", ")));
     }

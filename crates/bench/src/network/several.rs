@@ -178,21 +178,19 @@ async fn call_of_ours(
         unknown_path: true,
         ..LoopbackConfig::default()
     };
+    // Who could command is there until the call ends.
     let (command, commands) = mpsc::channel(1);
+    let commander = command.clone();
     let pausing = tokio::task::spawn_local(async move {
-        if let Some(times) = call.pause {
-            for (at, pictures) in times.into_iter().zip([None, Some(pictures)]) {
-                tokio::time::sleep(at.saturating_sub(begin.elapsed())).await;
-                // It fails where the call is over, which tells itself.
-                let _ = command.send(CallCommand::Video(pictures)).await;
-            }
+        for (at, pictures) in call.pause.into_iter().flatten().zip([None, Some(pictures)]) {
+            tokio::time::sleep(at.saturating_sub(begin.elapsed())).await;
+            // It fails where the call is over, which tells itself.
+            let _ = commander.send(CallCommand::Video(pictures)).await;
         }
-        // Who could command is there until the call ends.
-        std::future::pending::<()>().await;
-        drop(command);
     });
     let report = run_controlled(&config, &mut road, commands, |_| {}).await;
     pausing.abort();
+    drop(command);
     ours::said(&report?)
 }
 
@@ -248,11 +246,9 @@ fn measure(case: &Case, link: &LinkHandle, began: f64, said: &[Said]) -> Measure
         let window: Vec<&Packet> =
             there.iter().filter(|packet| packet.delivered && (from..to).contains(&packet.at)).collect();
         measured.jain = (case.calls.len() > 1).then(|| jain(&shares(&window, case.calls.len())));
-        let bits = |is: fn(Purpose) -> bool| -> f64 {
-            window.iter().filter(|packet| is(packet.purpose)).map(|packet| packet.bits).sum()
-        };
-        let tcp = bits(|purpose| purpose == Purpose::Tcp);
-        let all = tcp + bits(|purpose| matches!(purpose, Purpose::Pictures(_) | Purpose::Sound));
+        let all: f64 = window.iter().map(|packet| packet.bits).sum();
+        let of_tcp = window.iter().filter(|packet| packet.purpose == Purpose::Tcp);
+        let tcp: f64 = of_tcp.map(|packet| packet.bits).sum();
         measured.tcp_share = (!case.tcp.is_empty() && all > 0.0).then(|| tcp / all);
     }
     measured

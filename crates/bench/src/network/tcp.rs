@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use ahoy_testkit::Side;
 use ahoy_testkit::wire::TunLink;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::cases::TcpSpec;
 
 /// How long a stream is written to or waits before it looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
+/// A stream that takes nothing for so long is broken: beside calls it gets something each second.
+const STALLED: Duration = Duration::from_secs(20);
 /// What is written at once, in bytes.
 const PIECE: usize = 16 * 1024;
 
@@ -43,9 +45,8 @@ impl Streams {
             let listener = link.run_in(Side::B, || TcpListener::bind((TunLink::address(Side::B), 0)))??;
             let address = listener.local_addr()?;
             let socket = link.run_in(Side::A, || socket(spec.control))??;
-            threads.push(thread::spawn(move || read_all(&listener)));
             let (spec, over) = (spec.clone(), Arc::clone(&over.0));
-            threads.push(thread::spawn(move || write_all(&spec, socket, address, began, &over)));
+            threads.push(thread::spawn(move || stream(&spec, socket, (&listener, address), began, &over)));
         }
         Ok(Self { over, threads, link })
     }
@@ -73,37 +74,53 @@ fn socket(control: &str) -> Result<rustix::fd::OwnedFd> {
     Ok(socket)
 }
 
-/// Takes one stream and throws away what it brings.
-fn read_all(listener: &TcpListener) -> Result<()> {
-    let (mut stream, _) = listener.accept().context("a stream of TCP did not come")?;
+/// Both ends of a stream.
+fn stream(
+    spec: &TcpSpec,
+    socket: rustix::fd::OwnedFd,
+    (listener, address): (&TcpListener, SocketAddr),
+    began: Instant,
+    over: &AtomicBool,
+) -> Result<()> {
+    let is_over = || over.load(Ordering::Relaxed);
+    while began.elapsed() < spec.starts {
+        if is_over() {
+            return Ok(());
+        }
+        thread::sleep(LOOK.min(spec.starts.saturating_sub(began.elapsed())));
+    }
+    rustix::net::connect(&socket, &address).context("a stream of TCP could not begin")?;
+    let sender = TcpStream::from(socket);
+    // Not before, or connecting would be given up after so long, too.
+    sender.set_write_timeout(Some(LOOK))?;
+    let (receiver, _) = listener.accept().context("a stream of TCP did not come")?;
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || read_all(receiver));
+        let written = write_all(sender, spec.bytes.unwrap_or(u64::MAX), is_over);
+        let read = reading.join().map_err(|_| anyhow!("the end of a stream of TCP panicked"))?;
+        written.and(read)
+    })
+}
+
+/// Throws away what comes, until there is no more.
+fn read_all(mut stream: TcpStream) -> Result<()> {
     let mut piece = vec![0; PIECE];
     while stream.read(&mut piece).context("a stream of TCP broke off")? > 0 {}
     Ok(())
 }
 
-fn write_all(
-    spec: &TcpSpec,
-    socket: rustix::fd::OwnedFd,
-    address: SocketAddr,
-    began: Instant,
-    over: &AtomicBool,
-) -> Result<()> {
-    let is_over = || over.load(Ordering::Relaxed);
-    while began.elapsed() < spec.starts && !is_over() {
-        thread::sleep(LOOK.min(spec.starts.saturating_sub(began.elapsed())));
-    }
-    // Also where it is over: whoever waits for it at the other end has to be told.
-    rustix::net::connect(&socket, &address).context("a stream of TCP could not begin")?;
-    let mut stream = TcpStream::from(socket);
-    // Not before, or connecting would be given up after so long, too.
-    stream.set_write_timeout(Some(LOOK))?;
-    let (piece, mut left) = (vec![0x55; PIECE], spec.bytes.unwrap_or(u64::MAX));
+fn write_all(mut stream: TcpStream, mut left: u64, is_over: impl Fn() -> bool) -> Result<()> {
+    let piece = vec![0x55; PIECE];
+    let mut went_on = Instant::now();
     while left > 0 && !is_over() {
         let next = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         match stream.write(&piece[..next]) {
-            Ok(written) => left -= written as u64,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error).context("a stream of TCP broke off"),
+            Ok(written) => (left, went_on) = (left - written as u64, Instant::now()),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Err(error).context("a stream of TCP broke off");
+            }
+            Err(_) if went_on.elapsed() > STALLED => bail!("a stream of TCP did not go on for {STALLED:?}"),
+            Err(_) => {}
         }
     }
     Ok(())

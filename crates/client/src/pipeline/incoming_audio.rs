@@ -138,6 +138,8 @@ impl PlayoutStage {
             if let Some(held_back) = block.held_back {
                 self.jitter.hold_back(self.sync.hold_sound(rtp_timestamp, held_back, heard_at));
             }
+        } else if !self.sync.has_pictures(heard_at) {
+            self.jitter.hold_back(Duration::ZERO);
         }
         lock(&self.stats).jitter = self.jitter.stats();
         block.samples

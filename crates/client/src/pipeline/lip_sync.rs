@@ -44,6 +44,11 @@ impl LipSync {
         self.lock().hold_sound(rtp_timestamp, held_back, heard_at)
     }
 
+    /// Whether there have been pictures lately.
+    pub(super) fn has_pictures(&self, now: MediaTime) -> bool {
+        self.lock().has_pictures(now)
+    }
+
     /// A picture is complete; returns when to show it.
     pub(super) fn on_video_frame(&self, rtp_timestamp: u32, complete_at: MediaTime) -> MediaTime {
         let mut clock = self.lock();

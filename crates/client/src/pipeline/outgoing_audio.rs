@@ -83,10 +83,11 @@ impl Path {
         }
         let path = |track: &LocalTrack| (*track.network().borrow(), track.copies());
         let Some((network, copies)) = self.track.borrow().as_ref().map(path) else { return };
-        let wanted = sound_encoding(network.target, network.expected_loss, copies);
+        let wanted = sound_encoding(network.target, network.expected_loss, copies, self.told);
         if self.told.replace(wanted) == Some(wanted) {
             return;
         }
+        encoder.set_packet_duration(wanted.long_packet);
         let told = Bitrate::from_bps(wanted.bitrate).map(|bitrate| {
             encoder.set_bitrate(bitrate).and_then(|()| encoder.set_expected_loss(wanted.loss))
         });

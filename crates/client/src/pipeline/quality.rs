@@ -15,7 +15,7 @@ use super::saving::Saving;
 use super::spending::Spending;
 
 /// Sound with its headers, and some packets more than once.
-const BESIDE_VIDEO: f64 = 150_000.0;
+const BESIDE_VIDEO: f64 = 200_000.0;
 /// An encoder is told of changes of its bitrate that are larger than this share of it.
 const WORTH_TELLING: f64 = 0.02;
 /// A picture that is due within this share of its interval comes with the one before.

@@ -125,7 +125,7 @@ pub struct NetworkEstimate {
     pub queue_ms: f64,
     /// Share of packets that are lost, 0 to 1.
     pub loss: f64,
-    /// The share of losses that is to be reckoned with, 0 to 1: what chance makes of them in a second's packets.
+    /// The share of losses that is to be reckoned with, 0 to 1: the most that a queue does not explain, slowly forgotten.
     pub expected_loss: f64,
     /// Round trip, in milliseconds, with the time until the report was sent.
     pub rtt_ms: f64,
@@ -299,7 +299,12 @@ impl Controller {
         }
         let passed = self.last_report.map_or(0.0, |last| (now - last).as_secs_f64()).min(0.2);
         self.last_report = Some(now);
-        self.losses.expect(passed);
+        let queue = self.delay.floor();
+        self.losses.expect(passed, queue > self.overuse());
+        if queue > DEEP_S + self.delay.noise() {
+            self.deep = Some(now);
+            self.shallow = None;
+        }
         match self.mode {
             Mode::Usual => self.usual(traffic, passed, now),
             Mode::Drain(drain) => self.drain(drain, traffic, now),
@@ -365,10 +370,6 @@ impl Controller {
     fn usual(&mut self, traffic: Traffic, passed: f64, now: MediaTime) {
         let trying = self.look_into_losses(traffic, now);
         let queue = self.delay.floor();
-        if queue > DEEP_S + self.delay.noise() {
-            self.deep = Some(now);
-            self.shallow = None;
-        }
         if queue > self.overuse() {
             self.limit_met();
             return self.begin_to_drain(queue, traffic, now);
@@ -462,7 +463,7 @@ impl Controller {
     fn look_into_losses(&mut self, traffic: Traffic, now: MediaTime) -> bool {
         let sound_alone = self.last_picture.is_none_or(|at| now - at > SOUND_ALONE);
         let verdict = match sound_alone {
-            true => self.losses.overhear(),
+            true => self.losses.overhear(self.target),
             false => self.losses.judge(self.target, self.delivery.rate(0.5), self.delay.noise(), now),
         };
         match verdict {

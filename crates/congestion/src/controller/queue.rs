@@ -150,7 +150,7 @@ impl Controller {
     fn fills_it_alone(&self, compete: &mut Compete, sent: u64, now: MediaTime) -> bool {
         let (at, before) = compete.looked;
         let passed = (now - at).as_secs_f64();
-        if passed < self.rtt + 0.35 {
+        if passed < self.rtt + 0.4 {
             return false;
         }
         compete.looked = (now, sent);

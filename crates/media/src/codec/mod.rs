@@ -128,6 +128,8 @@ pub trait AudioEncoder: Send {
     /// # Errors
     /// [`CodecError::Opus`]; the old value stays.
     fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError>;
+    /// Puts so much sound into each packet, in whole blocks up to 60 ms, or as much as at first again; from the next packet on.
+    fn set_packet_duration(&mut self, duration: Option<Duration>);
 }
 
 /// Decompresses sound, and makes up for what was lost. Everything comes out as mono at 48 kHz, appended to `out`.

@@ -10,7 +10,7 @@ use opus::{Application, Channels, Signal};
 
 use super::{AudioDecoder, AudioEncoder, CodecError};
 
-/// Longest packet made, in bytes: what RFC 6716 section 3.4 allows one 20 ms frame to take.
+/// Longest packet made, in bytes: what RFC 6716 section 3.4 allows one frame to take.
 const MAX_PACKET: usize = 1275;
 /// Most samples that one packet can hold (120 ms, RFC 6716 section 3.1).
 const MAX_PACKET_SAMPLES: usize = 5760;
@@ -24,6 +24,9 @@ const COMPLEXITY: i32 = 10;
 
 /// From this many percent of lost packets on, gaps are heard more than that music is coded as speech.
 const LOSSY: u8 = 5;
+
+/// Most blocks in a packet: 60 ms, the longest frame of Opus (RFC 6716 section 2.1.4).
+const MOST_BLOCKS: usize = 6;
 
 /// How much sound goes into one packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +79,10 @@ fn opus_error(doing: &'static str) -> impl Fn(opus::Error) -> CodecError {
 /// Compresses speech, with in-band forward error correction (RFC 6716 section 2.1.7) as soon as loss is expected.
 pub struct OpusEncoder {
     encoder: opus::Encoder,
+    frame: OpusFrameDuration,
+    /// In the packet that is being gathered, and in those after it.
     blocks: usize,
+    next_blocks: usize,
     gathered: Vec<f32>,
     started_at: MediaTime,
     expected: Option<MediaTime>,
@@ -99,8 +105,10 @@ impl OpusEncoder {
         let blocks = config.frame.blocks();
         let mut this = Self {
             encoder,
+            frame: config.frame,
             blocks,
-            gathered: Vec::with_capacity(blocks * BLOCK_SAMPLES),
+            next_blocks: blocks,
+            gathered: Vec::with_capacity(MOST_BLOCKS * BLOCK_SAMPLES),
             started_at: MediaTime::ZERO,
             expected: None,
             rtp_timestamp: config.timestamp_offset,
@@ -127,6 +135,7 @@ impl AudioEncoder for OpusEncoder {
         self.follow_gap(block.captured_at);
         if self.gathered.is_empty() {
             self.started_at = block.captured_at;
+            self.blocks = self.next_blocks;
         }
         self.gathered.extend_from_slice(&block.samples);
         if self.gathered.len() < self.blocks * BLOCK_SAMPLES {
@@ -159,6 +168,13 @@ impl AudioEncoder for OpusEncoder {
             .set_packet_loss_perc(i32::from(percent.min(100)))
             .and_then(|()| self.encoder.set_signal(signal))
             .map_err(opus_error("protected against loss"))
+    }
+
+    fn set_packet_duration(&mut self, duration: Option<Duration>) {
+        self.next_blocks = duration.map_or(self.frame.blocks(), |duration| {
+            let blocks = duration.as_micros().div_ceil(BLOCK_DURATION.as_micros());
+            usize::try_from(blocks).unwrap_or(MOST_BLOCKS).clamp(1, MOST_BLOCKS)
+        });
     }
 }
 
@@ -311,6 +327,28 @@ mod tests {
         let short = packets(OpusEncoderConfig { frame: OpusFrameDuration::Ms10, ..ALWAYS }, 0, 100);
         assert_eq!(short.len(), 100);
         assert_eq!(short[1].rtp_timestamp, 480);
+    }
+
+    #[test]
+    fn packets_get_long_and_short_again_without_a_gap() {
+        let mut encoder = OpusEncoder::new(ALWAYS).unwrap();
+        let mut sent = Vec::new();
+        for i in 0..30 {
+            // In the middle of a packet, each time.
+            match i {
+                3 => encoder.set_packet_duration(Some(Duration::from_millis(60))),
+                17 => encoder.set_packet_duration(None),
+                _ => {}
+            }
+            sent.extend(encoder.encode(&voice(i)).unwrap());
+        }
+        let lengths: Vec<_> = sent.iter().map(|packet| opus_packet_samples(&packet.data).unwrap()).collect();
+        assert_eq!(lengths, [960, 960, 2_880, 2_880, 2_880, 960, 960, 960, 960]);
+        for pair in sent.windows(2) {
+            let samples = opus_packet_samples(&pair[0].data).unwrap() as u32;
+            assert_eq!(pair[1].rtp_timestamp, pair[0].rtp_timestamp + samples);
+            assert_eq!(pair[1].time, pair[0].time + pair[0].duration);
+        }
     }
 
     #[test]

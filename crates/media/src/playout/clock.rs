@@ -1,5 +1,6 @@
 //! When to show each picture: smoothly, and with the sound that belongs to it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ahoy_media_types::{Codec, MediaTime, SenderReport};
@@ -10,8 +11,11 @@ use super::reception::TimestampUnwrapper;
 /// Share of pictures that should be complete in time to be shown evenly. The others are shown late, which is seen less than
 /// the delay it would cost to wait for them all.
 const IN_TIME: f64 = 0.95;
-/// Share of pictures after which there should be no standstill: one in ten seconds is one too many.
-const NO_FREEZE: f64 = 0.998;
+/// For so long it is remembered when pictures came so late that everything stood still. What happens once in that time is left
+/// alone; what happens again is waited for.
+const STALLS_REMEMBERED: Duration = Duration::from_secs(30);
+/// Most of them that are remembered: one each half second.
+const STALLS_MOST: usize = 60;
 /// Pictures may come so much later than they should before that counts as one: webrtc-stats says 150 ms, and a little is left
 /// for decoding and the screen.
 const FREEZE: Duration = Duration::from_millis(130);
@@ -72,6 +76,40 @@ impl Default for PlayoutClockConfig {
     }
 }
 
+/// When pictures came so late that everything stood still, and by how much the latest of each.
+#[derive(Debug, Default)]
+struct Stalls {
+    worst: VecDeque<(MediaTime, i64)>,
+    /// Whether the last picture was one of them, so that the next belongs to the same.
+    now: bool,
+}
+
+impl Stalls {
+    /// Takes in by how many microseconds a picture came later than the fastest.
+    fn picture(&mut self, late: i64, at: MediaTime) {
+        let before = std::mem::replace(&mut self.now, late > FREEZE.as_micros() as i64);
+        match self.worst.back_mut().filter(|_| before) {
+            _ if !self.now => {}
+            Some((_, worst)) => *worst = late.max(*worst),
+            None => self.worst.push_back((at, late)),
+        }
+        while self.worst.len() > STALLS_MOST
+            || self.worst.front().is_some_and(|(began, _)| at.since(*began) > STALLS_REMEMBERED)
+        {
+            self.worst.pop_front();
+        }
+    }
+
+    /// How late pictures come more than once.
+    fn usual(&self) -> Duration {
+        let (mut most, mut second) = (0, 0);
+        for (_, late) in &self.worst {
+            (most, second) = (most.max(*late), second.max(most.min(*late)));
+        }
+        Duration::from_micros(second.unsigned_abs())
+    }
+}
+
 /// The sender's wall clock at an RTP timestamp.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
@@ -112,6 +150,7 @@ pub struct PlayoutClock {
     joining: bool,
     last_frame: Option<MediaTime>,
     frames: u32,
+    stalls: Stalls,
     /// Microseconds by which pictures are held back after their earliest arrival.
     delay: f64,
     /// How much of that the network makes necessary.
@@ -140,6 +179,7 @@ impl PlayoutClock {
             joining: false,
             last_frame: None,
             frames: 0,
+            stalls: Stalls::default(),
             delay: 0.0,
             network_delay: 0.0,
             possible_after: None,
@@ -196,11 +236,15 @@ impl PlayoutClock {
         });
         let most = self.config.most_delay.as_micros() as f64;
         let even = self.video.target();
-        let unfrozen =
-            self.video.needed(NO_FREEZE).saturating_sub(FREEZE).min(self.config.most_against_freezes);
+        let late = self.video.slack(position, complete_at).unwrap_or(0);
+        self.stalls.picture(late, complete_at);
+        let unfrozen = self.stalls.usual().saturating_sub(FREEZE).min(self.config.most_against_freezes);
         let network = (even.max(unfrozen).as_micros() as f64).min(most);
         let sync = self.behind_video().map_or(0, |behind| behind - MAY_LEAD) as f64;
-        self.move_delay(network.max(sync).clamp(0.0, most), passed);
+        let wanted = network.max(sync).clamp(0.0, most);
+        // One that comes late has made the picture stand still already: those after it may be as late without being slow.
+        self.delay = self.delay.max((late as f64).min(wanted));
+        self.move_delay(wanted, passed);
         self.network_delay = network.min(self.delay);
     }
 
@@ -210,15 +254,23 @@ impl PlayoutClock {
         (behind.abs() < IMPLAUSIBLE).then_some(behind)
     }
 
+    /// Whether there have been pictures lately, so that sound waits for them where it has to.
+    pub fn has_pictures(&self, now: MediaTime) -> bool {
+        self.last_frame.is_some_and(|last| now < last + PICTURES_GONE)
+    }
+
     /// For how long sound should have been held back that was for `held_back` and is heard at `heard_at`, so that it does not
     /// come noticeably before pictures which the network makes late.
     pub fn hold_sound(&self, rtp_timestamp: u32, held_back: Duration, heard_at: MediaTime) -> Duration {
-        let seen = self.last_frame.is_some_and(|last| heard_at < last + PICTURES_GONE);
+        let seen = self.has_pictures(heard_at);
         let (Some(anchor), Some(possible)) = (self.audio_anchor.filter(|_| seen), self.possible_after) else {
             return Duration::ZERO;
         };
         let shown = anchor.captured(rtp_timestamp) + possible + self.network_delay as i64;
         let longer = shown - SOUND_MAY_LEAD - heard_at.as_micros() as i64;
+        if longer.abs() >= IMPLAUSIBLE {
+            return Duration::ZERO;
+        }
         let held = held_back.as_micros() as i64 + longer;
         Duration::from_micros(held.clamp(0, self.network_delay as i64) as u64)
     }
@@ -370,6 +422,36 @@ mod tests {
         let late = shown.windows(2).skip(20 * 33).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap();
         assert!(late < 180_000, "{late} µs without a new picture");
         assert!(call.clock.video_delay() <= Duration::from_millis(200));
+    }
+
+    #[test]
+    fn what_stops_the_picture_again_and_again_is_waited_for_however_seldom_it_happens() {
+        let mut call = Call::new();
+        // Once in ten seconds.
+        call.run(0..60, |i| 300_000_u64.saturating_sub(i % 333 * 33_333).max(20_000), None);
+        let stops = |from: usize, to: usize| {
+            let shown: Vec<u64> = call.shown[from..to].iter().map(|(_, at)| at.as_micros()).collect();
+            shown.windows(2).filter(|pair| pair[1].saturating_sub(pair[0]) > 183_000).count()
+        };
+        assert_eq!(stops(700, 1_980), 0, "from the third on");
+        assert!(stops(0, 700) > 0);
+        let mut once = Call::new();
+        once.run(
+            0..60,
+            |i| if i < 300 { 20_000 } else { 300_000_u64.saturating_sub((i - 300) * 33_333).max(20_000) },
+            None,
+        );
+        assert_eq!(once.clock.video_delay(), Duration::ZERO, "what happened once is not waited for");
+    }
+
+    #[test]
+    fn after_it_stood_still_the_picture_goes_on_as_late_as_it_has_to_be() {
+        let mut call = Call::new();
+        // Nothing is late for five seconds, and from then on one in thirty.
+        call.run(0..12, |i| if i < 165 { 20_000 } else { repaired(i) }, None);
+        let shown: Vec<u64> = call.shown.iter().map(|(_, at)| at.as_micros()).collect();
+        let stops = shown.windows(2).filter(|pair| pair[1].saturating_sub(pair[0]) > 183_000).count();
+        assert!((1..=2).contains(&stops), "the picture stood still {stops} times");
     }
 
     #[test]

@@ -106,20 +106,15 @@ impl DelayEstimator {
 
     /// The slack that is needed.
     pub(super) fn target(&self) -> Duration {
-        self.needed(self.goal.quantile).clamp(self.goal.least, self.goal.most)
-    }
-
-    /// The slack with which the share `quantile` of what comes is there in time.
-    pub(super) fn needed(&self, quantile: f64) -> Duration {
         let mut sum = 0.0;
         let total: f64 = self.histogram.iter().sum();
         let bin = self.histogram.iter().position(|weight| {
             sum += weight;
-            sum >= quantile * total
+            sum >= self.goal.quantile * total
         });
         // What is in the first bin is as fast as can be.
         let upper = bin.filter(|&bin| bin > 0).map_or(0, |bin| (bin as u64 + 1) * BIN as u64);
-        Duration::from_micros(upper)
+        Duration::from_micros(upper).clamp(self.goal.least, self.goal.most)
     }
 }
 

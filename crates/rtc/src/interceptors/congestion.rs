@@ -208,7 +208,9 @@ impl Stage for CongestionStage {
         ];
         for (ssrc, kind) in sources {
             if let Some(ssrc) = ssrc {
-                self.streams.insert(ssrc, Stream { kind, extension, next: rand::random() });
+                // In the lower half, as RFC 3711 section 3.3.1 has it; never anew, as no number may be used twice.
+                let next = rand::random::<u16>() >> 1;
+                self.streams.entry(ssrc).or_insert(Stream { kind, extension, next });
             }
         }
     }

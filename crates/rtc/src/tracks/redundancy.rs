@@ -18,8 +18,11 @@ const MORE: u8 = 0x80;
 const MOST_TICKS: u32 = 0x3FFF;
 /// How long a block that is repeated can be, in bytes: 10 bits.
 const MOST_BYTES: usize = 0x3FF;
-/// Packets back to which it is known which have come.
+/// Packets back to which it is known which have come. What is older comes too late.
 const WINDOW: u16 = 64;
+/// A number so much lower is that of a sender that has started over (RFC 3550 appendix A.1 has 100 for that, and waits for the
+/// next).
+const RESTART: u16 = 3_000;
 
 /// The sound of one packet.
 #[derive(Clone, Debug)]
@@ -136,28 +139,31 @@ impl Unwrapper {
     /// Takes in a packet as it has come. One that can't be read gives nothing.
     pub fn push(&mut self, packet: RtpPacket) -> Unwrapped {
         if self.wrapped != Some(packet.payload_type) {
-            self.came(packet.sequence.0);
-            return Unwrapped { packets: vec![packet], recovered: 0 };
+            let is_new = self.came(packet.sequence.0);
+            return Unwrapped { packets: is_new.then_some(packet).into_iter().collect(), recovered: 0 };
         }
         let Some(mut packets) = split(&packet) else { return Unwrapped::default() };
         let new = packets.pop();
         // Before the others, so that it is known which of them are too old.
-        self.came(packet.sequence.0);
+        let is_new = self.came(packet.sequence.0);
         packets.retain(|copy| !copy.payload.is_empty() && self.is_missing(copy.sequence.0));
         for copy in &packets {
             self.came(copy.sequence.0);
         }
         let recovered = packets.len();
-        packets.extend(new);
+        packets.extend(new.filter(|_| is_new));
         Unwrapped { packets, recovered }
     }
 
-    fn came(&mut self, number: u16) {
+    /// A packet with this number is here; whether that is news.
+    fn came(&mut self, number: u16) -> bool {
+        let is_new = self.is_missing(number);
         self.seen = Some(match self.seen {
             // Of what was sent before nothing is awaited.
             None => (number, u64::MAX),
             Some((newest, before)) => match (number.wrapping_sub(newest), newest.wrapping_sub(number)) {
                 (_, back) if back < WINDOW => (newest, before | 1 << back),
+                (_, back) if back < RESTART => (newest, before),
                 (ahead, _) if ahead <= 0x7FFF => {
                     (number, before.checked_shl(u32::from(ahead)).unwrap_or(0) | 1)
                 }
@@ -165,12 +171,13 @@ impl Unwrapper {
                 _ => (number, u64::MAX),
             },
         });
+        is_new
     }
 
     fn is_missing(&self, number: u16) -> bool {
-        self.seen.is_some_and(|(newest, before)| {
-            let back = newest.wrapping_sub(number);
-            back < WINDOW && before & 1 << back == 0
+        self.seen.is_none_or(|(newest, before)| match newest.wrapping_sub(number) {
+            back if back < WINDOW => before & 1 << back == 0,
+            back => back >= RESTART,
         })
     }
 }
@@ -256,8 +263,7 @@ mod tests {
             packets.iter().map(|packet| packet.sequence.0).collect::<Vec<_>>()
         });
         assert_eq!(numbers[..3], [vec![2], vec![3], vec![4, 5]]);
-        // Whoever puts them in order drops what comes by itself after all.
-        assert_eq!(numbers[3], [4]);
+        assert_eq!(numbers[3], [0_u16; 0], "it has come with the one after it");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub enum TunError {
 /// route. Dropping the link deletes both.
 #[derive(Debug)]
 pub struct TunLink {
-    // Dropped in this order: its thread ends before the devices go.
+    // Dropped in this order: its thread ends before the devices go. Beside a relay they are that thread's.
     cable: TunCable,
     a: Namespace,
     b: Namespace,

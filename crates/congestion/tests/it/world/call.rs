@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ahoy_congestion::{Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender};
+use ahoy_congestion::{
+    Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender, SoundEncoding, sound_encoding,
+};
 use ahoy_media_types::MediaTime;
 use rand::RngExt;
 use rand_pcg::Pcg32;
@@ -18,12 +20,14 @@ const ELSEWHERE: Duration = Duration::from_secs(1_000);
 /// What is lost for longer is not worth sending again.
 const GIVE_UP: Duration = Duration::from_secs(1);
 const SOUND_EVERY: Duration = Duration::from_millis(20);
+/// How often it is looked how sound is to be encoded.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Of the bitrate that an encoder may use for sound it uses so much: people pause.
+const SOUND_USED: f64 = 0.6;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallConfig {
     pub(crate) limits: Limits,
-    /// Payload of the sound, in bits per second.
-    pub(crate) sound: f64,
     pub(crate) fps: f64,
     pub(crate) starts: f64,
     pub(crate) ends: f64,
@@ -38,7 +42,6 @@ impl Default for CallConfig {
     fn default() -> Self {
         Self {
             limits: Limits { min: 60_000.0, start: 600_000.0, max: 6_000_000.0 },
-            sound: 20_000.0,
             fps: 30.0,
             starts: 0.0,
             ends: f64::INFINITY,
@@ -61,6 +64,7 @@ pub(crate) struct Call {
     sender: Sender<Outgoing>,
     random: Pcg32,
     next_sound: MediaTime,
+    sound_encoding: Option<(MediaTime, SoundEncoding)>,
     next_frame: MediaTime,
     frames: u64,
     /// Bits that the encoder has given out too much of late.
@@ -77,8 +81,9 @@ pub(crate) struct Call {
     pub(crate) received: Vec<(f64, usize)>,
     /// The same of what was repeated.
     pub(crate) repeated: Vec<(f64, usize)>,
-    /// When packets of sound arrived, in seconds.
+    /// When packets of sound arrived, in seconds, and how many left.
     pub(crate) sound: Vec<f64>,
+    pub(crate) sound_sent: u64,
     /// When the packets of each frame left: the first and the last, at seconds.
     left: BTreeMap<u64, (f64, f64)>,
     /// What the sender knew after each report, at seconds.
@@ -94,6 +99,7 @@ impl Call {
             sender: Sender::new(config.limits),
             random: Pcg32::new(config.seed, 77),
             next_sound: starts,
+            sound_encoding: None,
             next_frame: starts,
             frames: 0,
             debt: 0.0,
@@ -107,6 +113,7 @@ impl Call {
             received: Vec::new(),
             repeated: Vec::new(),
             sound: Vec::new(),
+            sound_sent: 0,
             left: BTreeMap::new(),
             estimates: Vec::new(),
             packets: [0; 2],
@@ -138,9 +145,13 @@ impl Call {
 
     pub(crate) fn send(&mut self, now: MediaTime, leave: &mut impl FnMut(usize, Body)) {
         if now >= self.next_sound {
-            self.next_sound += SOUND_EVERY;
+            let encoding = self.sound_encoding(now);
+            let lasts = encoding.long_packet.unwrap_or(SOUND_EVERY);
+            self.next_sound += lasts;
             if self.is_on(now) {
-                let bytes = (self.config.sound * SOUND_EVERY.as_secs_f64() / 8.0) as usize + HEADERS;
+                let bits = encoding.bitrate as f64 * SOUND_USED * lasts.as_secs_f64();
+                let bytes = (bits / 8.0) as usize + HEADERS;
+                self.sound_sent += 1;
                 self.sender.push(Outgoing { frame: None, bytes }, PacketKind::Audio, bytes, u32::MAX);
             }
         }
@@ -163,6 +174,20 @@ impl Call {
             }
             let repeated = kind == PacketKind::Retransmission;
             leave(bytes, Body::Media { sequence: number as u16, frame: packet.frame, repeated });
+        }
+    }
+
+    /// How sound is encoded, which is looked at now and then.
+    fn sound_encoding(&mut self, now: MediaTime) -> SoundEncoding {
+        match self.sound_encoding {
+            Some((looked, encoding)) if now - looked < LOOK_EVERY => encoding,
+            before => {
+                let known = self.sender.estimate(now);
+                let before = before.map(|(_, encoding)| encoding);
+                let encoding = sound_encoding(known.target, known.expected_loss, 0, before);
+                self.sound_encoding = Some((now, encoding));
+                encoding
+            }
         }
     }
 

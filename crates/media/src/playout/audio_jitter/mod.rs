@@ -132,6 +132,8 @@ pub struct AudioJitterBuffer {
     packets: BTreeMap<i64, Held>,
     estimator: DelayEstimator,
     config: AudioJitterConfig,
+    /// Of the newest packet.
+    packet_samples: usize,
     /// What pictures need that the network makes late.
     least: Duration,
     jitter: InterarrivalJitter,
@@ -172,6 +174,7 @@ impl AudioJitterBuffer {
                 most: config.most_delay.max(config.least_delay),
             }),
             config,
+            packet_samples: 0,
             least: Duration::ZERO,
             jitter: InterarrivalJitter::new(Codec::Opus.clock_rate()),
             next: None,
@@ -238,6 +241,11 @@ impl AudioJitterBuffer {
         if self.estimator.distance(position, arrived_at).is_some_and(|off| off > CLOCK_JUMP) {
             self.start_over();
             position = self.timestamps.unwrap(packet.timestamp);
+        }
+        if std::mem::replace(&mut self.packet_samples, samples) != samples {
+            // A longer packet is complete later, which is no delay of the network.
+            self.estimator.forget_clock();
+            self.slack.clear();
         }
         self.estimator.on_packet(position, arrived_at);
         // A copy of a lost packet is of use only if the place of that packet has not been played by then.

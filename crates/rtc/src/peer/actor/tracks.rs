@@ -75,7 +75,10 @@ impl Actor {
             let Some(stream) = self.arrived.remove(&ssrc) else { continue };
             match config::codec_of_mime(&stream.mime_type) {
                 Some(codec) => {
-                    let repeated = self.type_of_repeated().await.map(PayloadType);
+                    let repeated = match codec {
+                        Codec::Opus => self.type_of_repeated().await.map(PayloadType),
+                        Codec::H264 => None,
+                    };
                     let track = RemoteTrack::new(codec, stream, Arc::clone(&track), repeated);
                     self.emit(PeerEvent::Track(track));
                 }
@@ -84,7 +87,8 @@ impl Actor {
         }
     }
 
-    /// The payload type of packets of sound that carry those before them as well, if the other side was offered that.
+    /// The payload type of packets of sound that carry those before them as well, if that was agreed on. All streams of a
+    /// connection share one transport (BUNDLE), and with it the meaning of payload types.
     async fn type_of_repeated(&self) -> Option<u8> {
         for transceiver in self.connection.get_transceivers().await {
             let Ok(Some(receiver)) = transceiver.receiver().await else { continue };
