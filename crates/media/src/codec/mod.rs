@@ -3,6 +3,8 @@
 mod h264;
 mod opus;
 
+use std::time::Duration;
+
 use ahoy_media_types::{
     AudioBlock, Bitrate, EncodedFrame, FrameRate, FrameSize, I420Buffer, MediaTime, VideoFrame,
 };
