@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let decoder = OpusDecoder::new().expect("a decoder");
     let mut buffer = AudioJitterBuffer::new(AudioJitterConfig::default(), Box::new(decoder));
-    let mut unwrapper = Unwrapper::new(Some(REPEATED));
+    let mut unwrapper = Unwrapper::new(REPEATED);
     for arrival in packets(data) {
         for packet in unwrapper.push(arrival.packet).packets {
             buffer.push(packet, arrival.now);

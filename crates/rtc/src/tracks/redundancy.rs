@@ -116,7 +116,7 @@ fn split(packet: &RtpPacket) -> Option<Vec<RtpPacket>> {
 #[derive(Debug)]
 pub struct Unwrapper {
     /// The payload type of packets that carry several.
-    wrapped: Option<PayloadType>,
+    wrapped: PayloadType,
     /// The newest number, and which of those before it have come: the lowest bit stands for the newest.
     seen: Option<(u16, u64)>,
 }
@@ -131,14 +131,14 @@ pub struct Unwrapped {
 }
 
 impl Unwrapper {
-    /// For a stream in which packets of the type `wrapped` carry several; none do where it is not agreed on.
-    pub fn new(wrapped: Option<PayloadType>) -> Self {
+    /// For a stream in which packets of the type `wrapped` carry several.
+    pub fn new(wrapped: PayloadType) -> Self {
         Self { wrapped, seen: None }
     }
 
     /// Takes in a packet as it has come. One that can't be read gives nothing.
     pub fn push(&mut self, packet: RtpPacket) -> Unwrapped {
-        if self.wrapped != Some(packet.payload_type) {
+        if self.wrapped != packet.payload_type {
             let is_new = self.came(packet.sequence.0);
             return Unwrapped { packets: is_new.then_some(packet).into_iter().collect(), recovered: 0 };
         }
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn each_packet_is_given_out_once_and_two_lost_in_a_row_come_with_the_next() {
-        let mut unwrapper = Unwrapper::new(Some(WRAPPED));
+        let mut unwrapper = Unwrapper::new(WRAPPED);
         let arrived = sent(10..30).into_iter().filter(|packet| ![14, 20, 21].contains(&packet.sequence.0));
         let (mut out, mut recovered) = (Vec::new(), 0);
         for packet in arrived {
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_came_before_the_first_packet_or_out_of_order_is_not_given_out_twice() {
         let packets = sent(0..6);
-        let mut unwrapper = Unwrapper::new(Some(WRAPPED));
+        let mut unwrapper = Unwrapper::new(WRAPPED);
         let numbers = [2, 3, 5, 4].map(|index: usize| {
             let packets = unwrapper.push(packets[index].clone()).packets;
             packets.iter().map(|packet| packet.sequence.0).collect::<Vec<_>>()
@@ -278,18 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn where_it_is_not_agreed_on_packets_pass_untouched() {
-        let packets = sent(0..3);
-        let mut unwrapper = Unwrapper::new(None);
-        for packet in packets {
-            let unwrapped = unwrapper.push(packet.clone()).packets;
-            assert_eq!((unwrapped.len(), &unwrapped[0].payload), (1, &packet.payload));
-        }
-    }
-
-    #[test]
     fn a_sender_that_starts_over_is_followed() {
-        let mut unwrapper = Unwrapper::new(Some(WRAPPED));
+        let mut unwrapper = Unwrapper::new(WRAPPED);
         sent(40_000..40_010).into_iter().for_each(|packet| drop(unwrapper.push(packet)));
         let again = sent(20_005..20_010).into_iter().filter(|packet| packet.sequence.0 != 20_007);
         let recovered: usize = again.map(|packet| unwrapper.push(packet).recovered).sum();
@@ -301,7 +291,7 @@ mod tests {
         fn whatever_arrives_is_survived_and_makes_no_more_sound_than_came(
             packets in prop::collection::vec((any::<u16>(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..200)), 1..40),
         ) {
-            let mut unwrapper = Unwrapper::new(Some(WRAPPED));
+            let mut unwrapper = Unwrapper::new(WRAPPED);
             for (number, wrapped, payload) in packets {
                 let length = payload.len();
                 let unwrapped = unwrapper.push(packet(number, if wrapped { WRAPPED.0 } else { OPUS }, payload.into()));

@@ -29,7 +29,8 @@ pub struct RemoteTrack {
     codec: Codec,
     stream: RemoteStream,
     track: Arc<dyn TrackRemote>,
-    unwrapper: Unwrapper,
+    /// Where packets can carry others.
+    unwrapper: Option<Unwrapper>,
     /// Those that have come with another.
     unwrapped: VecDeque<RtpPacket>,
     ended: bool,
@@ -43,7 +44,7 @@ impl RemoteTrack {
         track: Arc<dyn TrackRemote>,
         repeated: Option<PayloadType>,
     ) -> Self {
-        let unwrapper = Unwrapper::new(repeated);
+        let unwrapper = repeated.map(Unwrapper::new);
         Self { codec, stream, track, unwrapper, unwrapped: VecDeque::new(), ended: false }
     }
 
@@ -68,7 +69,10 @@ impl RemoteTrack {
             }
             match self.stream.events.recv().await {
                 Some(StreamEvent::Packet(packet)) => {
-                    let unwrapped = self.unwrapper.push(packet);
+                    let Some(unwrapper) = &mut self.unwrapper else {
+                        return Some(RemoteTrackEvent::Packet(packet));
+                    };
+                    let unwrapped = unwrapper.push(packet);
                     self.stream.counters.recovered.fetch_add(unwrapped.recovered as u64, Relaxed);
                     self.unwrapped.extend(unwrapped.packets);
                 }
