@@ -1,7 +1,7 @@
 //! Whether power is to be saved: because the person has said so to the system, because the battery is nearly empty, or
 //! because the machine is too hot to go on like this.
 //!
-//! [`watch`] looks at the machine every ten seconds, and [`PowerPolicy`], which is pure, decides. What each system tells:
+//! [`watch()`] looks at the machine every ten seconds, and [`PowerPolicy`], which is pure, decides. What each system tells:
 //!
 //! | | Linux | macOS | Windows |
 //! |---|---|---|---|
