@@ -35,7 +35,7 @@ fn links_that_vary_are_used_without_a_long_queue() {
     for (name, least, most) in [
         ("lte-still", 0.77, 105.0),
         ("lte-walk", 0.67, 440.0),
-        ("lte-drive", 0.50, 460.0),
+        ("lte-drive", 0.50, 430.0),
         ("lte-event", 0.62, 650.0),
         ("hspa", 0.62, 600.0),
         ("5g-mmwave", 0.68, 125.0),
