@@ -2,6 +2,7 @@
 
 mod config;
 mod stretch;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use ahoy_media_types::{BLOCK_SAMPLES, Codec, MediaTime, RtpPacket, SAMPLE_RATE};
 use bytes::Bytes;
 
 pub use self::config::{AudioJitterConfig, AudioJitterStats};
+use self::tally::Tally;
 use super::delay::{DelayEstimator, DelayGoal};
 use super::reception::{InterarrivalJitter, Origin, Place, Sequencer, SourceFilter, TimestampUnwrapper};
 use crate::codec::{AudioDecoder, opus_packet_has_fec, opus_packet_samples};
@@ -79,35 +81,6 @@ struct Held {
 struct Pending {
     samples: u64,
     silent: u64,
-}
-
-/// Counts the packets that did not come (RFC 3550 section 6.4.1).
-#[derive(Debug, Default)]
-struct Tally {
-    /// First and newest sequence of the present count, and how many of them came.
-    range: Option<(i64, i64, i64)>,
-    lost_before: i64,
-}
-
-impl Tally {
-    /// Whether the packet is the newest.
-    fn on_packet(&mut self, sequence: i64) -> bool {
-        let (first, newest, came) = self.range.unwrap_or((sequence, sequence, 0));
-        self.range = Some((first.min(sequence), newest.max(sequence), came + 1));
-        sequence >= newest
-    }
-
-    fn newest(&self) -> Option<i64> {
-        self.range.map(|(_, newest, _)| newest)
-    }
-
-    fn lost(&self) -> i64 {
-        self.lost_before + self.range.map_or(0, |(first, newest, came)| newest - first + 1 - came)
-    }
-
-    fn start_over(&mut self) {
-        *self = Self { range: None, lost_before: self.lost() };
-    }
 }
 
 /// What made-up sound turned out to stand for.
