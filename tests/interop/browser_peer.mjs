@@ -149,14 +149,20 @@ function definePeer() {
       const { width, height, frameRate } = track.getSettings();
       return { width, height, frameRate };
     },
-    async addTone(hertz) {
+    /** `repeated` has each packet carry the one before as well (RFC 2198). */
+    async addTone(hertz, repeated = false) {
       const context = new AudioContext({ sampleRate: 48000 });
       const tone = new OscillatorNode(context, { frequency: hertz });
       const loudness = new GainNode(context, { gain: 0.3 });
       const out = context.createMediaStreamDestination();
       tone.connect(loudness).connect(out);
       tone.start();
-      pc.addTrack(out.stream.getAudioTracks()[0], out.stream);
+      const sender = pc.addTrack(out.stream.getAudioTracks()[0], out.stream);
+      if (!repeated) return;
+      const { codecs } = RTCRtpReceiver.getCapabilities('audio');
+      const red = ({ mimeType }) => mimeType === 'audio/red';
+      const transceiver = pc.getTransceivers().find((one) => one.sender === sender);
+      transceiver.setCodecPreferences([...codecs.filter(red), ...codecs.filter((codec) => !red(codec))]);
     },
     restartIce: () => pc.restartIce(),
     openChannel: (label, init) => {
@@ -260,7 +266,7 @@ function definePeer() {
           report.inbound.push({
             kind: one.kind, packets: one.packetsReceived, lost: one.packetsLost, repaired: one.retransmittedPacketsReceived ?? 0,
             decoded: one.framesDecoded ?? 0, key_frames: one.keyFramesDecoded ?? 0, requests: one.pliCount ?? 0,
-            freezes: one.freezeCount ?? 0,
+            freezes: one.freezeCount ?? 0, samples: one.totalSamplesReceived ?? 0, made_up: one.concealedSamples ?? 0,
           });
         } else if (one.type === 'outbound-rtp') {
           report.outbound.push({

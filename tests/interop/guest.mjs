@@ -59,6 +59,7 @@ try {
       page.waitForFunction((wanted) => new RegExp(wanted, 'i').test(document.body.innerText), pattern).then(() => null),
     stamps: (tile, count) => page.evaluate(stamps, [tile, count]),
     heard: () => page.evaluate(heard),
+    sound: () => page.evaluate(sound),
     screenshot: (path) => page.screenshot({ path }).then(() => null),
     size: (width, height) => page.setViewportSize({ width, height }),
     close: () => page.close({ runBeforeUnload: false }),
@@ -119,6 +120,18 @@ async function heard() {
   const before = await energy();
   await new Promise((done) => setTimeout(done, 1_000));
   return (await energy()) - before;
+}
+
+/** Runs in the page: in which form sound is sent. */
+async function sound() {
+  const forms = [];
+  for (const peer of window.peers.filter(({ connectionState }) => connectionState === 'connected')) {
+    const stats = await peer.getStats();
+    for (const entry of stats.values()) {
+      if (entry.type === 'outbound-rtp' && entry.kind === 'audio') forms.push(stats.get(entry.codecId)?.mimeType ?? null);
+    }
+  }
+  return forms;
 }
 
 /** Runs in the page: a browser that was built without H.264. */

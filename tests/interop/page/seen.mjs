@@ -2,7 +2,7 @@
 // which is the picture itself or, where that was not shown, the one that was shown before. Like crates/measure/src/seen.rs.
 import { enlarge, lumaOf, readStamp, ssim } from './stamped.mjs';
 
-/** One of so many pictures is compared, whatever arrives. A clip of 132 pictures gets its turn with each of them. */
+/** One of so many pictures is compared, whatever arrives. A clip of 262 pictures gets its turn with each of them. */
 const EVERY = 7;
 /** Pictures captured within the last so many milliseconds may still be on their way. */
 const UNDER_WAY = 500;

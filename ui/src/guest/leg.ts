@@ -34,6 +34,20 @@ export function knowsH264(): boolean {
   return codecs.some(({ mimeType }) => mimeType.toLowerCase() === 'video/h264');
 }
 
+/**
+ * Has sound carry what was said before once more (RFC 2198), where the browser knows how: what is lost comes with the next
+ * packet, while there is no time to ask for sound again.
+ */
+function repeatSound(connection: RTCPeerConnection) {
+  const codecs = RTCRtpReceiver.getCapabilities('audio')?.codecs ?? [];
+  const repeats = ({ mimeType }: RTCRtpCodec) => mimeType.toLowerCase() === 'audio/red';
+  if (!codecs.some(repeats)) return;
+  const preferred = [...codecs.filter(repeats), ...codecs.filter((codec) => !repeats(codec))];
+  for (const transceiver of connection.getTransceivers()) {
+    if (transceiver.receiver.track.kind === 'audio') transceiver.setCodecPreferences(preferred);
+  }
+}
+
 function configuration(iceServers: RTCIceServer[]): RTCConfiguration {
   return { bundlePolicy: 'max-bundle', iceServers };
 }
@@ -74,6 +88,7 @@ export class Leg {
     if (options.offers) {
       // Sound and picture from the beginning: turning the camera on later needs no new offer.
       connection.addTransceiver(options.tracks.audio ?? 'audio', { direction: 'sendrecv' });
+      repeatSound(connection);
       if (knowsH264()) connection.addTransceiver(options.tracks.video ?? 'video', { direction: 'sendrecv' });
       this.#useChannel(connection.createDataChannel(CONTROL_CHANNEL));
     }
@@ -229,6 +244,7 @@ export class Leg {
   /** What is sent goes over the media that the other side has offered. */
   async #sendAlong() {
     for (const transceiver of this.#connection.getTransceivers()) transceiver.direction = 'sendrecv';
+    repeatSound(this.#connection);
     await this.send(this.#tracks);
   }
 

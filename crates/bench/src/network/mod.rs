@@ -6,6 +6,7 @@
 
 mod cases;
 mod chromium;
+mod clips;
 mod log;
 mod measure;
 mod mixed;
@@ -24,13 +25,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 
 use self::cases::Case;
+use self::clips::Clips;
 use self::measure::Measured;
 use self::mixed::Mixed;
 use self::pair::{Pair, in_turn};
 use self::store::{Build, Run, Store};
 use crate::idle::wait_until_idle;
 use crate::intervals;
-use crate::loopback::stamp_720p30;
 use crate::output::{Certainty, Goal, Machine, Row, median};
 use crate::say;
 
@@ -88,10 +89,7 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let mut missing = Vec::new();
     if !args.report {
         let temporary = tempfile::tempdir().context("no temporary folder could be made")?;
-        let clips = Clips {
-            film: stamp_720p30(&original, temporary.path())?,
-            cheap: several::cheap_clip(&original, temporary.path())?,
-        };
+        let clips = Clips::prepare(&original, temporary.path(), &cases)?;
         for case in &cases {
             say(&format!("{}, {} s: {}", case.name, case.lasts.as_secs(), case.about));
             missing.extend(measure_case(case, args, if quick { 1 } else { args.runs }, &clips, &mut store)?);
@@ -115,14 +113,6 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     }
     say_what_counts(&cases, &store, &args.pairs);
     Ok(rows)
-}
-
-/// What is sent.
-struct Clips {
-    /// The film, with numbers in its pictures.
-    film: PathBuf,
-    /// Small pictures that are worth as many bits as large ones, so that several calls have time for them.
-    cheap: PathBuf,
 }
 
 /// Not below `target/`, which `cargo clean` empties.
@@ -191,10 +181,10 @@ fn attempt(case: &Case, seed: u64, clips: &Clips, pair: Pair, build: &Build) -> 
 }
 
 fn call(case: &Case, seed: u64, clips: &Clips, pair: Pair) -> Result<Measured> {
-    let clip = &clips.film;
+    let clip = &clips.path(case.pictures());
     match pair {
-        Pair::OursOurs if case.is_shared() => several::ours(case, seed, &clips.cheap),
-        Pair::ChromiumChromium if case.is_shared() => several::chromium(case, seed, &clips.cheap),
+        Pair::OursOurs if case.is_shared() => several::ours(case, seed, clip),
+        Pair::ChromiumChromium if case.is_shared() => several::chromium(case, seed, clip),
         _ if case.is_shared() => bail!("calls beside each other are all of one program"),
         Pair::OursOurs => ours::call(case, seed, clip),
         Pair::ChromiumChromium => chromium::call(case, seed, clip),

@@ -1,7 +1,5 @@
 //! Calls beside each other over one link, all of one program, and streams of TCP beside them.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -10,58 +8,21 @@ use std::time::{Duration, Instant};
 use ahoy_client::loopback::{CallCommand, LoopbackConfig, Side, Signal, SignalPath, run_controlled};
 use ahoy_client::{AudioSourceSpec, VideoSourceSpec};
 use ahoy_media::capture::VideoFormat;
-use ahoy_media::scale::Scaler;
-use ahoy_media::y4m::{Y4mReader, Y4mWriter};
-use ahoy_media_types::{Bitrate, FrameRate, FrameSize, I420Buffer};
+use ahoy_media_types::{Bitrate, FrameRate};
 use ahoy_testkit::wire::TunLink;
 use ahoy_testkit::{Direction, LinkConfig, LinkHandle, Side as LinkSide, UdpRelay};
 use anyhow::{Context as _, Result};
-use rand::{RngExt as _, SeedableRng as _};
-use rand_pcg::Pcg32;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::cases::{CallSpec, Case, MOST_KBPS};
+use super::clips::small_size;
 use super::log::{self, Packet, Purpose};
 use super::measure::{Measured, Said, figures, merged};
 use super::ours;
 use super::tcp::Streams;
 use crate::over_link::{carry, script_over};
-
-/// Noise in the pictures, in steps of luma each way: what makes small ones worth as many bits as large ones.
-const NOISE: i16 = 12;
-/// Pictures of the clip: two seconds of noise that does not repeat are as good as more.
-const PICTURES: u32 = 60;
-
-fn cheap_size() -> Result<FrameSize> {
-    FrameSize::new(320, 180).context("the size is even")
-}
-
-/// A clip whose pictures take an encoder a sixteenth of the time that those of 720p take, and as many bits.
-pub(crate) fn cheap_clip(original: &Path, folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("cheap.y4m");
-    let size = cheap_size()?;
-    let input = File::open(original).context("the test clip can't be read")?;
-    let mut clip = Y4mReader::new(BufReader::new(input)).context("the test clip can't be read")?;
-    let output = BufWriter::new(File::create(&path).context("there is no room for the prepared clip")?);
-    let mut output = Y4mWriter::new(output, size, FrameRate::FPS_30)?;
-    let (mut scaler, mut original) = (Scaler::new(), I420Buffer::black(clip.header().size));
-    let mut picture = I420Buffer::black(size);
-    let mut random = Pcg32::seed_from_u64(1);
-    for _ in 0..PICTURES {
-        if !clip.next_frame(Some(&mut original))? {
-            break;
-        }
-        scaler.fit(&original, &mut picture);
-        for sample in picture.planes_mut()[0].data.iter_mut() {
-            *sample = sample.saturating_add_signed(random.random_range(-NOISE..=NOISE) as i8);
-        }
-        output.write_frame(&picture)?;
-    }
-    output.finish()?.into_inner().context("there is no room for the prepared clip")?;
-    Ok(path)
-}
 
 /// The link of all calls, and for those that live farther away a link before it.
 struct Roads {
@@ -172,7 +133,7 @@ async fn call_of_ours(
     let config = LoopbackConfig {
         duration: Some(lasts.saturating_sub(begin.elapsed())),
         video: Some(pictures.clone()),
-        format: VideoFormat { size: cheap_size()?, rate: FrameRate::FPS_30 },
+        format: VideoFormat { size: small_size()?, rate: FrameRate::FPS_30 },
         audio: Some(AudioSourceSpec::Chirps),
         bitrate: Bitrate::from_kbps(MOST_KBPS)?,
         unknown_path: true,

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use ahoy_congestion::NetworkEstimate;
 use ahoy_media_types::{Codec, PayloadType, RtpPacket, SenderReport, Ssrc};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use tokio::sync::watch;
 use webrtc::media_stream::track_remote::TrackRemote;
 
 use super::redundancy::Unwrapper;
 use crate::error::RtcError;
-use crate::interceptors::{RemoteStream, StreamEvent};
+use crate::interceptors::{RemoteStream, SendControl, StreamEvent};
 use crate::stats::RemoteTrackStats;
 
 /// What comes from the other side on a track.
@@ -33,6 +35,7 @@ pub struct RemoteTrack {
     unwrapper: Option<Unwrapper>,
     /// Those that have come with another.
     unwrapped: VecDeque<RtpPacket>,
+    control: Arc<SendControl>,
     ended: bool,
 }
 
@@ -43,9 +46,10 @@ impl RemoteTrack {
         stream: RemoteStream,
         track: Arc<dyn TrackRemote>,
         repeated: Option<PayloadType>,
+        control: Arc<SendControl>,
     ) -> Self {
         let unwrapper = repeated.map(Unwrapper::new);
-        Self { codec, stream, track, unwrapper, unwrapped: VecDeque::new(), ended: false }
+        Self { codec, stream, track, unwrapper, unwrapped: VecDeque::new(), control, ended: false }
     }
 
     /// The codec of the packets' payloads.
@@ -85,6 +89,11 @@ impl RemoteTrack {
                 }
             }
         }
+    }
+
+    /// What is known of the path to the other side, as it changes: some dozens of times a second while media is sent.
+    pub fn network(&self) -> watch::Receiver<NetworkEstimate> {
+        self.control.estimate()
     }
 
     /// Asks the sender for a key frame (picture loss indication, RFC 4585 section 6.3.1).

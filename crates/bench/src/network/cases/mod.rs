@@ -63,6 +63,17 @@ impl fmt::Display for Group {
     }
 }
 
+/// What cases play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pictures {
+    /// A film forth and back: what a camera sees has no cuts.
+    Film,
+    /// The film from the beginning again and again.
+    FilmWithCuts,
+    /// Small ones that are worth as many bits, so that several calls have time for them.
+    Small,
+}
+
 /// A link, and for how long a call goes over it.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -75,6 +86,7 @@ pub(crate) struct Case {
     pub(crate) rates: Vec<(f64, f64)>,
     there: LinkConfig,
     back: LinkConfig,
+    has_cuts: bool,
     /// Who calls over it.
     pub(crate) calls: Vec<CallSpec>,
     /// What else goes over it.
@@ -115,6 +127,7 @@ impl Case {
             rates: rates.to_vec(),
             there: way(usual()).rate(RateSchedule::holding(steps)).build()?,
             back: way(usual()).build()?,
+            has_cuts: false,
             calls: vec![CallSpec::default()],
             tcp: Vec::new(),
             compared: None,
@@ -169,6 +182,7 @@ impl Case {
             group: Group::Traces,
             lasts: Trace::LASTS,
             rates: Vec::new(),
+            has_cuts: false,
             calls: vec![CallSpec::default()],
             tcp: Vec::new(),
             compared: None,
@@ -184,6 +198,11 @@ impl Case {
             Self::variable(Group::Rfc, "5.1", "50 ms one way", |way| way)?,
             Self::variable(Group::Rfc, "5.1-100ms", "100 ms one way", |way| way.delay(ms(100)))?,
         ];
+        let cuts =
+            Self::variable(Group::Rfc, "5.1-cuts", "50 ms one way, a film with a cut every 4.4 s", |way| {
+                way
+            })?;
+        all.push(Self { has_cuts: true, goals: Goals::default(), ..cuts });
         all.extend(Self::several()?);
         for percent in [1_u32, 5, 10, 20] {
             let loss = Loss::Random { p: f64::from(percent) / 100.0 };
@@ -201,6 +220,9 @@ impl Case {
             let (name, about) = (format!("delay-{delay}"), format!("2 Mb/s, {delay} ms one way"));
             all.push(Self::new(Group::Delay, name, about, &TWO, |way| way.delay(ms(delay)))?);
         }
+        let about = "2 Mb/s, 150 ms one way, 5 % of the packets lost at random".to_owned();
+        let lossy = |way: LinkConfigBuilder| way.delay(ms(150)).loss(Loss::Random { p: 0.05 });
+        all.push(Self::new(Group::Delay, "delay-150-loss-5".to_owned(), about, &TWO, lossy)?);
         for queue in [70, 400, 1_500] {
             let (name, about) = (format!("5.1-queue-{queue}"), format!("a queue of {queue} ms"));
             all.push(Self::variable(Group::Queue, &name, &about, |way| way.queue(ms(queue)))?);
@@ -278,6 +300,15 @@ impl Case {
         })
     }
 
+    /// What is played in it.
+    pub(crate) fn pictures(&self) -> Pictures {
+        match (self.is_shared(), self.has_cuts) {
+            (true, _) => Pictures::Small,
+            (false, true) => Pictures::FilmWithCuts,
+            (false, false) => Pictures::Film,
+        }
+    }
+
     /// Whether there is more than one call on the link.
     pub(crate) fn is_shared(&self) -> bool {
         self.calls.len() > 1 || !self.tcp.is_empty()
@@ -333,7 +364,7 @@ mod tests {
 
     #[test]
     fn groups_choose_all_of_their_cases() {
-        assert_eq!(names(&["rfc"]), ["5.1", "5.1-100ms"]);
+        assert_eq!(names(&["rfc"]), ["5.1", "5.1-100ms", "5.1-cuts"]);
         assert_eq!(names(&["several"]), ["5.2", "5.3", "5.4", "5.5", "5.6-cubic", "5.6-reno", "5.7", "5.8"]);
         assert_eq!(
             names(&["queue", "delay-50"]),

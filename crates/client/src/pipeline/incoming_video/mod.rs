@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use self::screen::Screen;
 pub use self::screen::{FrameWatch, TimedFrameSink, VideoOutput};
-use self::stage::PlayoutStage;
+use self::stage::{OtherSide, PlayoutStage};
 use super::LipSync;
 use crate::picture_socket::{Area, PageEvent, StreamName};
 
@@ -78,7 +78,7 @@ impl IncomingVideo {
     ) -> std::io::Result<Self> {
         let stats = Arc::new(Mutex::new(IncomingVideoStats::default()));
         let keyframe_wanted = Arc::new(Notify::new());
-        let (queue_tx, queue) = sync_channel(QUEUE);
+        let (queue_tx, arrivals) = sync_channel(QUEUE);
         let queue_tx = Arc::new(queue_tx);
         let area = Arc::new(Mutex::new(None));
         let screen = match output {
@@ -99,8 +99,9 @@ impl IncomingVideo {
                 Screen::window(socket.open(StreamName::Remote, Box::new(listener)), watch)
             }
         };
-        let wanted = Arc::clone(&keyframe_wanted);
-        let stage = PlayoutStage::new(queue, decoder, screen, sync, clock, wanted, Arc::clone(&stats));
+        let other_side =
+            OtherSide { arrivals, network: track.network(), keyframe_wanted: Arc::clone(&keyframe_wanted) };
+        let stage = PlayoutStage::new(other_side, decoder, screen, sync, clock, Arc::clone(&stats));
         let thread = thread::Builder::new().name("ahoy-video-out".into()).spawn(move || stage.run())?;
         let task =
             tokio::spawn(receive(track, Arc::downgrade(&queue_tx), keyframe_wanted, Arc::clone(&stats)));

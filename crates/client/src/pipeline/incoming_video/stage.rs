@@ -8,7 +8,8 @@ use std::time::Duration;
 use ahoy_media::codec::VideoDecoder;
 use ahoy_media::playout::{AssembledFrame, StreamKind, VideoJitterBuffer, VideoJitterConfig, VideoOut};
 use ahoy_media_types::{ColorMatrix, FrameId, MediaClock, MediaTime, VideoFrame};
-use tokio::sync::Notify;
+use ahoy_rtc::NetworkEstimate;
+use tokio::sync::{Notify, watch};
 
 use super::screen::{Content, Screen, Takes};
 use super::{Arrival, FrameTiming, IncomingVideoStats, LipSync};
@@ -25,8 +26,15 @@ struct Waiting {
     show_at: MediaTime,
 }
 
+/// The other side, as the playout thread sees it.
+pub(super) struct OtherSide {
+    pub(super) arrivals: Receiver<Arrival>,
+    pub(super) network: watch::Receiver<NetworkEstimate>,
+    pub(super) keyframe_wanted: Arc<Notify>,
+}
+
 pub(super) struct PlayoutStage {
-    queue: Receiver<Arrival>,
+    other_side: OtherSide,
     jitter: VideoJitterBuffer,
     decoder: Box<dyn VideoDecoder>,
     /// What the screen took last: a change may need a key frame.
@@ -35,23 +43,21 @@ pub(super) struct PlayoutStage {
     screen: Screen,
     sync: LipSync,
     clock: MediaClock,
-    keyframe_wanted: Arc<Notify>,
     stats: Arc<Mutex<IncomingVideoStats>>,
     next_id: u32,
 }
 
 impl PlayoutStage {
     pub(super) fn new(
-        queue: Receiver<Arrival>,
+        other_side: OtherSide,
         decoder: Box<dyn VideoDecoder>,
         screen: Screen,
         sync: LipSync,
         clock: MediaClock,
-        keyframe_wanted: Arc<Notify>,
         stats: Arc<Mutex<IncomingVideoStats>>,
     ) -> Self {
         Self {
-            queue,
+            other_side,
             jitter: VideoJitterBuffer::new(VideoJitterConfig::default()),
             decoder,
             taken: screen.takes(),
@@ -59,7 +65,6 @@ impl PlayoutStage {
             screen,
             sync,
             clock,
-            keyframe_wanted,
             stats,
             next_id: 0,
         }
@@ -72,11 +77,11 @@ impl PlayoutStage {
     pub(super) fn run(mut self) {
         loop {
             let now = self.clock.now();
-            match self.queue.recv_timeout(self.wait(now)) {
+            match self.other_side.arrivals.recv_timeout(self.wait(now)) {
                 Ok(arrival) => {
                     self.on_arrival(arrival);
                     // Whatever else has come meanwhile belongs before the next look at what is complete.
-                    while let Ok(arrival) = self.queue.try_recv() {
+                    while let Ok(arrival) = self.other_side.arrivals.try_recv() {
                         self.on_arrival(arrival);
                     }
                 }
@@ -102,6 +107,10 @@ impl PlayoutStage {
     fn on_arrival(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Packet(packet) => {
+                if self.other_side.network.has_changed().unwrap_or(false) {
+                    let round_trip = self.other_side.network.borrow_and_update().rtt_ms;
+                    self.jitter.set_round_trip(Duration::from_secs_f64(round_trip.max(0.0) / 1e3));
+                }
                 self.stats().first_packet_at.get_or_insert(packet.arrived_at);
                 self.jitter.push(packet, self.clock.now());
             }
@@ -118,10 +127,10 @@ impl PlayoutStage {
                     self.sync.on_video_shown(timing.rtp_timestamp, at);
                 }
             }
-            PageEvent::KeyframeWanted => self.keyframe_wanted.notify_one(),
+            PageEvent::KeyframeWanted => self.other_side.keyframe_wanted.notify_one(),
             // A stream begins with a key frame, so there is no need of another before it has come.
             PageEvent::Attached(PictureFormat::H264) if self.jitter.stats().frames_assembled == 0 => {}
-            PageEvent::Attached(PictureFormat::H264) => self.keyframe_wanted.notify_one(),
+            PageEvent::Attached(PictureFormat::H264) => self.other_side.keyframe_wanted.notify_one(),
             // The decoder here asks for one itself if it needs one.
             PageEvent::Attached(PictureFormat::I420) | PageEvent::Detached => {}
             // Of interest to whoever sends.
@@ -133,7 +142,7 @@ impl PlayoutStage {
         while let Some(out) = self.jitter.poll(self.clock.now()) {
             match out {
                 VideoOut::Frame(frame) => self.on_frame(frame),
-                VideoOut::NeedKeyframe => self.keyframe_wanted.notify_one(),
+                VideoOut::NeedKeyframe => self.other_side.keyframe_wanted.notify_one(),
             }
         }
         let jitter = self.jitter.stats();

@@ -5,39 +5,30 @@ use std::time::Duration;
 /// How patient the buffer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoJitterConfig {
-    /// Longest wait for a retransmission, from when the loss was noticed. Kept between 20 ms and 1 s: below that no
-    /// retransmission comes in time, above it a key frame is there sooner.
-    pub max_wait: Duration,
-    /// Measured round-trip time, if known: no more than two attempts' worth is waited for then.
-    pub round_trip: Option<Duration>,
+    /// Round trip, until another one is told.
+    pub round_trip: Duration,
     /// Least time between two requests for a key frame.
     pub keyframe_interval: Duration,
 }
 
 impl Default for VideoJitterConfig {
-    /// 500 ms covers three attempts at the round trips of one continent, and two across an ocean: where a tenth is lost, a
-    /// hundredth of the repetitions is lost too, and a key frame for each of those costs more than waiting. 300 ms between
-    /// requests is what a key frame takes to be made and sent at low bitrates.
+    /// 100 ms are a continent. 300 ms between requests is what a key frame takes to be made and sent at low bitrates.
     fn default() -> Self {
-        Self {
-            max_wait: Duration::from_millis(500),
-            round_trip: None,
-            keyframe_interval: Duration::from_millis(300),
-        }
+        Self { round_trip: Duration::from_millis(100), keyframe_interval: Duration::from_millis(300) }
     }
 }
 
 impl VideoJitterConfig {
-    /// How long to wait for a packet that is missing.
+    /// How long to wait for a packet that is missing, from when the loss was noticed.
     ///
-    /// Two round trips make room for a retransmission that is lost in its turn; 40 ms on top for the receiver's own delay
-    /// before it reports the loss and for the queue on the way.
+    /// Where a tenth is lost, so is a tenth of what is sent again, and a key frame for each of those costs more than to wait
+    /// for the third attempt and its queue. Beyond a second nobody asks for the packet any more, and a picture that has stood
+    /// still for 150 ms has frozen for all to see.
     pub(super) fn patience(&self) -> Duration {
-        const LEAST: Duration = Duration::from_millis(20);
+        const LEAST: Duration = Duration::from_millis(150);
         const MOST: Duration = Duration::from_secs(1);
-        const OVERHEAD: Duration = Duration::from_millis(40);
-        let max = self.max_wait.clamp(LEAST, MOST);
-        self.round_trip.map_or(max, |round_trip| (round_trip.min(MOST) * 2 + OVERHEAD).min(max))
+        const OVERHEAD: Duration = Duration::from_millis(100);
+        (self.round_trip.min(MOST) * 4 + OVERHEAD).clamp(LEAST, MOST)
     }
 }
 

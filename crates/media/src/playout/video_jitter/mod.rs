@@ -199,9 +199,9 @@ impl VideoJitterBuffer {
         }
     }
 
-    /// Tells the measured round-trip time, which decides how long a retransmission can take.
+    /// Tells the measured round trip, which decides how long it is waited for what is sent again.
     pub fn set_round_trip(&mut self, round_trip: std::time::Duration) {
-        self.config.round_trip = Some(round_trip);
+        self.config.round_trip = round_trip;
     }
 
     /// Tells that the decoder failed: nothing is given out until a key frame comes, which is asked for.

@@ -328,17 +328,18 @@ fn a_sender_that_starts_afresh_is_followed() {
 }
 
 #[test]
-fn a_known_round_trip_shortens_the_wait() {
-    let config = VideoJitterConfig { round_trip: Some(Duration::from_millis(20)), ..Default::default() };
-    let mut bench = Bench::with(config);
-    let mut sender = Sender::new();
-    bench.push_all(&sender.key(), 0);
-    bench.push(&sender.delta()[1], 33);
-    bench.run(33, 200);
-    assert_eq!(bench.requests, [33 + 80]);
-    let forever =
-        VideoJitterConfig { max_wait: Duration::MAX, round_trip: Some(Duration::MAX), ..Default::default() };
-    assert_eq!(forever.patience(), Duration::from_secs(1));
+fn it_waits_for_what_is_sent_again_as_long_as_that_takes() {
+    for (round_trip, waits) in [(5, 150), (50, 300), (100, 500), (560, 1_000)] {
+        let mut bench = Bench::new();
+        bench.buffer.set_round_trip(Duration::from_millis(round_trip));
+        let mut sender = Sender::new();
+        bench.push_all(&sender.key(), 0);
+        bench.push(&sender.delta()[1], 33);
+        bench.run(33, 1_100);
+        assert_eq!(bench.requests.first(), Some(&(33 + waits)), "round trip of {round_trip} ms");
+    }
+    let never = VideoJitterConfig { round_trip: Duration::MAX, ..Default::default() };
+    assert_eq!(never.patience(), Duration::from_secs(1));
 }
 
 #[test]

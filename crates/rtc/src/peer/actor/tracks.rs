@@ -79,7 +79,8 @@ impl Actor {
                         Codec::Opus => self.type_of_repeated().await.map(PayloadType),
                         Codec::H264 => None,
                     };
-                    let track = RemoteTrack::new(codec, stream, Arc::clone(&track), repeated);
+                    let control = Arc::clone(&self.control);
+                    let track = RemoteTrack::new(codec, stream, Arc::clone(&track), repeated, control);
                     self.emit(PeerEvent::Track(track));
                 }
                 None => warn!(codec = stream.mime_type, "a track in a codec that was not offered is ignored"),
