@@ -1,5 +1,6 @@
 //! How much to send.
 
+mod limit;
 mod queue;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use ahoy_media_types::MediaTime;
 use serde::Serialize;
 
+use self::limit::FoundLimit;
 use self::queue::{Compete, Drain};
 
 use crate::delay::QueueDelay;
@@ -191,6 +193,8 @@ pub(crate) struct Controller {
     shallow: Option<MediaTime>,
     /// When the queue was seen last to be long enough for them.
     deep: Option<MediaTime>,
+    /// What was too much last.
+    limit: Option<FoundLimit>,
     /// When somebody else stopped keeping the queue full.
     competed: Option<MediaTime>,
     /// When it turned out last that nobody else fills the queue.
@@ -219,6 +223,7 @@ impl Controller {
             empty_for: 0.0,
             shallow: None,
             deep: None,
+            limit: None,
             competed: None,
             own_queue: None,
         }
@@ -398,6 +403,7 @@ impl Controller {
         let competed = self.competed.is_some_and(|at| now - at < AFTER_COMPETING);
         let empty = match self.starting {
             _ if competed => false,
+            _ if self.limit.is_some_and(|limit| limit.is_near(self.target, now)) => false,
             true => self.empty_for > EMPTY_AT_START.as_secs_f64(),
             false => self.empty_for > EMPTY.0.as_secs_f64() + EMPTY.1 * self.least_rtt.min(0.5),
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
+use super::limit::FoundLimit;
 use super::{Controller, Mode, OVERUSE_S, Reason, Traffic};
 
 /// The queue is to be back where it should be within this time.
@@ -88,6 +89,7 @@ impl Controller {
             self.mode = Mode::Usual;
             self.headroom.reset();
             self.losses.explained();
+            self.limit = Some(FoundLimit::new(drain.capacity, self.limit, now));
             self.target = drain.capacity * 0.97;
             return;
         }
