@@ -7,6 +7,7 @@
 mod controller;
 mod delay;
 mod delivery;
+mod estimate;
 mod headroom;
 mod history;
 mod loss;
@@ -17,7 +18,7 @@ mod reporter;
 mod sender;
 mod sound;
 
-pub use controller::{Limits, NetworkEstimate, Reason};
+pub use estimate::{Limits, NetworkEstimate, Reason};
 pub use history::{PacketResult, PacketStatus, SentPacket};
 pub use pacer::PacketKind;
 pub use quality::{Cause, Content, Decision, Encoding, QualityPolicy, SAVING_FPS, Situation, Viewer};

@@ -3,7 +3,7 @@
 //! Where the round trip is short, asking again is cheaper: only what is lost is sent twice. Where it is long, what is asked for
 //! comes so late that everything stands still until then.
 
-use crate::controller::NetworkEstimate;
+use crate::estimate::NetworkEstimate;
 
 /// With a shorter round trip, in milliseconds, what is asked for again comes before a picture counts as frozen: webrtc-stats
 /// allows 150 ms more than the usual interval. As it is measured here, the time until a report and jitter are in it, which are
@@ -40,7 +40,7 @@ fn incomplete(packets: usize, repair: usize, loss: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::Reason;
+    use crate::estimate::Reason;
 
     fn network(rtt_ms: f64, loss: f64) -> NetworkEstimate {
         NetworkEstimate {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
-use crate::controller::{Controller, Limits, NetworkEstimate, Traffic};
+use crate::controller::{Controller, Traffic};
+use crate::estimate::{Limits, NetworkEstimate};
 use crate::history::{History, PacketResult, PacketStatus, SentPacket};
 use crate::pacer::{Pacer, PacketKind};
 

@@ -9,7 +9,7 @@ const SAME: f64 = 0.15;
 /// How long one is remembered.
 const KNOWN: Duration = Duration::from_secs(20);
 /// From where to where the target is near it: where a drained queue leaves it, and where it has turned out that more fits.
-const NEAR: std::ops::Range<f64> = 0.92..1.08;
+const NEAR: std::ops::Range<f64> = 0.92..1.05;
 
 /// The rate at which a queue grew, in bits per second.
 #[derive(Clone, Copy, Debug)]

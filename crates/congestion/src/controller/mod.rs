@@ -6,49 +6,16 @@ mod queue;
 use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
-use serde::Serialize;
 
 use self::limit::FoundLimit;
 use self::queue::{Compete, Drain};
-
 use crate::delay::QueueDelay;
 use crate::delivery::Delivery;
+use crate::estimate::{Limits, NetworkEstimate, Reason};
 use crate::headroom::{Headroom, Spread};
 use crate::history::PacketResult;
 use crate::loss::{Losses, Verdict};
 use crate::pacer::{BURST_GAIN, Pace, PacketKind};
-
-/// Between which rates, in bits per second on the wire.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Never less: sound alone.
-    pub min: f64,
-    /// Before anything is known.
-    pub start: f64,
-    /// Never more: all that can be used.
-    pub max: f64,
-}
-
-/// Why the target is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub enum Reason {
-    /// Nothing is known yet.
-    Start,
-    /// Frames arrive as they left: the path carries more.
-    Headroom,
-    /// A little more at a time, or less: there is about as much in the queue as there should be.
-    Balance,
-    /// A queue has grown: it is let run empty.
-    Drain,
-    /// Somebody else keeps the queue full, whatever is sent here.
-    Compete,
-    /// Packets are lost, and it is tried whether fewer are with less.
-    Loss,
-    /// Nothing is heard from the other side.
-    Silence,
-}
 
 /// Bits that each call keeps in the queue of the bottleneck. All calls that share one see the same delay, so that all end at
 /// the same rate (the principle of TCP Vegas, Brakmo and Peterson 1995). Less is nearer to an empty queue and less fair.
@@ -64,8 +31,11 @@ const GROWTH: f64 = 2.0;
 const START_GROWTH: f64 = 2.5;
 /// How much of what bursts arrive at is grown to at once. The rest is felt for.
 const KNOWN_SHARE: f64 = 0.90;
-/// Steps of the balance: per second, as a share of the target, and at least so many bits per second.
-const STEP: (f64, f64) = (0.10, 30_000.0);
+/// Steps of the balance, per second. Down they are this share of the target, up this share of its geometric mean with
+/// [`STEP_OF`]: who has less grows by a greater part, so that all end at the same rate (Chiu and Jain 1989).
+const STEP_DOWN: f64 = 0.10;
+const STEP_UP: f64 = 0.12;
+const STEP_OF: f64 = 1_000_000.0;
 /// How far apart packets of a frame may arrive without a queue having been met.
 const NO_SPREAD: f64 = 1.10;
 /// Bursts before a limit was met, and while a path turns out to carry more: they see further ahead.
@@ -109,31 +79,6 @@ const SILENCE: Duration = Duration::from_millis(400);
 const SILENCE_STEP: Duration = Duration::from_millis(200);
 /// What is taken up again of the target before, when reports come again.
 const AFTER_SILENCE: f64 = 0.6;
-
-/// The state of the sending side, for those who look at it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct NetworkEstimate {
-    /// What may be sent, with all headers, in bits per second.
-    pub target: f64,
-    /// What of it new pictures may take; `None` where so much waits that the next one should not be made.
-    pub video: Option<f64>,
-    /// How fast a picture that is larger than others leaves, in bits per second.
-    pub burst: f64,
-    /// What is sent, in bits per second.
-    pub sent: f64,
-    /// What arrives at the other side, in bits per second.
-    pub acknowledged: f64,
-    /// Time that packets wait in queues, in milliseconds.
-    pub queue_ms: f64,
-    /// Share of packets that are lost, 0 to 1.
-    pub loss: f64,
-    /// The share of losses that is to be reckoned with, 0 to 1: the most that a queue does not explain, slowly forgotten.
-    pub expected_loss: f64,
-    /// Round trip, in milliseconds, with the time until the report was sent.
-    pub rtt_ms: f64,
-    /// Why the target changed last.
-    pub reason: Reason,
-}
 
 /// What is on its way, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -457,7 +402,11 @@ impl Controller {
         self.reason = Reason::Balance;
         // The part of its own queue that is missing, or too much.
         let missing = (1.0 - self.delay.standing() / wanted).clamp(-2.5, 1.0);
-        self.target += (self.target * STEP.0).max(STEP.1) * missing * passed;
+        let step = match missing > 0.0 {
+            true => (self.target * STEP_OF).sqrt() * STEP_UP,
+            false => self.target * STEP_DOWN,
+        };
+        self.target += step * missing * passed;
     }
 
     fn limit_met(&mut self) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ahoy_media_types::MediaTime;
 
 use super::limit::FoundLimit;
-use super::{Controller, Mode, OVERUSE_S, Reason, Traffic};
+use super::{AFTER_COMPETING, Controller, Mode, OVERUSE_S, Traffic};
+use crate::estimate::Reason;
 
 /// The queue is to be back where it should be within this time.
 const DRAIN_S: f64 = 0.20;
@@ -13,6 +14,10 @@ const DRAIN_S: f64 = 0.20;
 const DRAIN_LEAST: f64 = 0.10;
 /// Of what the bottleneck lets through, so much is little enough for the queue to run empty.
 const LITTLE: f64 = 0.85;
+/// It takes so much longer than the queue and round trips to tell that it is somebody else's, in seconds, and less where somebody
+/// has filled it lately.
+const PATIENCE_S: f64 = 0.50;
+const PATIENCE_LATELY_S: f64 = 0.35;
 /// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
 /// systems use, by more.
 const COMPETE_PACKETS: f64 = 2.5;
@@ -38,10 +43,9 @@ pub(super) struct Drain {
 impl Drain {
     /// Whether the queue is somebody else's: it is there although little was sent from here, and what was sent before has long
     /// left it. `least` is whether no less can be sent.
-    fn is_others(&self, queue: f64, sent: u64, passed: Duration, round_trip: f64, least: bool) -> bool {
-        let passed = passed.as_secs_f64();
+    /// `patience` is how long it takes to tell, in seconds.
+    fn is_others(&self, queue: f64, sent: u64, passed: f64, patience: f64, least: bool) -> bool {
         let added = (sent - self.sent) as f64 * 8.0 / self.through;
-        let patience = self.peak + 2.0 * round_trip + 0.5;
         passed > patience && (least || added < passed * LITTLE) && queue > self.peak * 0.4
     }
 }
@@ -95,7 +99,13 @@ impl Controller {
         }
         drain.peak = drain.peak.max(queue);
         let least = self.target <= self.limits.min * 1.05;
-        let is_others = drain.is_others(queue, traffic.sent, now - drain.began, self.least_rtt, least);
+        // Those who filled it lately are back, most likely.
+        let patience = match self.competed.is_some_and(|at| now - at < AFTER_COMPETING) {
+            true => drain.peak + self.least_rtt + PATIENCE_LATELY_S,
+            false => drain.peak + 2.0 * self.least_rtt + PATIENCE_S,
+        };
+        let passed = (now - drain.began).as_secs_f64();
+        let is_others = drain.is_others(queue, traffic.sent, passed, patience, least);
         if is_others && self.own_queue.is_none_or(|at| now - at > OWN) {
             self.target = drain.capacity;
             return self.begin_to_compete(traffic, now);
