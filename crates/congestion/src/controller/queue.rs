@@ -18,6 +18,8 @@ const LITTLE: f64 = 0.85;
 /// has filled it lately.
 const PATIENCE_S: f64 = 0.50;
 const PATIENCE_LATELY_S: f64 = 0.35;
+/// A queue that others fill stays about as long as it was.
+const STILL_THERE: f64 = 0.6;
 /// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
 /// systems use, by more.
 const COMPETE_PACKETS: f64 = 2.5;
@@ -46,7 +48,7 @@ impl Drain {
     /// `patience` is how long it takes to tell, in seconds.
     fn is_others(&self, queue: f64, sent: u64, passed: f64, patience: f64, least: bool) -> bool {
         let added = (sent - self.sent) as f64 * 8.0 / self.through;
-        passed > patience && (least || added < passed * LITTLE) && queue > self.peak * 0.4
+        passed > patience && (least || added < passed * LITTLE) && queue > self.peak * STILL_THERE
     }
 }
 
