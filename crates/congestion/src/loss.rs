@@ -152,11 +152,11 @@ impl Losses {
         self.expected
     }
 
-    /// Time has passed since it was last said what is to be reckoned with, in seconds. `queued` is whether there is a queue that
-    /// may be what packets are lost to.
-    pub(crate) fn expect(&mut self, passed: f64, queued: bool) {
+    /// Time has passed since it was last said what is to be reckoned with, in seconds. `passing` is whether there is a queue that
+    /// may be what packets are lost to, and that will be gone soon.
+    pub(crate) fn expect(&mut self, passed: f64, passing: bool) {
         self.expected *= (-passed / EXPECTED_S).exp();
-        if !queued {
+        if !passing {
             self.expected = self.expected.max(self.share());
         }
     }

@@ -16,7 +16,7 @@ use rtc::shared::marshal::Marshal;
 use tokio::sync::watch;
 
 use super::feedback::{FeedbackReader, HEADERS, extension_of};
-use super::{Outbox, Stage};
+use super::{LocalStreams, Outbox, Stage};
 
 /// What the owner of a peer and the way to the network tell each other.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ impl SendControl {
 #[derive(Clone, Copy, Debug)]
 struct Stream {
     kind: PacketKind,
+    /// The source of what it repeats or repairs, or its own.
+    media: u32,
     extension: u8,
     /// The next number of repetitions. They are numbered as they leave, since some of them do twice.
     next: u16,
@@ -70,6 +72,7 @@ struct Stream {
 /// See the module's description.
 pub(crate) struct CongestionStage {
     clock: MediaClock,
+    local: Arc<LocalStreams>,
     sender: Sender<TaggedPacket>,
     reader: FeedbackReader,
     streams: HashMap<u32, Stream>,
@@ -79,12 +82,13 @@ pub(crate) struct CongestionStage {
 }
 
 impl CongestionStage {
-    pub(crate) fn new(clock: MediaClock, control: Arc<SendControl>) -> Self {
+    pub(crate) fn new(clock: MediaClock, local: Arc<LocalStreams>, control: Arc<SendControl>) -> Self {
         let limits = control.limits.subscribe();
         let sender = Sender::new(*limits.borrow());
         let path = control.path.subscribe();
         Self {
             clock,
+            local,
             sender,
             reader: FeedbackReader::default(),
             streams: HashMap::new(),
@@ -163,6 +167,9 @@ impl Stage for CongestionStage {
         let bytes = rtp.payload.len() + HEADERS;
         let (burst, now) = (rtp.header.timestamp, packet.now);
         match (stream.kind, repeated(rtp)) {
+            // The other side goes on at the key frame that is there by then, and all of the link is needed for that.
+            (PacketKind::Retransmission, _)
+                if self.local.get(stream.media).is_some_and(|media| media.is_outdated(burst)) => {}
             (PacketKind::Retransmission, Some(which)) => {
                 let copy = |packet: &TaggedPacket| TaggedPacket {
                     now: packet.now,
@@ -210,7 +217,7 @@ impl Stage for CongestionStage {
             if let Some(ssrc) = ssrc {
                 // In the lower half, as RFC 3711 section 3.3.1 has it; never anew, as no number may be used twice.
                 let next = rand::random::<u16>() >> 1;
-                self.streams.entry(ssrc).or_insert(Stream { kind, extension, next });
+                self.streams.entry(ssrc).or_insert(Stream { kind, media: stream.ssrc, extension, next });
             }
         }
     }
@@ -219,5 +226,53 @@ impl Stage for CongestionStage {
         for ssrc in [Some(stream.ssrc), stream.ssrc_rtx, stream.ssrc_fec].into_iter().flatten() {
             self.streams.remove(&ssrc);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtc::interceptor::{AttributedPacket, RTPHeaderExtension};
+    use rtc::shared::TransportContext;
+
+    use super::super::TRANSPORT_CC_URI;
+    use super::*;
+
+    const LIMITS: Limits = Limits { min: 60_000.0, start: 1_000_000.0, max: 5_000_000.0 };
+    const MEDIA: u32 = 7;
+    const REPEATS: u32 = 8;
+
+    /// A packet that repeats the one with this number, of the picture with this timestamp.
+    fn repetition(number: u16, timestamp: u32, now: Instant) -> TaggedPacket {
+        let header = rtc::rtp::Header { ssrc: REPEATS, timestamp, ..Default::default() };
+        let payload = [&number.to_be_bytes()[..], &[0; 98]].concat().into();
+        let rtp = rtc::rtp::Packet { header, payload };
+        let message = AttributedPacket::new(Packet::Rtp(rtp));
+        TaggedPacket { now, transport: TransportContext::default(), message }
+    }
+
+    #[test]
+    fn nothing_is_repeated_that_a_key_frame_has_made_needless() {
+        let local = Arc::new(LocalStreams::default());
+        let (stream, _events) = local.add(MEDIA);
+        let clock = MediaClock::start();
+        let mut stage = CongestionStage::new(clock, local, Arc::new(SendControl::new(LIMITS)));
+        stage.bind_local(&StreamInfo {
+            ssrc: MEDIA,
+            ssrc_rtx: Some(REPEATS),
+            mime_type: "video/H264".to_owned(),
+            rtp_header_extensions: vec![RTPHeaderExtension { uri: TRANSPORT_CC_URI.to_owned(), id: 3 }],
+            ..Default::default()
+        });
+        let now = Instant::now();
+        let mut leaves = |number: u16, timestamp: u32| {
+            let mut own = Outbox::default();
+            assert!(stage.outbound(repetition(number, timestamp, now), &mut own).is_none());
+            own.into_network().len()
+        };
+        assert_eq!(leaves(1, u32::MAX - 3_000), 1, "there was no key frame yet");
+        stream.began_afresh(2_999);
+        assert_eq!(leaves(2, u32::MAX - 3_000), 0);
+        assert_eq!(leaves(3, 2_999), 1, "the key frame itself");
+        assert_eq!(leaves(4, 6_000), 1);
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn stages(
 ) -> Stages {
     let own_ssrc = rand::random();
     Stages {
-        congestion: Staged::new(CongestionStage::new(clock, Arc::clone(control))),
+        congestion: Staged::new(CongestionStage::new(clock, Arc::clone(local), Arc::clone(control))),
         feedback: Staged::new(FeedbackStage::new(clock, own_ssrc)),
         protect: Staged::new(ProtectStage::new(control)),
         nack: Staged::new(NackStage::new(own_ssrc)),

@@ -91,6 +91,8 @@ pub(crate) struct LocalStream {
 #[derive(Debug, Default)]
 struct LocalState {
     capture: Option<(u32, Instant)>,
+    /// The RTP timestamp of the newest content that needs none before it.
+    fresh_start: Option<u32>,
     fraction_lost: f64,
     round_trip: Option<Duration>,
     keyframe_requests: u64,
@@ -105,6 +107,16 @@ impl LocalStream {
     /// Notes when the content with an RTP timestamp was captured.
     pub(crate) fn captured(&self, rtp_timestamp: u32, at: Instant) {
         self.lock().capture = Some((rtp_timestamp, at));
+    }
+
+    /// Notes that content with this RTP timestamp and what follows can be shown without anything before it.
+    pub(crate) fn began_afresh(&self, rtp_timestamp: u32) {
+        self.lock().fresh_start = Some(rtp_timestamp);
+    }
+
+    /// Whether content with this RTP timestamp is from before the other side can begin afresh.
+    pub(crate) fn is_outdated(&self, rtp_timestamp: u32) -> bool {
+        self.lock().fresh_start.is_some_and(|start| rtp_timestamp.wrapping_sub(start).cast_signed() < 0)
     }
 
     pub(crate) fn capture(&self) -> Option<(u32, Instant)> {

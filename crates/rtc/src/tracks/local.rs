@@ -189,6 +189,9 @@ impl LocalTrack {
         }
         inner.started.store(true, Relaxed);
         inner.stream.captured(frame.rtp_timestamp, inner.clock.instant(frame.time));
+        if frame.keyframe && inner.codec == Codec::H264 {
+            inner.stream.began_afresh(frame.rtp_timestamp);
+        }
         for packet in packets {
             let length = packet.payload.len() as u64;
             inner.track.write_rtp(packet).await.map_err(|_| RtcError::Closed)?;
