@@ -40,7 +40,7 @@ fn links_that_vary_are_used_without_a_long_queue() {
         ("hspa", 0.62, 600.0),
         ("5g-mmwave", 0.68, 125.0),
         ("wifi-home", 0.74, 90.0),
-        ("wifi-roam", 0.55, 165.0),
+        ("wifi-roam", 0.54, 165.0),
         ("wifi-hall", 0.45, 200.0),
         ("leo", 0.75, 90.0),
         ("geo", 0.81, 130.0),
