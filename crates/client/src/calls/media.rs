@@ -342,9 +342,10 @@ impl Media {
             video: sent(|tracks| &tracks.video),
             audio: sent(|tracks| &tracks.audio),
             sound: self.incoming_audio.stats().jitter,
-            sending: self.tracks.as_ref().map(|tracks| {
-                SendingStats::new(&tracks.video.network().borrow(), self.outgoing_video.decision())
-            }),
+            sending: self
+                .tracks
+                .as_ref()
+                .map(|tracks| SendingStats::new(&tracks.video.known(), self.outgoing_video.decision())),
         }
     }
 

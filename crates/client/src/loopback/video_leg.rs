@@ -175,10 +175,8 @@ impl VideoLeg {
             Remote::Here(incoming) => incoming.stats(),
         };
         counters.video = self.track.as_ref().map(LocalTrack::stats);
-        counters.sending = self
-            .track
-            .as_ref()
-            .map(|track| SendingStats::new(&track.network().borrow(), self.outgoing.decision()));
+        counters.sending =
+            self.track.as_ref().map(|track| SendingStats::new(&track.known(), self.outgoing.decision()));
     }
 
     /// What happened to pictures since the last look.

@@ -81,7 +81,7 @@ impl Path {
         if !self.blocks.is_multiple_of(LOOK_EVERY) {
             return;
         }
-        let path = |track: &LocalTrack| (*track.network().borrow(), track.copies());
+        let path = |track: &LocalTrack| (track.known(), track.copies());
         let Some((network, copies)) = self.track.borrow().as_ref().map(path) else { return };
         let wanted = sound_encoding(network.target, network.expected_loss, copies, self.told);
         if self.told.replace(wanted) == Some(wanted) {

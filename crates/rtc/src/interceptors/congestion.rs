@@ -36,6 +36,12 @@ impl SendControl {
         }
     }
 
+    /// What is known of the path now. Whoever holds on to a borrowed value and borrows another one waits for themselves, if
+    /// something new becomes known in between; so this is a copy.
+    pub(crate) fn known(&self) -> NetworkEstimate {
+        *self.estimate.borrow()
+    }
+
     /// What is known of the path, as it changes.
     pub(crate) fn estimate(&self) -> watch::Receiver<NetworkEstimate> {
         self.estimate.subscribe()
@@ -248,6 +254,20 @@ mod tests {
         let rtp = rtc::rtp::Packet { header, payload };
         let message = AttributedPacket::new(Packet::Rtp(rtp));
         TaggedPacket { now, transport: TransportContext::default(), message }
+    }
+
+    #[test]
+    fn what_is_known_can_be_looked_at_several_times_at_once_while_it_changes() {
+        let control = Arc::new(SendControl::new(LIMITS));
+        let changing = Arc::clone(&control);
+        let changes = std::thread::spawn(move || {
+            (0..20_000).for_each(|number| changing.pretend(|known| known.target = f64::from(number)));
+        });
+        while !changes.is_finished() {
+            let both = (control.known().target, control.known().target);
+            assert!(both.0 <= both.1);
+        }
+        changes.join().unwrap();
     }
 
     #[test]

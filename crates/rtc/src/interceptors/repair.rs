@@ -86,7 +86,8 @@ impl Stage for ProtectStage {
         if let Packet::Rtp(rtp) = &packet.message.packet
             && let Some(stream) = self.streams.get_mut(&rtp.header.ssrc)
         {
-            for repair in stream.sent(rtp, &self.network.borrow()) {
+            let network = *self.network.borrow();
+            for repair in stream.sent(rtp, &network) {
                 own.forward(TaggedPacket {
                     now: packet.now,
                     transport: packet.transport,

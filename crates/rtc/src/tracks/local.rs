@@ -207,11 +207,16 @@ impl LocalTrack {
     pub fn copies(&self) -> usize {
         match self.inner.binding.repeated_type() {
             Some(_) => {
-                let network = *self.inner.control.estimate().borrow();
+                let network = self.known();
                 sound_copies(network.target, network.expected_loss)
             }
             None => 0,
         }
+    }
+
+    /// What is known of the path to the other side, and how much may be sent, now.
+    pub fn known(&self) -> NetworkEstimate {
+        self.inner.control.known()
     }
 
     /// What is known of the path to the other side, and how much may be sent, as it changes: some dozens of times a second
