@@ -59,6 +59,7 @@ function definePeer() {
   let makingOffer = false;
   let ignoreOffer = false;
   let queue = Promise.resolve();
+  let repeats = false;
 
   // Perfect negotiation, as W3C WebRTC section 10.7 has it.
   pc.onnegotiationneeded = async () => {
@@ -91,7 +92,9 @@ function definePeer() {
     const collision = said.kind === 'offer' && (makingOffer || pc.signalingState !== 'stable');
     ignoreOffer = !polite && collision;
     if (ignoreOffer) return;
-    await pc.setRemoteDescription({ type: said.kind, sdp: said.sdp });
+    // What is named first is sent.
+    const sdp = repeats ? said.sdp.replace(/^(m=audio .*SAVPF)(.*) 63\b/m, (_, media, others) => `${media} 63${others}`) : said.sdp;
+    await pc.setRemoteDescription({ type: said.kind, sdp });
     if (said.kind === 'offer') {
       await pc.setLocalDescription();
       signal({ type: 'description', kind: pc.localDescription.type, sdp: pc.localDescription.sdp });
@@ -157,12 +160,8 @@ function definePeer() {
       const out = context.createMediaStreamDestination();
       tone.connect(loudness).connect(out);
       tone.start();
-      const sender = pc.addTrack(out.stream.getAudioTracks()[0], out.stream);
-      if (!repeated) return;
-      const { codecs } = RTCRtpReceiver.getCapabilities('audio');
-      const red = ({ mimeType }) => mimeType === 'audio/red';
-      const transceiver = pc.getTransceivers().find((one) => one.sender === sender);
-      transceiver.setCodecPreferences([...codecs.filter(red), ...codecs.filter((codec) => !red(codec))]);
+      pc.addTrack(out.stream.getAudioTracks()[0], out.stream);
+      repeats = repeated;
     },
     restartIce: () => pc.restartIce(),
     openChannel: (label, init) => {

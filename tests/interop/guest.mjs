@@ -122,16 +122,17 @@ async function heard() {
   return (await energy()) - before;
 }
 
-/** Runs in the page: in which form sound is sent. */
-async function sound() {
-  const forms = [];
-  for (const peer of window.peers.filter(({ connectionState }) => connectionState === 'connected')) {
-    const stats = await peer.getStats();
-    for (const entry of stats.values()) {
-      if (entry.type === 'outbound-rtp' && entry.kind === 'audio') forms.push(stats.get(entry.codecId)?.mimeType ?? null);
-    }
-  }
-  return forms;
+/**
+ * Runs in the page: the form of sound that the other side has named first, which is what is sent. Chromium's statistics name what
+ * is in it.
+ */
+function sound() {
+  return window.peers
+    .filter(({ connectionState }) => connectionState === 'connected')
+    .map(({ remoteDescription: { sdp } }) => {
+      const [, first] = /^m=audio \S+ \S+ (\d+)/m.exec(sdp);
+      return new RegExp(`^a=rtpmap:${first} (\\S+)`, 'm').exec(sdp)[1];
+    });
 }
 
 /** Runs in the page: a browser that was built without H.264. */

@@ -6,7 +6,7 @@ import type { ServerEnvelope } from '../src/backend/protocol';
 import { readInvite } from '../src/guest/backend';
 import { readControl } from '../src/guest/control';
 import { Figures } from '../src/guest/figures';
-import { generationOf } from '../src/guest/leg';
+import { generationOf, repeatsFirst } from '../src/guest/leg';
 import { Room, type RoomListener } from '../src/guest/room';
 import { Servers } from '../src/guest/servers';
 import { Session } from '../src/guest/session';
@@ -33,6 +33,23 @@ describe('an invite link', () => {
     [`/join/${ROOM}`, '#with space in it'],
   ])('that is not whole is none: %s%s', (pathname, hash) => {
     expect(readInvite({ pathname, hash })).toBeNull();
+  });
+});
+
+describe('the other side of a call', () => {
+  const video = ['m=video 9 UDP/TLS/RTP/SAVPF 63 102', 'a=rtpmap:102 H264/90000'];
+  const audio = ['a=rtpmap:111 opus/48000/2', 'a=rtpmap:63 red/48000/2', 'a=fmtp:63 111/111'];
+
+  it('is sent sound that repeats itself, where it knows how', () => {
+    const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', ...audio, ...video, ''].join('\r\n');
+    const first = sdp.replace('SAVPF 111 63', 'SAVPF 63 111');
+    expect(repeatsFirst(sdp)).toBe(first);
+    expect(repeatsFirst(first)).toBe(first);
+  });
+
+  it('is sent plain sound otherwise', () => {
+    const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111', audio[0], ...video, ''].join('\r\n');
+    expect(repeatsFirst(sdp)).toBe(sdp);
   });
 });
 

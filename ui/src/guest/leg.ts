@@ -35,17 +35,17 @@ export function knowsH264(): boolean {
 }
 
 /**
- * Has sound carry what was said before once more (RFC 2198), where the browser knows how: what is lost comes with the next
- * packet, while there is no time to ask for sound again.
+ * The other side's description with sound first that carries what was said before once more (RFC 2198), where it knows how:
+ * browsers send what it names first. What is lost comes with the next packet, while there is no time to ask for sound again.
  */
-function repeatSound(connection: RTCPeerConnection) {
-  const codecs = RTCRtpReceiver.getCapabilities('audio')?.codecs ?? [];
-  const repeats = ({ mimeType }: RTCRtpCodec) => mimeType.toLowerCase() === 'audio/red';
-  if (!codecs.some(repeats)) return;
-  const preferred = [...codecs.filter(repeats), ...codecs.filter((codec) => !repeats(codec))];
-  for (const transceiver of connection.getTransceivers()) {
-    if (transceiver.receiver.track.kind === 'audio') transceiver.setCodecPreferences(preferred);
-  }
+export function repeatsFirst(sdp: string): string {
+  const repeats = /^a=rtpmap:(\d+) red\/48000\/2\r?$/m.exec(sdp)?.[1];
+  if (repeats === undefined) return sdp;
+  return sdp.replace(/^(m=audio \S+ \S+)((?: \d+)+)/gm, (line: string, media: string, types: string) => {
+    const offered = types.trim().split(' ');
+    if (!offered.includes(repeats)) return line;
+    return [media, repeats, ...offered.filter((type) => type !== repeats)].join(' ');
+  });
 }
 
 function configuration(iceServers: RTCIceServer[]): RTCConfiguration {
@@ -88,7 +88,6 @@ export class Leg {
     if (options.offers) {
       // Sound and picture from the beginning: turning the camera on later needs no new offer.
       connection.addTransceiver(options.tracks.audio ?? 'audio', { direction: 'sendrecv' });
-      repeatSound(connection);
       if (knowsH264()) connection.addTransceiver(options.tracks.video ?? 'video', { direction: 'sendrecv' });
       this.#useChannel(connection.createDataChannel(CONTROL_CHANNEL));
     }
@@ -232,7 +231,7 @@ export class Leg {
     const collides = signal.kind === 'offer' && (this.#makingOffer || connection.signalingState !== 'stable');
     if (collides && this.#options.offers) return;
     if (signal.kind === 'answer' && connection.signalingState !== 'have-local-offer') return;
-    await connection.setRemoteDescription({ type: signal.kind, sdp: signal.sdp });
+    await connection.setRemoteDescription({ type: signal.kind, sdp: repeatsFirst(signal.sdp) });
     for (const early of this.#early.splice(0)) await this.#takeCandidate(early);
     if (signal.kind === 'offer') {
       await this.#sendAlong();
@@ -244,7 +243,6 @@ export class Leg {
   /** What is sent goes over the media that the other side has offered. */
   async #sendAlong() {
     for (const transceiver of this.#connection.getTransceivers()) transceiver.direction = 'sendrecv';
-    repeatSound(this.#connection);
     await this.send(this.#tracks);
   }
 

@@ -60,7 +60,7 @@ fn needs_chromium_a_guest_in_a_browser_sees_hears_and_writes_whichever_side_offe
         let stamps = guest.stamps("Ada", 12);
         assert!(stamps.len() > 8 && stamps.windows(2).all(|pair| pair[0].id < pair[1].id), "{stamps:?}");
         guest.hears_something();
-        assert_eq!(guest.does("sound", json!([])), json!(["audio/red"]), "each packet has the one before");
+        assert_eq!(guest.does("sound", json!([])), json!(["red/48000/2"]), "each packet has the one before");
         guest.does("screenshot", json!([ada.home().join("guest-call.png")]));
 
         guest.press("Messages");

@@ -237,6 +237,8 @@ impl Stage for CongestionStage {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rtc::interceptor::{AttributedPacket, RTPHeaderExtension};
     use rtc::shared::TransportContext;
 
@@ -283,8 +285,9 @@ mod tests {
             rtp_header_extensions: vec![RTPHeaderExtension { uri: TRANSPORT_CC_URI.to_owned(), id: 3 }],
             ..Default::default()
         });
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut leaves = |number: u16, timestamp: u32| {
+            now += Duration::from_millis(100);
             let mut own = Outbox::default();
             assert!(stage.outbound(repetition(number, timestamp, now), &mut own).is_none());
             own.into_network().len()

@@ -187,7 +187,10 @@ impl Sender {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             for number in 0.. {
                 tick.tick().await;
-                if track.send(frame(track.codec(), number, length, &clock)).await.is_err() {
+                let mut next = frame(track.codec(), number, length, &clock);
+                // What is older than a key frame is not repeated.
+                next.keyframe = track.codec() == Codec::Opus || track.stats().frames_sent == 0;
+                if track.send(next).await.is_err() {
                     return;
                 }
             }
