@@ -51,7 +51,7 @@ const NOT_LONGER_S: f64 = 0.001;
 const CERTAINLY_FREE: f64 = 1.04;
 /// There is headroom only where the queue has been short for so long, and for so many round trips: other calls, too, let it
 /// run empty now and then, and whoever fills such gaps takes from them.
-const EMPTY: (Duration, f64) = (Duration::from_millis(300), 6.0);
+const EMPTY: (Duration, f64) = (Duration::from_millis(300), 4.0);
 /// The same before any limit was met.
 const EMPTY_AT_START: Duration = Duration::from_millis(100);
 /// Nothing is grown beyond this multiple of what arrives: what is not sent proves nothing.

@@ -18,8 +18,8 @@ const LITTLE: f64 = 0.85;
 /// has filled it lately.
 const PATIENCE_S: f64 = 0.50;
 const PATIENCE_LATELY_S: f64 = 0.35;
-/// A queue that others fill stays about as long as it was.
-const STILL_THERE: f64 = 0.6;
+/// A queue that others fill stays about as long as it was; CUBIC leaves this much of a long one after a loss.
+const STILL_THERE: f64 = 0.7;
 /// Packets more each round trip while somebody else keeps the queue full. TCP grows by one; CUBIC (RFC 9438), which most
 /// systems use, by more.
 const COMPETE_PACKETS: f64 = 2.5;

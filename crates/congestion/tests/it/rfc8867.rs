@@ -59,10 +59,10 @@ fn a_queue_is_gone_a_second_after_the_path_has_shrunk_to_a_quarter() {
 
 #[test]
 fn calls_that_begin_one_after_the_other_share_alike() {
-    for seed in 1..9 {
+    // Pictures of one call come at the same time as those of the others, or between them, where bursts hide from each other.
+    let cases = (1..9).flat_map(|seed| [(seed, 20.0, 45.0), (seed, 20.0 + seed as f64 * 0.004, 60.0)]);
+    for (seed, apart, longest) in cases {
         let mut world = World::new(bottleneck(&[(0.0, 3.5)], QUEUE, seed));
-        // Pictures of one call come between those of the others, or at the same time.
-        let apart = 20.0 + seed as f64 * 0.004;
         for starts in [0.0, apart, 2.0 * apart] {
             add_call(&mut world, CallConfig { seed, starts, ..CallConfig::default() }, DELAY_MS, 0.0);
         }
@@ -70,7 +70,7 @@ fn calls_that_begin_one_after_the_other_share_alike() {
         let rates: Vec<f64> = (0..3).map(|call| world.rate(call, 80.0, 119.0)).collect();
         assert!(jain(&rates) >= 0.95, "{rates:?}");
         let all = world.measure(&[0, 1, 2], 3.5e6, 80.0, 119.0);
-        assert!(all.utilisation >= 0.93 && all.queue_p95 < 60.0, "{all:?}");
+        assert!(all.utilisation >= 0.93 && all.queue_p95 < longest, "{apart} s apart, seed {seed}: {all:?}");
     }
 }
 
@@ -138,6 +138,6 @@ fn a_call_that_comes_to_a_queue_which_tcp_fills_gets_its_part_however_long_it_is
         assert!(short.iter().all(|share| (0.2..=0.7).contains(share)), "cubic {cubic}: {short:?}");
         // Of a second the call gets a tenth beside CUBIC: it would have to fill the queue itself to get more.
         let long = tcp_shares(cubic, Duration::from_secs(1));
-        assert!(long.iter().all(|share| (0.35..=0.9).contains(share)), "cubic {cubic}: {long:?}");
+        assert!(long.iter().all(|share| (0.5..=0.9).contains(share)), "cubic {cubic}: {long:?}");
     }
 }
