@@ -41,6 +41,8 @@ pub struct NetworkEstimate {
     pub target: f64,
     /// What of it new pictures may take; `None` where so much waits that the next one should not be made.
     pub video: Option<f64>,
+    /// What a picture may take that needs none before it: what waits is left out for it.
+    pub afresh: f64,
     /// How fast a picture that is larger than others leaves, in bits per second.
     pub burst: f64,
     /// What is sent, in bits per second.
@@ -55,6 +57,9 @@ pub struct NetworkEstimate {
     pub expected_loss: f64,
     /// Round trip, in milliseconds, with the time until the report was sent.
     pub rtt_ms: f64,
+    /// The shortest round trip so far, in milliseconds, which is without queues and with next to no time until a report; 0
+    /// where there was none.
+    pub least_rtt_ms: f64,
     /// Why the target changed last.
     pub reason: Reason,
 }

@@ -57,6 +57,9 @@ const REPEATED_WAIT: Duration = Duration::from_millis(150);
 /// library's loop.
 const LATE: Duration = Duration::from_millis(3);
 
+/// Which of the queues hold pictures and what repairs them.
+const PICTURES: std::ops::RangeInclusive<usize> = 1..=2;
+
 /// Holds packets until they may leave. `T` is whatever a packet is to its owner.
 #[derive(Debug)]
 pub(crate) struct Pacer<T> {
@@ -130,11 +133,27 @@ impl<T> Pacer<T> {
         };
         self.waiting_bits += bits(bytes);
         if kind == PacketKind::Video {
-            let pictures = self.waiting_bits - self.repeated_bits;
-            self.needed = self.needed.max(pictures / LONGEST_WAIT.as_secs_f64());
+            self.needed = self.needed.max(self.pictures() / LONGEST_WAIT.as_secs_f64());
         }
         self.queues[queue].push_back(waiting);
         true
+    }
+
+    /// Drops those packets of pictures that are needless, and what repairs them.
+    pub(crate) fn drop_pictures(&mut self, needless: impl Fn(&T) -> bool) {
+        for queue in &mut self.queues[PICTURES] {
+            queue.retain(|waiting| {
+                let keep = !needless(&waiting.packet);
+                self.waiting_bits -= if keep { 0.0 } else { bits(waiting.bytes) };
+                keep
+            });
+        }
+        self.needed = self.pictures() / LONGEST_WAIT.as_secs_f64();
+    }
+
+    /// Bits that wait and were not asked for again.
+    fn pictures(&self) -> f64 {
+        self.waiting_bits - self.repeated_bits
     }
 
     /// Gives out the next packet that may leave at `now`, with its kind and its length. Call it until it returns `None`.

@@ -40,6 +40,8 @@ pub struct Situation {
     pub content: Content,
     /// What new pictures may take without headers, in bits per second.
     pub available: f64,
+    /// Whether so much waits to leave that nothing else should be made than what needs none of it.
+    pub waiting: bool,
     /// The most that they may take whatever is available.
     pub most: f64,
     /// What the other side does with them.
@@ -116,7 +118,7 @@ const UP: f64 = 1.15;
 /// For how long there must have been too little, and enough.
 const DOWN_AFTER: Duration = Duration::from_millis(400);
 const UP_AFTER: Duration = Duration::from_millis(1_500);
-/// With far too little it is given up at once.
+/// With far too little it is given up at once, but pictures altogether are not.
 const DOWN_AT_ONCE: f64 = 0.45;
 /// Between two sizes, since each begins with a key frame.
 const BETWEEN: Duration = Duration::from_secs(2);
@@ -143,6 +145,7 @@ pub struct QualityPolicy {
     wanted: usize,
     changed_at: Option<MediaTime>,
     too_little_since: Option<MediaTime>,
+    nothing_since: Option<MediaTime>,
     enough_since: Option<MediaTime>,
     busy_since: Option<MediaTime>,
     idle_since: Option<MediaTime>,
@@ -168,10 +171,10 @@ impl QualityPolicy {
             return Decision::Pause(Cause::Viewer);
         }
         let bitrate = situation.available.min(situation.most);
-        self.paused = bitrate < if self.paused { RESUME_ABOVE } else { PAUSE_BELOW };
-        if self.paused {
+        if self.pauses(bitrate, now) {
             return Decision::Pause(Cause::Network);
         }
+        let bitrate = bitrate.max(PAUSE_BELOW);
         self.look_at_processor(situation, now);
         let (highest, limit) = self.highest(situation);
         let wanted = shown(situation).max(saved(situation));
@@ -197,6 +200,16 @@ impl QualityPolicy {
             limit => limit,
         };
         Decision::Encode(Encoding { size, fps, bitrate, cause })
+    }
+
+    /// Whether there is too little for any picture. A queue that is let run empty takes nearly all for a moment.
+    fn pauses(&mut self, bitrate: f64, now: MediaTime) -> bool {
+        let nothing = held(&mut self.nothing_since, bitrate < PAUSE_BELOW, now);
+        self.paused = match self.paused || !self.started {
+            true => bitrate < if self.paused { RESUME_ABOVE } else { PAUSE_BELOW },
+            false => nothing >= DOWN_AFTER,
+        };
+        self.paused
     }
 
     /// The highest rung that makes sense whatever the network carries, and what limits it.
@@ -247,6 +260,7 @@ impl QualityPolicy {
         let enough = held(&mut self.enough_since, better.is_some(), now);
         if let Some(better) = better
             && rested
+            && !situation.waiting
             && enough >= UP_AFTER
         {
             self.rung = better;
@@ -345,6 +359,7 @@ mod tests {
             fps: 30.0,
             content: Content::Camera,
             available,
+            waiting: false,
             most: 3_000_000.0,
             viewer: Viewer::Unknown,
             encoding: 0.2,
@@ -418,6 +433,23 @@ mod tests {
         assert_eq!(run(&mut policy, &situation(20_000.0), 2_000, 3_000), Decision::Pause(Cause::Network));
         assert_eq!(run(&mut policy, &situation(45_000.0), 3_000, 5_000), Decision::Pause(Cause::Network));
         assert!(height(run(&mut policy, &situation(500_000.0), 5_000, 9_000)) >= 360);
+    }
+
+    #[test]
+    fn a_moment_with_next_to_nothing_makes_pictures_small_but_does_not_end_them() {
+        let mut policy = QualityPolicy::default();
+        run(&mut policy, &situation(500_000.0), 0, 2_000);
+        assert_eq!(height(run(&mut policy, &situation(20_000.0), 2_000, 2_380)), 136);
+        assert_eq!(run(&mut policy, &situation(20_000.0), 2_380, 2_500), Decision::Pause(Cause::Network));
+    }
+
+    #[test]
+    fn pictures_get_no_larger_while_too_much_waits_to_leave() {
+        let mut policy = QualityPolicy::default();
+        run(&mut policy, &situation(250_000.0), 0, 5_000);
+        let waiting = Situation { waiting: true, ..situation(2_000_000.0) };
+        assert_eq!(height(run(&mut policy, &waiting, 5_000, 9_000)), 270);
+        assert_eq!(height(run(&mut policy, &situation(2_000_000.0), 9_000, 9_001)), 720);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod tests {
         NetworkEstimate {
             target: 1e6,
             video: Some(1e6),
+            afresh: 1e6,
             burst: 1e6,
             sent: 1e6,
             acknowledged: 1e6,
@@ -53,6 +54,7 @@ mod tests {
             loss,
             expected_loss: loss,
             rtt_ms,
+            least_rtt_ms: rtt_ms,
             reason: Reason::Balance,
         }
     }

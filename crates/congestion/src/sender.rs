@@ -104,6 +104,14 @@ impl<T> Sender<T> {
         self.pacer.push(Queued { packet, burst }, kind, bytes);
     }
 
+    /// A picture comes next that needs none before it. Where so much waits that it would come late, those packets of pictures
+    /// are dropped that are needless then.
+    pub fn begin_afresh(&mut self, needless: impl Fn(&T) -> bool) {
+        if self.pacer.backlog() > TOO_MUCH_WAITS {
+            self.pacer.drop_pictures(|queued| needless(&queued.packet));
+        }
+    }
+
     /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
     /// was repeated so lately that whoever asked can't have it yet, and where it would come too late. What was repeated in vain
     /// goes twice: one more round trip would be a standstill.
@@ -187,8 +195,12 @@ impl<T> Sender<T> {
             return None;
         }
         let waiting = (backlog.as_secs_f64() - 0.033).max(0.0) * self.controller.target();
-        let others = self.sound.bps(now) + self.repeated.bps(now);
-        Some((self.controller.target() - others - waiting / WORK_OFF_S).max(0.0))
+        Some((self.left(self.sound.bps(now) + self.repeated.bps(now)) - waiting / WORK_OFF_S).max(0.0))
+    }
+
+    /// What others leave of the target.
+    fn left(&self, others: f64) -> f64 {
+        (self.controller.target() - others).max(0.0)
     }
 
     fn pace(&mut self, now: MediaTime) {
@@ -199,6 +211,7 @@ impl<T> Sender<T> {
     pub fn estimate(&self, now: MediaTime) -> NetworkEstimate {
         NetworkEstimate {
             video: self.video_rate(now),
+            afresh: self.left(self.sound.bps(now)),
             sent: self.sound.bps(now) + self.repeated.bps(now) + self.video.bps(now),
             ..self.controller.estimate()
         }

@@ -40,7 +40,13 @@ async fn a_call_gives_back_its_sockets_and_threads() {
     for _ in 0..20 {
         call().await;
     }
-    assert_eq!((held("fd"), held("task")), before);
+    // The last sockets are closed by tasks that end a moment after the connection.
+    common::within("all to be given back", async {
+        while held("fd") > before.0 || held("task") > before.1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,9 @@ pub(super) enum Purpose {
     /// Sound.
     Sound,
     Tcp,
-    /// Repetitions, repair, reports, padding, checks.
+    /// Pictures once more, and what they are repaired from; at Chromium padding as well.
+    Repair,
+    /// Reports, checks.
     Other,
 }
 
@@ -32,6 +34,8 @@ pub(super) struct Packet {
     /// Of those, what is media and sent for the first time, with its headers.
     pub(super) media_bits: f64,
     pub(super) purpose: Purpose,
+    /// Whether it was lost on the way or to the queue.
+    pub(super) lost: bool,
     pub(super) wait_ms: Option<f64>,
     pub(super) dropped: bool,
     pub(super) delivered: bool,
@@ -71,6 +75,7 @@ fn packets(headers: &[&WireHeader], log: &PacketLog, began: f64) -> Vec<Packet> 
             // What it repeats can't be seen, but what a packet that repeats nothing takes on average.
             Some((REPEATED_OPUS, _, false)) => (Purpose::Sound, bits.min(sound_alone)),
             Some((kind, source, false)) if Some(kind) == pictures => (Purpose::Pictures(source), bits),
+            Some((_, _, false)) => (Purpose::Repair, 0.0),
             _ if header.is_tcp() => (Purpose::Tcp, 0.0),
             _ => (Purpose::Other, 0.0),
         };
@@ -80,7 +85,8 @@ fn packets(headers: &[&WireHeader], log: &PacketLog, began: f64) -> Vec<Packet> 
             PacketFate::Queued | PacketFate::Lost | PacketFate::Blocked => (None, false, false),
         };
         let at = record.arrived.as_secs_f64() - began;
-        Packet { at, bits, media_bits, purpose, wait_ms, dropped, delivered }
+        let lost = dropped || matches!(record.fate, PacketFate::Lost | PacketFate::Blocked);
+        Packet { at, bits, media_bits, purpose, lost, wait_ms, dropped, delivered }
     };
     headers.iter().zip(log.records()).map(one).collect()
 }

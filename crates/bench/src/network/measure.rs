@@ -9,7 +9,7 @@ use ahoy_testkit::LinkHandle;
 use anyhow::{Context as _, Result};
 
 use super::cases::Case;
-use super::log::{self, Packet};
+use super::log::{self, Packet, Purpose};
 
 /// From here on after a change of the link everything is steady.
 const STEADY_AFTER_S: f64 = 5.0;
@@ -50,6 +50,9 @@ pub(crate) struct Measured {
     pub(crate) estimates: Vec<(f64, SendingStats)>,
     /// Media that came through, of what the link could carry, 0 to 1.
     pub(crate) utilisation: f64,
+    /// The same with what was lost and came after all.
+    #[serde(default)]
+    pub(crate) goodput: Option<f64>,
     pub(crate) steady_queue_p95: f64,
     pub(crate) rise_s: Option<f64>,
     pub(crate) queue_after_drop: Option<f64>,
@@ -121,6 +124,7 @@ pub(super) fn figures(case: &Case, packets: &[Packet], said: Said) -> Measured {
     let dropped: u32 = seconds.iter().map(|second| second.dropped).sum();
     Measured {
         utilisation: media / case.could(),
+        goodput: Some((media + repaired(packets, lasts)) / case.could()),
         steady_queue_p95: percentile(steady, 0.95),
         rise_s,
         queue_after_drop,
@@ -135,6 +139,20 @@ pub(super) fn figures(case: &Case, packets: &[Packet], said: Said) -> Measured {
         estimates: Vec::new(),
         seconds,
     }
+}
+
+/// Bits of media that were lost and came after all: of what repeats and repairs as much as had been lost until then.
+fn repaired(packets: &[Packet], lasts: f64) -> f64 {
+    let (mut missing, mut repaired) = (0.0, 0.0);
+    for packet in packets.iter().filter(|packet| (0.0..lasts).contains(&packet.at)) {
+        if packet.lost && matches!(packet.purpose, Purpose::Pictures(_)) {
+            missing += packet.media_bits;
+        } else if packet.delivered && packet.purpose == Purpose::Repair {
+            let came = packet.bits.min(missing);
+            (missing, repaired) = (missing - came, repaired + came);
+        }
+    }
+    repaired
 }
 
 /// What each second of the case was like.
@@ -209,7 +227,11 @@ pub(crate) fn read(path: &Path) -> Result<[Vec<f64>; 2]> {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "media {:.1} %, queue p95 {:.0} ms", self.utilisation * 100.0, self.steady_queue_p95)?;
+        write!(f, "media {:.1} %", self.utilisation * 100.0)?;
+        if let Some(goodput) = self.goodput {
+            write!(f, " ({:.1} with what was repaired)", goodput * 100.0)?;
+        }
+        write!(f, ", queue p95 {:.0} ms", self.steady_queue_p95)?;
         if let (Some(rise), Some(after)) = (self.rise_s, self.queue_after_drop) {
             write!(f, ", rise {rise:.1} s, after the drop {after:.0} ms")?;
         }
@@ -236,6 +258,32 @@ impl fmt::Display for Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_once_more_counts_as_media_only_where_something_was_lost() {
+        let packet = |at: f64, purpose: Purpose, lost: bool| Packet {
+            at,
+            bits: 1_000.0,
+            media_bits: if purpose == Purpose::Repair { 0.0 } else { 900.0 },
+            purpose,
+            lost,
+            wait_ms: None,
+            dropped: false,
+            delivered: !lost,
+        };
+        let pictures = Purpose::Pictures(7);
+        let packets = [
+            packet(0.1, Purpose::Repair, false),
+            packet(0.2, pictures, true),
+            packet(0.3, pictures, false),
+            packet(0.4, Purpose::Repair, true),
+            packet(0.5, Purpose::Repair, false),
+            packet(0.6, Purpose::Repair, false),
+            packet(0.7, Purpose::Sound, true),
+            packet(0.8, Purpose::Repair, false),
+        ];
+        assert_eq!(repaired(&packets, 1.0), 900.0);
+    }
 
     #[test]
     fn the_seconds_of_a_run_are_read_as_they_were_written() {

@@ -237,6 +237,12 @@ fn figures(case: &Case) -> Vec<Figure> {
             goals.utilisation.map(Goal::AtLeast),
         ),
         figure(
+            "with what was lost and repaired",
+            "%",
+            |m| m.goodput.map(|share| share * 100.0),
+            goals.goodput.map(Goal::AtLeast),
+        ),
+        figure(
             "queue, steady, p95",
             "ms",
             |m| Some(m.steady_queue_p95),

@@ -202,6 +202,7 @@ fn measure(case: &Case, link: &LinkHandle, began: f64, said: &[Said]) -> Measure
             packets.iter().filter(|packet| packet.delivered).map(|packet| packet.media_bits).sum()
         };
         measured.utilisation = (media(&there) + media(&back)) / (case.could() + could_back);
+        measured.goodput = None;
     }
     if let Some([from, to]) = case.compared {
         let window: Vec<&Packet> =
@@ -253,6 +254,7 @@ mod tests {
             bits,
             media_bits: bits,
             purpose: Purpose::Pictures(source),
+            lost: false,
             wait_ms: None,
             dropped: false,
             delivered: true,

@@ -81,6 +81,11 @@ impl KeyFrames {
         self.wanted.get_or_insert(Wanted::Again);
     }
 
+    /// Whether the next picture has to stand by itself whatever it shows.
+    pub(super) fn are_due(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     /// Whether the encoder has to make a key frame of this picture.
     pub(super) fn is_wanted(&mut self, frame: &VideoFrame) -> bool {
         if self.is_cut(frame) {

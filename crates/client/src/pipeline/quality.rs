@@ -137,15 +137,15 @@ impl Quality {
         let network = self.network.as_ref().map(|network| *network.borrow());
         let (available, burst) = match network {
             None => (self.most.as_bps() as f64, f64::INFINITY),
-            // Too much waits to leave: the next picture is made when that is gone.
-            Some(NetworkEstimate { video: None, .. }) => return None,
-            Some(NetworkEstimate { video: Some(video), burst, .. }) => (self.spending.bitrate(video), burst),
+            Some(known) => (self.spending.bitrate(known.video.unwrap_or(known.afresh)), known.burst),
         };
+        let waiting = network.is_some_and(|known| known.video.is_none());
         let situation = Situation {
             source: frame.size(),
             fps: (1.0 / self.interval.max(0.001)).min(self.rate.as_f64()),
             content: Content::Camera,
             available,
+            waiting,
             most: self.most.as_bps() as f64,
             viewer: self.viewer,
             encoding: self.encoding / self.interval.max(0.001),
@@ -158,14 +158,19 @@ impl Quality {
             self.keys.want();
             return None;
         };
+        if self.size.is_some_and(|before| before != encoding.size) {
+            // Encoders begin anew for another size.
+            self.keys.want();
+        }
+        // Too much waits to leave: the next picture is made when that is gone, or when it needs none of it.
+        if waiting && !self.keys.are_due() {
+            return None;
+        }
         if !self.is_due(&encoding, situation.fps, now) {
             return None;
         }
         self.tell(&encoding, encoder);
-        if self.size.replace(encoding.size).is_some_and(|before| before != encoding.size) {
-            // Encoders begin anew for another size.
-            self.keys.want();
-        }
+        self.size = Some(encoding.size);
         let frame = self.scaled(frame, encoding.size);
         if !self.keys.is_wanted(&frame) {
             return Some(frame);
@@ -259,6 +264,7 @@ mod tests {
         NetworkEstimate {
             target: 0.0,
             video,
+            afresh: video.unwrap_or_default(),
             burst: f64::INFINITY,
             sent: 0.0,
             acknowledged: 0.0,
@@ -266,6 +272,7 @@ mod tests {
             loss: 0.0,
             expected_loss: 0.0,
             rtt_ms: 0.0,
+            least_rtt_ms: 0.0,
             reason: Reason::Start,
         }
     }
@@ -329,6 +336,22 @@ mod tests {
         network.send_replace(estimate(Some(1_000_000.0)));
         second(&mut quality, &mut encoder, 3);
         assert_eq!(encoder.key_frames, 1, "the pictures before and after belong together");
+    }
+
+    #[test]
+    fn a_picture_that_needs_none_of_what_waits_is_made_at_once() {
+        let (mut quality, network) = quality(Some(2_000_000.0));
+        let mut encoder = Told::default();
+        assert_eq!(second(&mut quality, &mut encoder, 0).len(), 30);
+        let too_much_waits = |afresh| NetworkEstimate { afresh, ..estimate(None) };
+        network.send_replace(too_much_waits(2_000_000.0));
+        assert!(second(&mut quality, &mut encoder, 1).is_empty());
+        network.send_replace(too_much_waits(100_000.0));
+        let smaller = second(&mut quality, &mut encoder, 2);
+        assert_eq!((smaller.len(), smaller[0].size().height()), (1, 180), "the path has shrunk");
+        quality.want_key_frame();
+        assert_eq!(second(&mut quality, &mut encoder, 3).len(), 1, "it was asked for");
+        assert_eq!(encoder.key_frames, 3);
     }
 
     #[test]

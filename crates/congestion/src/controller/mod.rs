@@ -208,6 +208,7 @@ impl Controller {
         NetworkEstimate {
             target: self.target,
             video: Some(self.target),
+            afresh: self.target,
             burst: self.target * self.pace().sustained,
             sent: 0.0,
             acknowledged: self.delivery.rate(0.5).unwrap_or(0.0),
@@ -215,6 +216,7 @@ impl Controller {
             loss: self.losses.share(),
             expected_loss: self.losses.expected(),
             rtt_ms: self.rtt * 1e3,
+            least_rtt_ms: if self.least_rtt.is_finite() { self.least_rtt * 1e3 } else { 0.0 },
             reason: self.reason,
         }
     }

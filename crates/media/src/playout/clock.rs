@@ -24,6 +24,13 @@ const SLEW: f64 = 0.1;
 /// How fast it may change while sound that has just begun is joined: half a second of slow motion is seen less than lips
 /// that are far from their words for as long as it would take otherwise.
 const JOINING_SLEW: f64 = 0.5;
+/// A picture that is there is shown so much after the one before and the usual time between two, however long it should wait:
+/// pictures that were left out are no reason for a standstill.
+const HOLE: Duration = Duration::from_millis(80);
+/// The usual time between two pictures is averaged over about so many.
+const INTERVALS: f64 = 30.0;
+/// Longer times between two pictures are pauses, and count as this many microseconds.
+const LONGEST_INTERVAL: f64 = 1_000_000.0;
 /// Pictures at the start whose delay is set at once, as there is nothing yet that could jump.
 const SETTLING: u32 = 15;
 /// Sound and picture closer to each other than this are together (ITU-R BT.1359 finds 45 ms early and 125 ms late
@@ -149,6 +156,10 @@ pub struct PlayoutClock {
     /// Whether the pictures are still on their way to sound that has begun.
     joining: bool,
     last_frame: Option<MediaTime>,
+    /// Position of the last picture, in ticks of its clock, and when it was to be shown.
+    last_shown: Option<(i64, MediaTime)>,
+    /// Usual time between two pictures as they were captured, in microseconds.
+    interval: f64,
     frames: u32,
     stalls: Stalls,
     /// Microseconds by which pictures are held back after their earliest arrival.
@@ -178,6 +189,8 @@ impl PlayoutClock {
             heard_after: None,
             joining: false,
             last_frame: None,
+            last_shown: None,
+            interval: 0.0,
             frames: 0,
             stalls: Stalls::default(),
             delay: 0.0,
@@ -224,7 +237,7 @@ impl PlayoutClock {
         if self.video.distance(position, complete_at).is_some_and(|off| off > CLOCK_JUMP) {
             self.timestamps = TimestampUnwrapper::default();
             self.video.forget_clock();
-            self.frames = 0;
+            (self.frames, self.last_shown) = (0, None);
             position = self.timestamps.unwrap(rtp_timestamp);
         }
         self.video.on_packet(position, complete_at);
@@ -245,6 +258,7 @@ impl PlayoutClock {
         // One that comes late has made the picture stand still already: those after it may be as late without being slow.
         self.delay = self.delay.max((late as f64).min(wanted));
         self.move_delay(wanted, passed);
+        self.close_hole(position, complete_at);
         self.network_delay = network.min(self.delay);
     }
 
@@ -288,6 +302,23 @@ impl PlayoutClock {
         if self.heard_after.is_some() && (wanted - self.delay).abs() <= TOGETHER as f64 {
             self.joining = false;
         }
+    }
+
+    /// Has the picture at this position wait no longer than until the time for it has come at which nothing stands still.
+    fn close_hole(&mut self, position: i64, complete_at: MediaTime) {
+        let Some(earliest) = self.video.earliest(position) else { return };
+        let mut due = complete_at.max(earliest + self.video_delay());
+        if let Some((before, shown)) = self.last_shown {
+            let ticks = (position - before).max(0) as f64;
+            let passed = (ticks * 1e6 / f64::from(Codec::H264.clock_rate())).min(LONGEST_INTERVAL);
+            self.interval += (passed - self.interval) / f64::from(self.frames).clamp(1.0, INTERVALS);
+            let latest = complete_at.max(shown + Duration::from_micros(self.interval as u64) + HOLE);
+            if due > latest {
+                self.delay = (self.delay - (due - latest).as_micros() as f64).max(0.0);
+                due = latest;
+            }
+        }
+        self.last_shown = Some((position, due));
     }
 
     /// When to show the picture with this timestamp: in the past where it came too late. `None` before the first picture.
@@ -479,6 +510,25 @@ mod tests {
         call.run(0..30, |i| 20_000 + i * 7919 % 30_000, None);
         let (least, most) = spread(&call.latencies(10));
         assert!(most - least < 4.0 && most < 56.0, "{least} to {most}");
+    }
+
+    #[test]
+    fn pictures_that_were_left_out_after_one_that_came_late_are_no_reason_to_stand_still_once_more() {
+        let mut call = Call::new();
+        call.run(0..20, |_| 20_000, Some(20_000));
+        call.run(20..23, |_| 20_000, Some(260_000));
+        assert_eq!(call.clock.video_delay().as_millis(), 210, "they wait for their sound");
+        let mut show = |captured: u64, under_way: u64| {
+            let timestamp = call.video_timestamp(captured);
+            let complete = MediaTime::from_micros(captured + under_way);
+            call.clock.on_video_frame(timestamp, complete);
+            call.clock.present_at(timestamp).unwrap().max(complete)
+        };
+        let late = show(23_000_000, 600_000);
+        let next = show(23_570_000, 90_000);
+        assert!((next - late).as_millis() < 130, "{:?}", next - late);
+        let after = show(23_600_000, 70_000);
+        assert!((after - next).as_millis() <= 40, "{:?}", after - next);
     }
 
     #[test]

@@ -116,12 +116,27 @@ impl CongestionStage {
         }
     }
 
+    /// Leaves out what waits of a stream where that is needless with the picture that comes now.
+    fn supersede(&mut self, media: u32, rtp_timestamp: u32) {
+        let Some(stream) = self.local.get(media).filter(|stream| stream.begins_with(rtp_timestamp)) else {
+            return;
+        };
+        let streams = &self.streams;
+        self.sender.begin_afresh(|waiting| {
+            matches!(&waiting.message.packet, Packet::Rtp(rtp) if stream.is_outdated(rtp.header.timestamp)
+                && streams.get(&rtp.header.ssrc).is_some_and(|of| of.media == media))
+        });
+    }
+
     /// Lets go what may leave now.
     fn release(&mut self, now: Instant, own: &mut Outbox) {
         while let Some(Departure { mut packet, number, .. }) = self.sender.poll(self.clock.at(now)) {
             if let Packet::Rtp(rtp) = &mut packet.message.packet
                 && let Some(stream) = self.streams.get_mut(&rtp.header.ssrc)
             {
+                if let Some(media) = self.local.get(stream.media) {
+                    media.leaves(rtp.header.timestamp, now);
+                }
                 if stream.kind == PacketKind::Retransmission {
                     rtp.header.sequence_number = stream.next;
                     stream.next = stream.next.wrapping_add(1);
@@ -184,7 +199,10 @@ impl Stage for CongestionStage {
                 };
                 self.sender.push_repeated(packet, copy, bytes, which, self.clock.at(now));
             }
-            (kind, _) => self.sender.push(packet, kind, bytes, burst),
+            (kind, _) => {
+                self.supersede(stream.media, burst);
+                self.sender.push(packet, kind, bytes, burst);
+            }
         }
         self.follow_owner(now);
         self.release(now, own);
@@ -263,7 +281,8 @@ mod tests {
         let control = Arc::new(SendControl::new(LIMITS));
         let changing = Arc::clone(&control);
         let changes = std::thread::spawn(move || {
-            (0..20_000).for_each(|number| changing.pretend(|known| known.target = f64::from(number)));
+            (1..20_000)
+                .for_each(|more| changing.pretend(|known| known.target = LIMITS.start + f64::from(more)));
         });
         while !changes.is_finished() {
             let both = (control.known().target, control.known().target);
@@ -272,12 +291,18 @@ mod tests {
         changes.join().unwrap();
     }
 
-    #[test]
-    fn nothing_is_repeated_that_a_key_frame_has_made_needless() {
-        let local = Arc::new(LocalStreams::default());
-        let (stream, _events) = local.add(MEDIA);
-        let clock = MediaClock::start();
-        let mut stage = CongestionStage::new(clock, local, Arc::new(SendControl::new(LIMITS)));
+    fn picture(number: u16, timestamp: u32, now: Instant) -> TaggedPacket {
+        let mut packet = repetition(number, timestamp, now);
+        if let Packet::Rtp(rtp) = &mut packet.message.packet {
+            rtp.header.ssrc = MEDIA;
+            rtp.payload = vec![0; 1_000].into();
+        }
+        packet
+    }
+
+    fn stage(local: &Arc<LocalStreams>) -> CongestionStage {
+        let control = Arc::new(SendControl::new(LIMITS));
+        let mut stage = CongestionStage::new(MediaClock::start(), Arc::clone(local), control);
         stage.bind_local(&StreamInfo {
             ssrc: MEDIA,
             ssrc_rtx: Some(REPEATS),
@@ -285,6 +310,40 @@ mod tests {
             rtp_header_extensions: vec![RTPHeaderExtension { uri: TRANSPORT_CC_URI.to_owned(), id: 3 }],
             ..Default::default()
         });
+        stage
+    }
+
+    #[test]
+    fn pictures_that_wait_for_long_are_left_out_for_one_that_needs_none_of_them() {
+        let local = Arc::new(LocalStreams::default());
+        let (stream, _events) = local.add(MEDIA);
+        let mut stage = stage(&local);
+        let start = Instant::now();
+        let mut own = Outbox::default();
+        for (packets, first, at) in [(20, 3_000, start), (200, 9_000, start + Duration::from_secs(1))] {
+            let mut push = |packets: u16, timestamp: u32| {
+                (0..packets)
+                    .for_each(|number| drop(stage.outbound(picture(number, timestamp, at), &mut own)));
+            };
+            push(packets, first);
+            stream.began_afresh(first + 3_000, at);
+            push(2, first + 3_000);
+            (0..200).for_each(|ms| stage.timeout(at + Duration::from_millis(ms), &mut own));
+        }
+        let mut left = [0; 4];
+        for packet in own.into_network() {
+            let Packet::Rtp(rtp) = packet.message.packet else { continue };
+            left[rtp.header.timestamp as usize / 3_000 - 1] += 1;
+        }
+        assert_eq!((left[0], left[1], left[3]), (20, 2, 2), "what leaves soon is not worth a hole");
+        assert!(left[2] < 10, "{left:?}");
+    }
+
+    #[test]
+    fn nothing_is_repeated_that_a_key_frame_has_made_needless() {
+        let local = Arc::new(LocalStreams::default());
+        let (stream, _events) = local.add(MEDIA);
+        let mut stage = stage(&local);
         let mut now = Instant::now();
         let mut leaves = |number: u16, timestamp: u32| {
             now += Duration::from_millis(100);
@@ -293,7 +352,7 @@ mod tests {
             own.into_network().len()
         };
         assert_eq!(leaves(1, u32::MAX - 3_000), 1, "there was no key frame yet");
-        stream.began_afresh(2_999);
+        stream.began_afresh(2_999, Instant::now());
         assert_eq!(leaves(2, u32::MAX - 3_000), 0);
         assert_eq!(leaves(3, 2_999), 1, "the key frame itself");
         assert_eq!(leaves(4, 6_000), 1);

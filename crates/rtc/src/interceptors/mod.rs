@@ -59,7 +59,13 @@ pub(crate) fn stages(
         protect: Staged::new(ProtectStage::new(control)),
         nack: Staged::new(NackStage::new(own_ssrc)),
         reports: Staged::new(SenderReportStage::new(Arc::clone(local))),
-        tap: Staged::new(TapStage::new(clock, Arc::clone(local), Arc::clone(remote), announce)),
+        tap: Staged::new(TapStage::new(
+            clock,
+            Arc::clone(local),
+            Arc::clone(remote),
+            Arc::clone(control),
+            announce,
+        )),
     }
 }
 

@@ -16,6 +16,7 @@ use rtc::rtcp::sender_report::SenderReport as RtcpSenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use tokio::sync::mpsc;
 
+use super::congestion::SendControl;
 use super::{Outbox, Stage};
 use crate::tracks::LocalTrackEvent;
 
@@ -25,6 +26,9 @@ pub(crate) const REMOTE_QUEUE: usize = 1024;
 /// Events that wait for the owner of a local track. When it is full, the event is dropped: a key-frame request is
 /// waiting already, and one answers them all.
 const LOCAL_EVENTS: usize = 8;
+
+/// Nobody waits longer for a key frame that has left before they are believed that they need another, in milliseconds.
+const LONGEST_TRIP_MS: f64 = 2_000.0;
 
 /// What comes out of a remote stream.
 #[derive(Debug)]
@@ -91,12 +95,20 @@ pub(crate) struct LocalStream {
 #[derive(Debug, Default)]
 struct LocalState {
     capture: Option<(u32, Instant)>,
-    /// The RTP timestamp of the newest content that needs none before it.
-    fresh_start: Option<u32>,
+    /// The newest content that needs none before it.
+    fresh_start: Option<FreshStart>,
     fraction_lost: f64,
     round_trip: Option<Duration>,
     keyframe_requests: u64,
     nacks: u64,
+}
+
+/// Content that needs none before it.
+#[derive(Clone, Copy, Debug)]
+struct FreshStart {
+    rtp_timestamp: u32,
+    /// When it became known, and when the last of it left that has left.
+    since: Instant,
 }
 
 impl LocalStream {
@@ -110,13 +122,42 @@ impl LocalStream {
     }
 
     /// Notes that content with this RTP timestamp and what follows can be shown without anything before it.
-    pub(crate) fn began_afresh(&self, rtp_timestamp: u32) {
-        self.lock().fresh_start = Some(rtp_timestamp);
+    pub(crate) fn began_afresh(&self, rtp_timestamp: u32, now: Instant) {
+        self.lock().fresh_start = Some(FreshStart { rtp_timestamp, since: now });
+    }
+
+    /// Notes that a packet of this content leaves.
+    pub(crate) fn leaves(&self, rtp_timestamp: u32, now: Instant) {
+        if let Some(start) = &mut self.lock().fresh_start
+            && start.rtp_timestamp == rtp_timestamp
+        {
+            start.since = now;
+        }
+    }
+
+    /// Takes note that a key frame is asked for. Whoever asks within a round trip after one has left can't have it yet; they ask
+    /// again if that does not help.
+    fn request_keyframe(&self, round_trip: Duration, now: Instant) {
+        let mut state = self.lock();
+        state.keyframe_requests += 1;
+        let under_way =
+            state.fresh_start.is_some_and(|start| now.saturating_duration_since(start.since) < round_trip);
+        drop(state);
+        if !under_way {
+            self.notify(LocalTrackEvent::KeyframeRequested);
+        }
+    }
+
+    /// Whether this is the RTP timestamp of the newest content that needs none before it.
+    pub(crate) fn begins_with(&self, rtp_timestamp: u32) -> bool {
+        self.lock().fresh_start.is_some_and(|start| start.rtp_timestamp == rtp_timestamp)
     }
 
     /// Whether content with this RTP timestamp is from before the other side can begin afresh.
     pub(crate) fn is_outdated(&self, rtp_timestamp: u32) -> bool {
-        self.lock().fresh_start.is_some_and(|start| rtp_timestamp.wrapping_sub(start).cast_signed() < 0)
+        self.lock()
+            .fresh_start
+            .is_some_and(|start| rtp_timestamp.wrapping_sub(start.rtp_timestamp).cast_signed() < 0)
     }
 
     pub(crate) fn capture(&self) -> Option<(u32, Instant)> {
@@ -158,6 +199,7 @@ pub(crate) struct TapStage {
     clock: MediaClock,
     local: Arc<LocalStreams>,
     remote: Arc<RemoteStreams>,
+    control: Arc<SendControl>,
     repair_sources: HashSet<u32>,
     announce: Box<dyn Fn(RemoteStream) + Send + Sync>,
 }
@@ -189,9 +231,10 @@ impl TapStage {
         clock: MediaClock,
         local: Arc<LocalStreams>,
         remote: Arc<RemoteStreams>,
+        control: Arc<SendControl>,
         announce: impl Fn(RemoteStream) + Send + Sync + 'static,
     ) -> Self {
-        Self { clock, local, remote, repair_sources: HashSet::new(), announce: Box::new(announce) }
+        Self { clock, local, remote, control, repair_sources: HashSet::new(), announce: Box::new(announce) }
     }
 
     fn on_rtp(&self, packet: rtc::rtp::Packet, [repeated, recovered]: [bool; 2], now: Instant) {
@@ -218,9 +261,9 @@ impl TapStage {
     fn on_rtcp(&self, packet: &dyn rtc::rtcp::Packet, now: Instant) {
         let any = packet.as_any();
         if let Some(pli) = any.downcast_ref::<PictureLossIndication>() {
-            self.request_keyframe(pli.media_ssrc);
+            self.request_keyframe(pli.media_ssrc, now);
         } else if let Some(fir) = any.downcast_ref::<FullIntraRequest>() {
-            fir.fir.iter().for_each(|entry| self.request_keyframe(entry.ssrc));
+            fir.fir.iter().for_each(|entry| self.request_keyframe(entry.ssrc, now));
         } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
             if let Some(stream) = self.local.get(nack.media_ssrc) {
                 let packets = nack.nacks.iter().map(|pair| 1 + u64::from(pair.lost_packets.count_ones()));
@@ -239,10 +282,11 @@ impl TapStage {
         }
     }
 
-    fn request_keyframe(&self, ssrc: u32) {
+    fn request_keyframe(&self, ssrc: u32, now: Instant) {
         if let Some(stream) = self.local.get(ssrc) {
-            stream.lock().keyframe_requests += 1;
-            stream.notify(LocalTrackEvent::KeyframeRequested);
+            let known = self.control.known();
+            let round_trip = (known.least_rtt_ms + known.queue_ms).clamp(0.0, LONGEST_TRIP_MS);
+            stream.request_keyframe(Duration::from_secs_f64(round_trip / 1e3), now);
         }
     }
 }
@@ -284,5 +328,32 @@ impl Stage for TapStage {
     fn unbind_remote(&mut self, stream: &StreamInfo) {
         self.remote.lock().remove(&stream.ssrc);
         self.repair_sources.remove(&stream.ssrc);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_key_frame_is_not_asked_for_by_those_who_can_not_have_the_last_one_yet() {
+        let streams = LocalStreams::default();
+        let (stream, mut events) = streams.add(7);
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let mut is_wanted = |ms| {
+            stream.request_keyframe(ROUND_TRIP, after(ms));
+            events.try_recv().is_ok()
+        };
+        assert!(is_wanted(0), "there was none yet");
+        stream.began_afresh(3_000, after(10));
+        assert!(!is_wanted(100), "it has not left yet, as far as is known");
+        stream.leaves(3_000, after(150));
+        stream.leaves(6_000, after(200));
+        assert!(!is_wanted(240));
+        assert!(is_wanted(250));
+        assert_eq!(stream.requests().0, 4, "all are counted");
     }
 }

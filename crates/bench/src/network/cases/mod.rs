@@ -17,6 +17,8 @@ use super::pair::Pair;
 pub(crate) struct Goals {
     /// Percent of what the link carries, at least.
     pub(crate) utilisation: Option<f64>,
+    /// The same with what was lost and came after all.
+    pub(crate) goodput: Option<f64>,
     /// Milliseconds, at most.
     pub(crate) steady_queue: Option<f64>,
     /// Seconds, at most.
@@ -162,12 +164,9 @@ impl Case {
         let ten = matches!(loss, Loss::Random { p } if (p - 0.1).abs() < 1e-9);
         let goals = match ten {
             // Of what losses leave, 90 %.
-            true => Goals {
-                utilisation: Some(81.0),
-                freezes: Some(0.0),
-                concealed: Some(1.0),
-                ..Goals::default()
-            },
+            true => {
+                Goals { goodput: Some(81.0), freezes: Some(0.0), concealed: Some(1.0), ..Goals::default() }
+            }
             false => Goals::default(),
         };
         let about = format!("2 Mb/s, {about}");

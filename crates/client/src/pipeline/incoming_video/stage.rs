@@ -127,10 +127,12 @@ impl PlayoutStage {
                     self.sync.on_video_shown(timing.rtp_timestamp, at);
                 }
             }
-            PageEvent::KeyframeWanted => self.other_side.keyframe_wanted.notify_one(),
             // A stream begins with a key frame, so there is no need of another before it has come.
             PageEvent::Attached(PictureFormat::H264) if self.jitter.stats().frames_assembled == 0 => {}
-            PageEvent::Attached(PictureFormat::H264) => self.other_side.keyframe_wanted.notify_one(),
+            // It is asked for until it comes.
+            PageEvent::KeyframeWanted | PageEvent::Attached(PictureFormat::H264) => {
+                self.jitter.decoder_failed()
+            }
             // The decoder here asks for one itself if it needs one.
             PageEvent::Attached(PictureFormat::I420) | PageEvent::Detached => {}
             // Of interest to whoever sends.
