@@ -81,9 +81,9 @@ impl KeyFrames {
         self.wanted.get_or_insert(Wanted::Again);
     }
 
-    /// Whether the next picture has to stand by itself whatever it shows.
-    pub(super) fn are_due(&self) -> bool {
-        self.wanted.is_some()
+    /// Whether the next picture stands by itself instead of those before it, whatever it shows.
+    pub(super) fn begin_again(&self) -> bool {
+        self.wanted == Some(Wanted::Again)
     }
 
     /// Whether the encoder has to make a key frame of this picture.

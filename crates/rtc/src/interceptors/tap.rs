@@ -261,9 +261,12 @@ impl TapStage {
     fn on_rtcp(&self, packet: &dyn rtc::rtcp::Packet, now: Instant) {
         let any = packet.as_any();
         if let Some(pli) = any.downcast_ref::<PictureLossIndication>() {
-            self.request_keyframe(pli.media_ssrc, now);
+            let known = self.control.known();
+            let round_trip = (known.least_rtt_ms + known.queue_ms).clamp(0.0, LONGEST_TRIP_MS);
+            self.request_keyframe(pli.media_ssrc, Duration::from_secs_f64(round_trip / 1e3), now);
         } else if let Some(fir) = any.downcast_ref::<FullIntraRequest>() {
-            fir.fir.iter().for_each(|entry| self.request_keyframe(entry.ssrc, now));
+            // Somebody is there who may have had none at all.
+            fir.fir.iter().for_each(|entry| self.request_keyframe(entry.ssrc, Duration::ZERO, now));
         } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
             if let Some(stream) = self.local.get(nack.media_ssrc) {
                 let packets = nack.nacks.iter().map(|pair| 1 + u64::from(pair.lost_packets.count_ones()));
@@ -282,11 +285,9 @@ impl TapStage {
         }
     }
 
-    fn request_keyframe(&self, ssrc: u32, now: Instant) {
+    fn request_keyframe(&self, ssrc: u32, round_trip: Duration, now: Instant) {
         if let Some(stream) = self.local.get(ssrc) {
-            let known = self.control.known();
-            let round_trip = (known.least_rtt_ms + known.queue_ms).clamp(0.0, LONGEST_TRIP_MS);
-            stream.request_keyframe(Duration::from_secs_f64(round_trip / 1e3), now);
+            stream.request_keyframe(round_trip, now);
         }
     }
 }
