@@ -30,14 +30,9 @@ const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(60);
 const MIN_REPEAT: Duration = Duration::from_millis(10);
 /// Share of packets lost from which requests are made twice.
 const LOSSY: f64 = 0.02;
-/// The same from which one of two may well be lost.
-const VERY_LOSSY: f64 = 0.05;
 /// How much each packet moves that share.
 const LOSSY_WEIGHT: f64 = 1.0 / 128.0;
-/// How often more requests are made then, and where very much is lost those that follow a repetition which was lost as well:
-/// once more in vain is a standstill.
-const MORE: (u8, u8) = (1, 2);
-/// Time between them: a run of losses is over by then mostly, and whoever repeats knows that all mean the same.
+/// Time between the two of a pair: a run of losses is over by then mostly, and whoever repeats knows that both mean the same.
 const BETWEEN: Duration = Duration::from_millis(10);
 /// How far round trips are apart before that was measured.
 const INITIAL_DEVIATION: Duration = Duration::from_millis(5);
@@ -109,10 +104,10 @@ struct Missing {
     /// When it is to be asked for next.
     due: Instant,
     requested: Option<Instant>,
-    /// Those that are made several times count as one.
+    /// Pairs count as one.
     requests: u8,
-    /// How often the last one is still to be made.
-    again: u8,
+    /// Whether the second of a pair is still to be made.
+    again: bool,
 }
 
 /// Which packets of one stream are missing, and when to ask for each.
@@ -166,7 +161,7 @@ impl LossDetector {
         } else {
             let due = now + self.reorder_wait;
             for lost in highest + 1..number {
-                let missing = Missing { noticed: now, due, requested: None, requests: 0, again: 0 };
+                let missing = Missing { noticed: now, due, requested: None, requests: 0, again: false };
                 self.missing.insert(lost, missing);
                 self.lossy += (1.0 - self.lossy) * LOSSY_WEIGHT;
             }
@@ -202,25 +197,17 @@ impl LossDetector {
                 && (m.requests < MAX_REQUESTS || m.due > now)
         });
         let repeat = self.repeat_after();
-        let several = self.lossy >= LOSSY && repeat > 4 * BETWEEN;
+        let pairs = self.lossy >= LOSSY && repeat > 4 * BETWEEN;
         let due = self.missing.iter_mut().filter(|(_, m)| m.due <= now);
         due.map(|(&number, m)| {
-            match m.again.checked_sub(1) {
-                Some(left) => m.again = left,
-                None => {
-                    m.again = match several {
-                        false => 0,
-                        true if m.requests == 0 || self.lossy < VERY_LOSSY => MORE.0,
-                        true => MORE.1,
-                    };
-                    m.requested = Some(now);
-                    m.requests += 1;
-                }
+            if std::mem::take(&mut m.again) {
+                m.due = (m.due + repeat.saturating_sub(BETWEEN)).max(now);
+            } else {
+                m.requested = Some(now);
+                m.requests += 1;
+                m.again = pairs;
+                m.due = now + if pairs { BETWEEN } else { repeat };
             }
-            m.due = match m.again {
-                0 => (m.requested.unwrap_or(now) + repeat).max(now),
-                _ => now + BETWEEN,
-            };
             number as u16
         })
         .collect()
@@ -272,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn where_much_is_lost_each_request_is_made_twice_and_later_ones_three_times() {
+    fn where_much_is_lost_each_request_is_made_twice() {
         let (mut detector, t) = (LossDetector::default(), Instant::now());
         detector.lossy = 0.1;
         detector.arrived(1, false, t);
         detector.arrived(3, false, t);
         let times: Vec<usize> =
             (0..200).filter(|n| !detector.take_due(t + ms(*n as u64)).is_empty()).collect();
-        assert_eq!(times, [0, 10, 75, 85, 95, 150, 160, 170]);
+        assert_eq!(times, [0, 10, 75, 85, 150, 160]);
         // Either of a pair can have been answered, and the time from the first is not too short.
         detector.arrived(5, false, t + ms(300));
         assert_eq!(detector.take_due(t + ms(300)), [2, 4]);
