@@ -22,11 +22,8 @@ const RATES_S: f64 = 0.5;
 const TOO_SOON: f64 = 0.75;
 /// So long it is remembered what was repeated: whoever asks within this time, but not too soon, has missed the repetition.
 const REMEMBERED: Duration = Duration::from_secs(1);
-/// Copies of what goes several times leave so far apart: what loses one packet often loses the next.
+/// The copy of what goes twice leaves so much later: what loses one packet often loses the next.
 const COPY_AFTER: Duration = Duration::from_millis(15);
-/// How many there are of what was repeated in vain, usually and where so much is lost that one of them may well be.
-const COPIES: (u8, u8) = (1, 2);
-const MUCH_LOST: f64 = 0.05;
 /// Packets that are told apart while they are repeated: as many as can be asked for.
 const REPEATS_MOST: usize = 1_024;
 
@@ -76,7 +73,7 @@ pub struct Sender<T> {
     pacer: Pacer<Queued<T>>,
     /// When packets were repeated last.
     repeats: HashMap<u64, MediaTime>,
-    /// Copies of repetitions, with their lengths and when they are due, in that order.
+    /// Copies of repetitions, with their lengths and when they are due.
     copies: VecDeque<(MediaTime, T, usize)>,
     sound: AverageRate,
     repeated: AverageRate,
@@ -117,11 +114,11 @@ impl<T> Sender<T> {
 
     /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
     /// was repeated so lately that whoever asked can't have it yet, and where it would come too late. What was repeated in vain
-    /// goes several times: one more round trip would be a standstill.
+    /// goes twice: one more round trip would be a standstill.
     pub fn push_repeated(
         &mut self,
         packet: T,
-        copy: impl Fn(&T) -> T,
+        copy: impl FnOnce(&T) -> T,
         bytes: usize,
         which: u64,
         now: MediaTime,
@@ -133,20 +130,10 @@ impl<T> Sender<T> {
         if full || before.is_some_and(|at| now - at < too_soon) {
             return;
         }
-        let copies = match before {
-            None => 0,
-            Some(_) if self.controller.expected_loss() < MUCH_LOST => COPIES.0,
-            Some(_) => COPIES.1,
-        };
-        let copies: Vec<T> = (0..copies).map(|_| copy(&packet)).collect();
+        let copy = before.map(|_| copy(&packet));
         if self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes) {
             self.repeats.insert(which, now);
-            let mut due = now;
-            for copy in copies {
-                due += COPY_AFTER;
-                let place = self.copies.partition_point(|(before, ..)| *before <= due);
-                self.copies.insert(place, (due, copy, bytes));
-            }
+            self.copies.extend(copy.map(|copy| (now + COPY_AFTER, copy, bytes)));
         }
     }
 
@@ -292,24 +279,6 @@ mod tests {
         // Three quarters of the round trip of 100 ms that is assumed at first.
         assert_eq!(repeat('d', 7, now + Duration::from_millis(76)), ['d', 'D']);
         assert_eq!(repeat('e', 7, now + Duration::from_millis(1_080)), ['e'], "that is too long ago");
-    }
-
-    #[test]
-    fn where_a_tenth_is_lost_what_was_repeated_in_vain_goes_three_times() {
-        let mut sender = Sender::new(LIMITS);
-        for number in 0..100_u16 {
-            let ms = 1_000 + u32::from(number) * 10;
-            let now = MediaTime::from_millis(ms.into());
-            sender.push('s', PacketKind::Audio, 150, 0);
-            assert_eq!(all_that_leaves(&mut sender, now), ['s']);
-            let arrived = (number % 10 != 0).then_some(ms + 5);
-            sender.reported(&[status(number, arrived)], now + Duration::from_millis(10));
-        }
-        for (at, expected) in [(2_100, "r"), (2_300, "rRR")] {
-            let at = MediaTime::from_millis(at);
-            sender.push_repeated('r', |_| 'R', 1_000, 7, at);
-            assert_eq!(all_that_leaves(&mut sender, at).iter().collect::<String>(), expected);
-        }
     }
 
     #[test]

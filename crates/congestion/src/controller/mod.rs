@@ -221,11 +221,6 @@ impl Controller {
         }
     }
 
-    /// The share of losses that is to be reckoned with, 0 to 1.
-    pub(crate) fn expected_loss(&self) -> f64 {
-        self.losses.expected()
-    }
-
     /// There and back, in seconds, with the time until a report is sent.
     pub(crate) fn rtt(&self) -> f64 {
         self.rtt
