@@ -40,6 +40,8 @@ pub struct Situation {
     pub content: Content,
     /// What new pictures may take without headers, in bits per second.
     pub available: f64,
+    /// Whether a queue is let run empty, so that hardly anything is available for a moment.
+    pub draining: bool,
     /// Whether so much waits to leave that nothing else should be made than what needs none of it.
     pub waiting: bool,
     /// The most that they may take whatever is available.
@@ -171,7 +173,7 @@ impl QualityPolicy {
             return Decision::Pause(Cause::Viewer);
         }
         let bitrate = situation.available.min(situation.most);
-        if self.pauses(bitrate, now) {
+        if self.pauses(bitrate, situation.draining, now) {
             return Decision::Pause(Cause::Network);
         }
         let bitrate = bitrate.max(PAUSE_BELOW);
@@ -203,11 +205,11 @@ impl QualityPolicy {
     }
 
     /// Whether there is too little for any picture. A queue that is let run empty takes nearly all for a moment.
-    fn pauses(&mut self, bitrate: f64, now: MediaTime) -> bool {
+    fn pauses(&mut self, bitrate: f64, draining: bool, now: MediaTime) -> bool {
         let nothing = held(&mut self.nothing_since, bitrate < PAUSE_BELOW, now);
-        self.paused = match self.paused || !self.started {
-            true => bitrate < if self.paused { RESUME_ABOVE } else { PAUSE_BELOW },
-            false => nothing >= DOWN_AFTER,
+        self.paused = match draining && self.started && !self.paused {
+            true => nothing >= DOWN_AFTER,
+            false => bitrate < if self.paused { RESUME_ABOVE } else { PAUSE_BELOW },
         };
         self.paused
     }
@@ -359,6 +361,7 @@ mod tests {
             fps: 30.0,
             content: Content::Camera,
             available,
+            draining: false,
             waiting: false,
             most: 3_000_000.0,
             viewer: Viewer::Unknown,
@@ -436,11 +439,12 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_with_next_to_nothing_makes_pictures_small_but_does_not_end_them() {
+    fn a_queue_that_is_let_run_empty_makes_pictures_small_but_does_not_end_them() {
         let mut policy = QualityPolicy::default();
+        let draining = Situation { draining: true, ..situation(20_000.0) };
         run(&mut policy, &situation(500_000.0), 0, 2_000);
-        assert_eq!(height(run(&mut policy, &situation(20_000.0), 2_000, 2_380)), 136);
-        assert_eq!(run(&mut policy, &situation(20_000.0), 2_380, 2_500), Decision::Pause(Cause::Network));
+        assert_eq!(height(run(&mut policy, &draining, 2_000, 2_380)), 136);
+        assert_eq!(run(&mut policy, &draining, 2_380, 2_500), Decision::Pause(Cause::Network));
     }
 
     #[test]

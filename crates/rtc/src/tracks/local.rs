@@ -190,7 +190,7 @@ impl LocalTrack {
         inner.started.store(true, Relaxed);
         inner.stream.captured(frame.rtp_timestamp, inner.clock.instant(frame.time));
         if frame.keyframe && inner.codec == Codec::H264 {
-            inner.stream.began_afresh(frame.rtp_timestamp, std::time::Instant::now());
+            inner.stream.began_afresh(frame.rtp_timestamp, inner.clock.instant(inner.clock.now()));
         }
         for packet in packets {
             let length = packet.payload.len() as u64;
