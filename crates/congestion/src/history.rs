@@ -25,6 +25,8 @@ pub struct SentPacket {
     pub kind: PacketKind,
     /// Which frame it belongs to, or another packet that left together with others.
     pub burst: u32,
+    /// What is in it, which another one may repeat; `None` of what can't be.
+    pub content: Option<u64>,
 }
 
 /// The other side's report on one packet (draft-holmer-rmcat-transport-wide-cc-extensions-01).
@@ -47,6 +49,15 @@ pub struct PacketResult {
     pub arrived: Option<Duration>,
 }
 
+/// What a report says that was not known before, in the order in which the packets left.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// What became of packets.
+    pub(crate) results: Vec<PacketResult>,
+    /// Packets that are missing although some have come that left later. They may only have been overtaken.
+    pub(crate) missing: Vec<SentPacket>,
+}
+
 #[derive(Debug)]
 struct Entry {
     sent: SentPacket,
@@ -55,6 +66,8 @@ struct Entry {
     resolved: bool,
     /// Reported as missing. It may have been overtaken, so it is not taken for lost before a later report.
     missing: bool,
+    /// Whether that was told.
+    told: bool,
 }
 
 /// Packets that have left and what is known of them.
@@ -80,13 +93,19 @@ impl History {
             self.forget_first();
         }
         self.bytes += packet.bytes as u64;
-        self.entries.push_back(Entry { sent: packet, bytes: self.bytes, resolved: false, missing: false });
+        self.entries.push_back(Entry {
+            sent: packet,
+            bytes: self.bytes,
+            resolved: false,
+            missing: false,
+            told: false,
+        });
         self.first + self.entries.len() as u64 - 1
     }
 
-    /// Takes in a report; returns what is news, in the order in which the packets left.
-    pub(crate) fn reported(&mut self, statuses: &[PacketStatus]) -> Vec<PacketResult> {
-        let mut news = Vec::new();
+    /// Takes in a report.
+    pub(crate) fn reported(&mut self, statuses: &[PacketStatus]) -> News {
+        let mut news = News::default();
         for status in statuses {
             let Some(index) = self.index_of(status.sequence) else { continue };
             let (first, entry) = (self.first, &mut self.entries[index]);
@@ -98,18 +117,17 @@ impl History {
             if status.arrived.is_some() {
                 entry.resolved = true;
                 self.bytes_arrived = self.bytes_arrived.max(entry.bytes);
-                news.push(PacketResult {
+                news.results.push(PacketResult {
                     sent: entry.sent,
                     number: first + index as u64,
                     arrived: status.arrived,
                 });
             }
         }
-        let highest = news.iter().filter(|result| result.arrived.is_some()).map(|result| result.number).max();
-        if let Some(highest) = highest {
-            self.resolve_missing_before(highest, &mut news);
+        if let Some(latest) = news.results.iter().max_by_key(|result| result.number).copied() {
+            self.look_at_missing(&latest, &mut news);
         }
-        news.sort_by_key(|result| result.number);
+        news.results.sort_by_key(|result| result.number);
         news
     }
 
@@ -130,19 +148,27 @@ impl History {
         self.bytes_arrived = self.bytes;
     }
 
-    /// What was said to be missing, and has been overtaken by several that left later, is lost.
-    fn resolve_missing_before(&mut self, highest: u64, news: &mut Vec<PacketResult>) {
-        // As TCP's loss detection: three packets that left later have arrived (RFC 9002 section 6.1.1).
-        const REORDERED: u64 = 3;
-        let until = usize::try_from((highest + 1).saturating_sub(self.first + REORDERED)).unwrap_or(0);
-        for (index, entry) in self.entries.iter_mut().take(until).enumerate() {
-            if entry.missing && !entry.resolved {
+    /// What was said to be missing, and has been overtaken by several that left later, is lost: as in TCP, by three (RFC 9002
+    /// section 6.1.1).
+    fn look_at_missing(&mut self, latest: &PacketResult, news: &mut News) {
+        const REORDERED: usize = 3;
+        /// What left so much later seldom comes sooner.
+        const OVERTAKEN: Duration = Duration::from_millis(5);
+        let before = usize::try_from(latest.number.saturating_sub(self.first)).unwrap_or(0);
+        for (index, entry) in self.entries.iter_mut().take(before).enumerate() {
+            if !entry.missing || entry.resolved {
+                continue;
+            }
+            let lost = before - index >= REORDERED;
+            if (lost || latest.sent.at - entry.sent.at >= OVERTAKEN)
+                && !std::mem::replace(&mut entry.told, true)
+            {
+                news.missing.push(entry.sent);
+            }
+            if lost {
                 entry.resolved = true;
-                news.push(PacketResult {
-                    sent: entry.sent,
-                    number: self.first + index as u64,
-                    arrived: None,
-                });
+                let number = self.first + index as u64;
+                news.results.push(PacketResult { sent: entry.sent, number, arrived: None });
             }
         }
     }
@@ -164,7 +190,13 @@ mod tests {
     use super::*;
 
     fn sent(at_ms: u64) -> SentPacket {
-        SentPacket { at: MediaTime::from_millis(at_ms), bytes: 1_000, kind: PacketKind::Video, burst: 0 }
+        SentPacket {
+            at: MediaTime::from_millis(at_ms),
+            bytes: 1_000,
+            kind: PacketKind::Video,
+            burst: 0,
+            content: None,
+        }
     }
 
     fn arrived(sequence: u16, at_ms: u64) -> PacketStatus {
@@ -182,8 +214,8 @@ mod tests {
         }
     }
 
-    fn numbers(results: &[PacketResult]) -> Vec<(u64, bool)> {
-        results.iter().map(|result| (result.number, result.arrived.is_some())).collect()
+    fn numbers(news: &News) -> Vec<(u64, bool)> {
+        news.results.iter().map(|result| (result.number, result.arrived.is_some())).collect()
     }
 
     #[test]
@@ -211,8 +243,22 @@ mod tests {
     fn what_three_later_packets_have_overtaken_is_lost() {
         let mut history = History::default();
         send_all(&mut history, 6);
-        let results = history.reported(&[missing(0), arrived(1, 5), arrived(2, 6), arrived(3, 7)]);
-        assert_eq!(numbers(&results), [(0, false), (1, true), (2, true), (3, true)]);
+        let news = history.reported(&[missing(0), arrived(1, 5), arrived(2, 6), arrived(3, 7)]);
+        assert_eq!(numbers(&news), [(0, false), (1, true), (2, true), (3, true)]);
+        assert_eq!(news.missing, [sent(0)]);
+    }
+
+    #[test]
+    fn what_something_has_overtaken_that_left_a_while_later_is_told_once_and_can_still_come() {
+        let mut history = History::default();
+        for at in [0, 4, 5, 20] {
+            history.sent(sent(at));
+        }
+        let told = |news: News| (numbers(&news), news.missing);
+        assert_eq!(told(history.reported(&[missing(0), arrived(1, 50)])), (vec![(1, true)], vec![]));
+        assert_eq!(told(history.reported(&[missing(0), arrived(2, 51)])), (vec![(2, true)], vec![sent(0)]));
+        assert_eq!(told(history.reported(&[missing(0)])), (vec![], vec![]));
+        assert_eq!(told(history.reported(&[arrived(0, 60)])), (vec![(0, true)], vec![]));
     }
 
     #[test]
@@ -221,7 +267,7 @@ mod tests {
         send_all(&mut history, 20);
         // Nothing is said of the first ten.
         let statuses: Vec<_> = (10..20).map(|n| arrived(n, u64::from(n))).collect();
-        assert_eq!(history.reported(&statuses).len(), 10);
+        assert_eq!(history.reported(&statuses).results.len(), 10);
         assert_eq!(history.in_flight(), 0);
         history.sent(sent(4_000));
         assert_eq!((history.in_flight(), history.entries.len()), (1_000, 1), "they are forgotten at last");
@@ -242,6 +288,6 @@ mod tests {
     fn reports_on_packets_that_never_left_are_ignored() {
         let mut history = History::default();
         history.sent(sent(0));
-        assert!(history.reported(&[arrived(7, 5), arrived(65_535, 6)]).is_empty());
+        assert!(history.reported(&[arrived(7, 5), arrived(65_535, 6)]).results.is_empty());
     }
 }

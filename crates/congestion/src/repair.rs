@@ -20,11 +20,16 @@ const MOST: f64 = 0.5;
 /// the block's packets (draft-ietf-payload-flexible-fec-scheme-03, interleaved), so that one loss in each such group is made
 /// up for.
 pub fn repair_packets(network: &NetworkEstimate, packets: usize) -> usize {
-    if packets == 0 || network.rtt_ms < LONG_RTT_MS || network.loss < LOSSY {
+    if packets == 0 || is_asking_in_time(network.rtt_ms) || network.loss < LOSSY {
         return 0;
     }
     let most = ((packets as f64 * MOST).ceil() as usize).max(1);
     (1..most).find(|repair| incomplete(packets, *repair, network.loss) <= INCOMPLETE).unwrap_or(most)
+}
+
+/// Whether what is asked for again comes soon enough with this round trip, so that nothing is sent in advance.
+pub(crate) fn is_asking_in_time(rtt_ms: f64) -> bool {
+    rtt_ms < LONG_RTT_MS
 }
 
 /// How likely it is that a block can't be made up, where packets are lost independently of each other.

@@ -9,6 +9,13 @@ use crate::history::PacketStatus;
 
 /// A report comes at least so often while packets arrive, and at most: a path that shrinks is noticed within one of them.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(100));
+/// Where much is lost one comes as soon as a packet is missing, but not sooner than this after the one before: what is repeated
+/// in vain is to be repeated again before the picture stands still.
+const SOONEST: Duration = Duration::from_millis(10);
+/// Share of packets missing from which much is lost.
+const LOSSY: f64 = 0.05;
+/// How much each packet moves that share.
+const LOSSY_WEIGHT: f64 = 1.0 / 128.0;
 /// Reports take no more than this share of what arrives.
 const SHARE: f64 = 0.04;
 /// A report with all headers, in bits.
@@ -32,6 +39,8 @@ pub struct Reporter {
     rate: f64,
     bits: f64,
     last: MediaTime,
+    /// Share of packets before which some were missing lately.
+    lossy: f64,
 }
 
 impl Reporter {
@@ -47,6 +56,11 @@ impl Reporter {
         };
         if self.highest.is_none() {
             (self.due, self.last) = (now, now);
+        }
+        let missing = self.highest.map_or(0, |highest| number.saturating_sub(highest + 1));
+        self.lossy += (f64::from(u8::from(missing > 0)) - self.lossy) * LOSSY_WEIGHT;
+        if missing > 0 && self.lossy >= LOSSY {
+            self.due = self.due.min(self.last + SOONEST);
         }
         self.highest = self.highest.max(Some(number));
         self.bits += bytes as f64 * 8.0;
@@ -142,5 +156,29 @@ mod tests {
             reporter.arrived(sequence, 100, ms(step as u64 * 200));
             assert!(reporter.report(ms(step as u64 * 200)).unwrap().len() <= usize::from(MOST));
         }
+    }
+
+    #[test]
+    fn where_much_is_lost_what_is_missing_is_told_at_once_but_not_all_the_time() {
+        // After how long a report comes, when one packet in so many was missing until then and another one is now.
+        let report_after = |one_in: u64| {
+            let (mut reporter, mut now) = (Reporter::default(), 0);
+            let mut arrives = |number: u64, now: u64| {
+                reporter.arrived(number as u16, 1_000, ms(now));
+                reporter.report(ms(now)).is_some()
+            };
+            for number in (0..1_000).filter(|number| number % one_in != 1) {
+                now += 5;
+                arrives(number, now);
+            }
+            // A report, after which the next is due in 25 ms.
+            let mut number = 1_000;
+            while !arrives(number, now) {
+                (number, now) = (number + 1, now + 5);
+            }
+            let missing_at = now + 4;
+            (missing_at..).find(|at| arrives(number + 2, *at)).unwrap() - now
+        };
+        assert_eq!([report_after(10), report_after(50)], [10, 25]);
     }
 }

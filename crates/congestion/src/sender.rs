@@ -1,14 +1,16 @@
 //! The sending side of one path as a whole: what waits, what has left, what is known of it, and how much may follow.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
 use crate::controller::{Controller, Traffic};
 use crate::estimate::{Limits, NetworkEstimate};
-use crate::history::{History, PacketResult, PacketStatus, SentPacket};
+use crate::history::{History, News, PacketResult, PacketStatus, SentPacket};
 use crate::pacer::{Pacer, PacketKind};
+use crate::repair::is_asking_in_time;
+use crate::repeats::{Path, Repeats};
 
 /// What waits to leave is worked off by making new pictures smaller, within this time.
 const WORK_OFF_S: f64 = 0.5;
@@ -17,15 +19,8 @@ const TOO_MUCH_WAITS: Duration = Duration::from_millis(120);
 /// Time over which rates of sound and repetitions are averaged.
 const RATES_S: f64 = 0.5;
 
-/// A request that comes sooner after a repetition than this share of the round trip was made before that could have arrived:
-/// whoever asked can't have missed it. As the round trip is measured here, the time until a report is in it.
-const TOO_SOON: f64 = 0.75;
-/// So long it is remembered what was repeated: whoever asks within this time, but not too soon, has missed the repetition.
-const REMEMBERED: Duration = Duration::from_secs(1);
-/// The copy of what goes twice leaves so much later: what loses one packet often loses the next.
+/// Packets of what goes several times leave so far apart: what loses one packet often loses the next.
 const COPY_AFTER: Duration = Duration::from_millis(15);
-/// Packets that are told apart while they are repeated: as many as can be asked for.
-const REPEATS_MOST: usize = 1_024;
 
 /// A packet that may leave now.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +33,30 @@ pub struct Departure<T> {
     pub number: u64,
 }
 
+/// What the other side has reported.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What became of packets, in the order in which they left.
+    pub results: Vec<PacketResult>,
+    /// Content that the other side has not got, it seems, although it waits for it and nothing under way brings it: whoever can
+    /// is to repeat it.
+    pub missed: Vec<u64>,
+}
+
 #[derive(Debug)]
 struct Queued<T> {
     packet: T,
     burst: u32,
+    content: Option<u64>,
+}
+
+/// One more packet of what goes several times.
+#[derive(Debug)]
+struct Duplicate<T> {
+    due: MediaTime,
+    packet: T,
+    bytes: usize,
+    content: u64,
 }
 
 /// A rate that is averaged over [`RATES_S`].
@@ -71,10 +86,9 @@ pub struct Sender<T> {
     controller: Controller,
     history: History,
     pacer: Pacer<Queued<T>>,
-    /// When packets were repeated last.
-    repeats: HashMap<u64, MediaTime>,
-    /// Copies of repetitions, with their lengths and when they are due.
-    copies: VecDeque<(MediaTime, T, usize)>,
+    repeats: Repeats,
+    /// In the order in which they are due.
+    copies: VecDeque<Duplicate<T>>,
     sound: AverageRate,
     repeated: AverageRate,
     video: AverageRate,
@@ -90,7 +104,7 @@ impl<T> Sender<T> {
             controller,
             history: History::default(),
             pacer,
-            repeats: HashMap::new(),
+            repeats: Repeats::default(),
             copies: VecDeque::new(),
             sound: AverageRate::default(),
             repeated: AverageRate::default(),
@@ -99,9 +113,9 @@ impl<T> Sender<T> {
     }
 
     /// Takes in a packet that is `bytes` long on the wire. Packets of one frame have the same `burst`, which differs from that
-    /// of the frame before.
-    pub fn push(&mut self, packet: T, kind: PacketKind, bytes: usize, burst: u32) {
-        self.pacer.push(Queued { packet, burst }, kind, bytes);
+    /// of the frame before. `content` tells what can be repeated from everything else that can.
+    pub fn push(&mut self, packet: T, kind: PacketKind, bytes: usize, burst: u32, content: Option<u64>) {
+        self.pacer.push(Queued { packet, burst, content }, kind, bytes);
     }
 
     /// A picture comes next that needs none before it. Where so much waits that it would come late, those packets of pictures
@@ -112,35 +126,61 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Takes in a packet that was asked for again; `which` tells it from the others. It is left out where it waits already or
-    /// was repeated so lately that whoever asked can't have it yet, and where it would come too late. What was repeated in vain
-    /// goes twice: one more round trip would be a standstill.
+    /// Takes in a packet that was asked for again. It is left out where it waits already or was repeated so lately that whoever
+    /// asked can't have it yet, and where it would come too late. What was repeated in vain goes several times.
     pub fn push_repeated(
         &mut self,
         packet: T,
-        copy: impl FnOnce(&T) -> T,
+        copy: impl Fn(&T) -> T,
         bytes: usize,
-        which: u64,
+        content: u64,
         now: MediaTime,
     ) {
-        let too_soon = Duration::from_secs_f64(self.controller.rtt() * TOO_SOON);
-        self.repeats.retain(|_, at| now - *at < REMEMBERED.max(too_soon));
-        let before = self.repeats.get(&which).copied();
-        let full = before.is_none() && self.repeats.len() >= REPEATS_MOST;
-        if full || before.is_some_and(|at| now - at < too_soon) {
+        let packets = self.repeats.asked_for(content, self.path(), now);
+        let copies: Vec<T> = (1..packets).map(|_| copy(&packet)).collect();
+        if packets == 0 || !self.push_repetition(packet, bytes, content) {
             return;
         }
-        let copy = before.map(|_| copy(&packet));
-        if self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes) {
-            self.repeats.insert(which, now);
-            self.copies.extend(copy.map(|copy| (now + COPY_AFTER, copy, bytes)));
+        self.repeats.repeated(content, packets, now);
+        let mut due = now;
+        for packet in copies {
+            due += COPY_AFTER;
+            let place = self.copies.partition_point(|before| before.due <= due);
+            self.copies.insert(place, Duplicate { due, packet, bytes, content });
         }
+    }
+
+    /// Whether what is sent now comes late: so much waits here and at the bottleneck.
+    pub fn is_crowded(&self) -> bool {
+        let queue =
+            Duration::try_from_secs_f64(self.controller.estimate().queue_ms / 1e3).unwrap_or_default();
+        self.pacer.backlog() + queue > TOO_MUCH_WAITS
+    }
+
+    /// There and back, with the time until a report.
+    pub fn round_trip(&self) -> Duration {
+        Duration::try_from_secs_f64(self.path().rtt).unwrap_or_default()
+    }
+
+    fn path(&self) -> Path {
+        let known = self.controller.estimate();
+        let (rtt, least) = (known.rtt_ms / 1e3, known.least_rtt_ms / 1e3);
+        Path { rtt, least_rtt: if least > 0.0 { least } else { rtt }, loss: known.expected_loss }
+    }
+
+    fn push_repetition(&mut self, packet: T, bytes: usize, content: u64) -> bool {
+        let queued = Queued { packet, burst: 0, content: Some(content) };
+        self.pacer.push(queued, PacketKind::Retransmission, bytes)
     }
 
     /// Gives out the next packet that may leave at `now`. Call it until it returns `None`.
     pub fn poll(&mut self, now: MediaTime) -> Option<Departure<T>> {
-        while let Some((_, packet, bytes)) = self.copies.pop_front_if(|(due, ..)| *due <= now) {
-            self.pacer.push(Queued { packet, burst: 0 }, PacketKind::Retransmission, bytes);
+        while let Some(Duplicate { packet, bytes, content, .. }) =
+            self.copies.pop_front_if(|copy| copy.due <= now)
+        {
+            if !self.push_repetition(packet, bytes, content) {
+                self.repeats.left_out(content);
+            }
         }
         let target = self.controller.target();
         self.controller.on_time(self.history.in_flight(), now);
@@ -150,18 +190,27 @@ impl<T> Sender<T> {
         let (queued, kind, bytes) = self.pacer.poll(now)?;
         match kind {
             PacketKind::Audio => self.sound.add(bytes, now),
-            PacketKind::Retransmission | PacketKind::Repair => self.repeated.add(bytes, now),
+            PacketKind::Retransmission | PacketKind::Repair => {
+                self.repeated.add(bytes, now);
+                queued.content.into_iter().for_each(|content| self.repeats.leaves(content, now));
+            }
             PacketKind::Video => self.video.add(bytes, now),
             PacketKind::Padding => {}
         }
-        let number = self.history.sent(SentPacket { at: now, bytes, kind, burst: queued.burst });
+        let number = self.history.sent(SentPacket {
+            at: now,
+            bytes,
+            kind,
+            burst: queued.burst,
+            content: queued.content,
+        });
         Some(Departure { packet: queued.packet, kind, number })
     }
 
     /// When to poll next; `None` while nothing waits and nothing is awaited.
     pub fn next_wakeup(&self) -> Option<MediaTime> {
         let silence = self.controller.next_wakeup(self.history.in_flight());
-        let copy = self.copies.front().map(|(due, ..)| *due);
+        let copy = self.copies.front().map(|copy| copy.due);
         [self.pacer.next_wakeup(), silence, copy].into_iter().flatten().min()
     }
 
@@ -172,13 +221,28 @@ impl<T> Sender<T> {
         self.pace(now);
     }
 
-    /// Takes in what the other side reports; returns what is news.
-    pub fn reported(&mut self, statuses: &[PacketStatus], now: MediaTime) -> Vec<PacketResult> {
-        let results = self.history.reported(statuses);
+    /// Takes in what the other side reports.
+    pub fn reported(&mut self, statuses: &[PacketStatus], now: MediaTime) -> Outcome {
+        let News { results, missing } = self.history.reported(statuses);
         let traffic = Traffic { in_flight: self.history.in_flight(), sent: self.history.sent_bytes() };
         self.controller.on_results(&results, traffic, now);
         self.pace(now);
-        results
+        for result in results.iter().filter(|result| result.arrived.is_some()) {
+            if let (PacketKind::Retransmission, Some(content)) = (result.sent.kind, result.sent.content) {
+                self.repeats.arrived(content);
+            }
+        }
+        let missed = missing.iter().filter(|packet| self.is_missed(packet, now));
+        let missed = missed.filter_map(|packet| packet.content).collect();
+        Outcome { results, missed }
+    }
+
+    fn is_missed(&mut self, packet: &SentPacket, now: MediaTime) -> bool {
+        let (Some(content), path) = (packet.content, self.path()) else { return false };
+        match packet.kind {
+            PacketKind::Retransmission => self.repeats.lost(content, path, now),
+            _ => is_asking_in_time(path.rtt * 1e3) && self.repeats.first_lost(content, packet.at, path, now),
+        }
     }
 
     /// Other limits from now on.
@@ -242,7 +306,7 @@ mod tests {
             for (statuses, pause) in reports {
                 now += Duration::from_millis(pause);
                 for n in 0..5 {
-                    sender.push(n, PacketKind::Video, 1_000, n);
+                    sender.push(n, PacketKind::Video, 1_000, n, None);
                 }
                 while sender.poll(now).is_some() {}
                 // Some of packets that have left, some of others.
@@ -274,11 +338,40 @@ mod tests {
             all_that_leaves(&mut sender, at)
         };
         assert_eq!(repeat('a', 7, now), ['a']);
-        assert_eq!(repeat('b', 7, now + Duration::from_millis(74)), []);
-        assert_eq!(repeat('c', 8, now + Duration::from_millis(74)), ['c']);
-        // Three quarters of the round trip of 100 ms that is assumed at first.
-        assert_eq!(repeat('d', 7, now + Duration::from_millis(76)), ['d', 'D']);
-        assert_eq!(repeat('e', 7, now + Duration::from_millis(1_080)), ['e'], "that is too long ago");
+        assert_eq!(repeat('b', 7, now + Duration::from_millis(99)), []);
+        assert_eq!(repeat('c', 8, now + Duration::from_millis(99)), ['c']);
+        // The round trip that is assumed at first.
+        assert_eq!(repeat('d', 7, now + Duration::from_millis(101)), ['d', 'D']);
+        assert_eq!(repeat('e', 7, now + Duration::from_millis(1_200)), ['e'], "that is too long ago");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_again_when_the_repetition_is_as_well() {
+        let mut sender = Sender::new(LIMITS);
+        let mut ms = 1_000;
+        // What leaves in eight packets 10 ms apart, of which the first is missing.
+        let mut round = |sender: &mut Sender<char>, push: &dyn Fn(&mut Sender<char>, MediaTime)| {
+            let mut statuses = Vec::new();
+            for n in 0..8 {
+                ms += 10;
+                let now = MediaTime::from_millis(ms);
+                match n {
+                    0 => push(sender, now),
+                    _ => sender.push('s', PacketKind::Audio, 100, 0, None),
+                }
+                while let Some(left) = sender.poll(now) {
+                    let arrived = (left.packet == 's').then_some(ms as u32 + 50);
+                    statuses.push(status(left.number as u16, arrived));
+                }
+            }
+            sender.reported(&statuses, MediaTime::from_millis(ms + 50)).missed
+        };
+        let first = |sender: &mut Sender<char>, _| sender.push('v', PacketKind::Video, 1_000, 1, Some(7));
+        let again = |sender: &mut Sender<char>, now| sender.push_repeated('v', |_| 'v', 1_000, 7, now);
+        let sound = |sender: &mut Sender<char>, _| sender.push('s', PacketKind::Audio, 100, 0, None);
+        assert_eq!(round(&mut sender, &first), [7]);
+        assert_eq!(round(&mut sender, &again), [7]);
+        assert_eq!(round(&mut sender, &sound), [], "it was told");
     }
 
     #[test]
@@ -287,12 +380,12 @@ mod tests {
         let now = MediaTime::from_millis(1_000);
         sender.push_repeated('r', |_| 'R', 1_000, 7, now);
         all_that_leaves(&mut sender, now);
-        let later = now + Duration::from_millis(110);
+        let later = now + Duration::from_millis(160);
         sender.push_repeated('r', |_| 'R', 1_000, 7, later);
         assert_eq!(sender.poll(later).map(|departure| departure.packet), Some('r'));
         assert_eq!(sender.next_wakeup(), Some(later + COPY_AFTER));
         let due = later + COPY_AFTER;
-        (0..10).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        (0..10).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1, None));
         assert_eq!(sender.poll(due).map(|departure| departure.packet), Some('R'));
     }
 
@@ -303,7 +396,7 @@ mod tests {
         for step in 0..12_000_u32 {
             now += Duration::from_millis(5);
             if step % 4 == 0 {
-                sender.push('s', PacketKind::Audio, 150, 0);
+                sender.push('s', PacketKind::Audio, 150, 0, None);
             }
             while let Some(departure) = sender.poll(now) {
                 let lost = departure.number * 7_919 % 100 < 10;
@@ -336,12 +429,12 @@ mod tests {
         let mut now = start;
         for _ in 0..100 {
             now += Duration::from_millis(20);
-            sender.push('s', PacketKind::Audio, 125, 0);
+            sender.push('s', PacketKind::Audio, 125, 0, None);
             while sender.poll(now).is_some() {}
         }
         let left = sender.video_rate(now).unwrap();
         assert!((930_000.0..960_000.0).contains(&left), "sound takes 50 kb/s: {left}");
-        (0..200).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1));
+        (0..200).for_each(|_| sender.push('v', PacketKind::Video, 1_000, 1, None));
         assert_eq!(sender.video_rate(now), None, "they take 160 ms, even at the pace of the beginning");
     }
 }

@@ -221,11 +221,6 @@ impl Controller {
         }
     }
 
-    /// There and back, in seconds, with the time until a report is sent.
-    pub(crate) fn rtt(&self) -> f64 {
-        self.rtt
-    }
-
     /// Takes in what a report says.
     pub(crate) fn on_results(&mut self, results: &[PacketResult], traffic: Traffic, now: MediaTime) {
         if results.is_empty() {

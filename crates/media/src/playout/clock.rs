@@ -16,9 +16,9 @@ const IN_TIME: f64 = 0.95;
 const STALLS_REMEMBERED: Duration = Duration::from_secs(30);
 /// Most of them that are remembered: one each half second.
 const STALLS_MOST: usize = 60;
-/// Pictures may come so much later than they should before that counts as one: webrtc-stats says 150 ms, and a little is left
-/// for decoding and the screen.
-const FREEZE: Duration = Duration::from_millis(130);
+/// Pictures may come so much later than they should before that counts as one: webrtc-stats says 150 ms, of which 40 are left for
+/// decoding and the screen, as those that are in time are decoded while they wait.
+const FREEZE: Duration = Duration::from_millis(110);
 /// How fast the delay of video may change, in seconds per second: below what is seen as slow motion.
 const SLEW: f64 = 0.1;
 /// How fast it may change while sound that has just begun is joined: half a second of slow motion is seen less than lips

@@ -3,14 +3,17 @@
 //!
 //! It is the last thing that a packet meets, so that repeated packets and repair data are paced, numbered and counted too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ahoy_congestion::{Departure, Limits, NetworkEstimate, PacketKind, Sender};
 use ahoy_media_types::MediaClock;
 use rtc::interceptor::{Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
+    TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
 use rtc::rtp::extension::transport_cc_extension::TransportCcExtension;
 use rtc::shared::marshal::Marshal;
 use tokio::sync::watch;
@@ -71,6 +74,8 @@ struct Stream {
     /// The source of what it repeats or repairs, or its own.
     media: u32,
     extension: u8,
+    /// Whether there is a source for what is repeated.
+    is_repeated: bool,
     /// The next number of repetitions. They are numbered as they leave, since some of them do twice.
     next: u16,
 }
@@ -117,15 +122,26 @@ impl CongestionStage {
     }
 
     /// Leaves out what waits of a stream where that is needless with the picture that comes now.
-    fn supersede(&mut self, media: u32, rtp_timestamp: u32) {
+    fn supersede(&mut self, media: u32, rtp_timestamp: u32, now: Instant) {
         let Some(stream) = self.local.get(media).filter(|stream| stream.begins_with(rtp_timestamp)) else {
             return;
         };
         let streams = &self.streams;
         self.sender.begin_afresh(|waiting| {
-            matches!(&waiting.message.packet, Packet::Rtp(rtp) if stream.is_outdated(rtp.header.timestamp)
+            matches!(&waiting.message.packet, Packet::Rtp(rtp) if stream.is_outdated(rtp.header.timestamp, Duration::ZERO, now)
                 && streams.get(&rtp.header.ssrc).is_some_and(|of| of.media == media))
         });
+    }
+
+    /// Whether content with this RTP timestamp need not be repeated, since the other side goes on at a later picture. Until that
+    /// is there the picture stands still, so what can come before it is repeated, unless all of the link is needed for it.
+    fn is_needless(&self, media: u32, rtp_timestamp: u32, now: Instant) -> bool {
+        let Some(stream) = self.local.get(media) else { return false };
+        let trip = match self.sender.is_crowded() {
+            true => Duration::ZERO,
+            false => self.sender.round_trip(),
+        };
+        stream.is_outdated(rtp_timestamp, trip, now)
     }
 
     /// Lets go what may leave now.
@@ -156,22 +172,41 @@ impl CongestionStage {
     }
 }
 
+/// Which packet of which stream it is, for what can be repeated.
+fn content(media: u32, sequence: u16) -> u64 {
+    u64::from(media) << 16 | u64::from(sequence)
+}
+
 /// Which packet a retransmission repeats: its payload begins with the original's number (RFC 4588 section 4).
-fn repeated(rtp: &rtc::rtp::Packet) -> Option<u64> {
-    let number = rtp.payload.first_chunk::<2>()?;
-    Some(u64::from(rtp.header.ssrc) << 16 | u64::from(u16::from_be_bytes(*number)))
+fn repeated(rtp: &rtc::rtp::Packet) -> Option<u16> {
+    rtp.payload.first_chunk::<2>().map(|number| u16::from_be_bytes(*number))
+}
+
+/// Asks whoever repeats packets for those with this content, as the other side would, but with the stream itself as the one that
+/// asks.
+fn ask_for(missed: &[u64]) -> Vec<Box<dyn rtc::rtcp::Packet>> {
+    let mut streams = BTreeMap::<u32, Vec<u16>>::new();
+    for content in missed {
+        streams.entry((content >> 16) as u32).or_default().push(*content as u16);
+    }
+    let asks = streams.into_iter().map(|(ssrc, sequences)| {
+        let nacks = nack_pairs_from_sequence_numbers(&sequences);
+        Box::new(TransportLayerNack { sender_ssrc: ssrc, media_ssrc: ssrc, nacks }) as Box<_>
+    });
+    asks.collect()
 }
 
 impl Stage for CongestionStage {
-    fn inbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
-        if let Packet::Rtcp(packets) = &packet.message.packet {
+    fn inbound(&mut self, mut packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
+        if let Packet::Rtcp(packets) = &mut packet.message.packet {
             let reports = packets.iter().filter_map(|rtcp| rtcp.as_any().downcast_ref::<TransportLayerCc>());
-            let mut heard = false;
+            let (mut heard, mut missed) = (false, Vec::new());
             for report in reports {
                 let statuses = self.reader.read(report);
-                self.sender.reported(&statuses, self.clock.at(packet.now));
+                missed.extend(self.sender.reported(&statuses, self.clock.at(packet.now)).missed);
                 heard = true;
             }
+            packets.extend(ask_for(&missed));
             if heard {
                 self.follow_owner(packet.now);
                 self.release(packet.now, own);
@@ -184,24 +219,25 @@ impl Stage for CongestionStage {
     fn outbound(&mut self, packet: TaggedPacket, own: &mut Outbox) -> Option<TaggedPacket> {
         let Packet::Rtp(rtp) = &packet.message.packet else { return Some(packet) };
         // What the other side does not report on is not held up.
-        let Some(stream) = self.streams.get(&rtp.header.ssrc) else { return Some(packet) };
+        let Some(&stream) = self.streams.get(&rtp.header.ssrc) else { return Some(packet) };
         let bytes = rtp.payload.len() + HEADERS;
         let (burst, now) = (rtp.header.timestamp, packet.now);
         match (stream.kind, repeated(rtp)) {
-            // The other side goes on at the key frame that is there by then, and all of the link is needed for that.
-            (PacketKind::Retransmission, _)
-                if self.local.get(stream.media).is_some_and(|media| media.is_outdated(burst)) => {}
-            (PacketKind::Retransmission, Some(which)) => {
+            (PacketKind::Retransmission, _) if self.is_needless(stream.media, burst, now) => {}
+            (PacketKind::Retransmission, Some(sequence)) => {
+                let content = content(stream.media, sequence);
                 let copy = |packet: &TaggedPacket| TaggedPacket {
                     now: packet.now,
                     transport: packet.transport,
                     message: packet.message.clone(),
                 };
-                self.sender.push_repeated(packet, copy, bytes, which, self.clock.at(now));
+                self.sender.push_repeated(packet, copy, bytes, content, self.clock.at(now));
             }
             (kind, _) => {
-                self.supersede(stream.media, burst);
-                self.sender.push(packet, kind, bytes, burst);
+                let can_be_repeated = kind == PacketKind::Video && stream.is_repeated;
+                let content = can_be_repeated.then(|| content(stream.media, rtp.header.sequence_number));
+                self.supersede(stream.media, burst, now);
+                self.sender.push(packet, kind, bytes, burst, content);
             }
         }
         self.follow_owner(now);
@@ -241,7 +277,8 @@ impl Stage for CongestionStage {
             if let Some(ssrc) = ssrc {
                 // In the lower half, as RFC 3711 section 3.3.1 has it; never anew, as no number may be used twice.
                 let next = rand::random::<u16>() >> 1;
-                self.streams.entry(ssrc).or_insert(Stream { kind, media: stream.ssrc, extension, next });
+                let (media, is_repeated) = (stream.ssrc, stream.ssrc_rtx.is_some());
+                self.streams.entry(ssrc).or_insert(Stream { kind, media, extension, is_repeated, next });
             }
         }
     }
@@ -255,12 +292,11 @@ impl Stage for CongestionStage {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rtc::interceptor::{AttributedPacket, RTPHeaderExtension};
     use rtc::shared::TransportContext;
 
     use super::super::TRANSPORT_CC_URI;
+    use super::super::feedback::to_rtcp;
     use super::*;
 
     const LIMITS: Limits = Limits { min: 60_000.0, start: 1_000_000.0, max: 5_000_000.0 };
@@ -294,7 +330,7 @@ mod tests {
     fn picture(number: u16, timestamp: u32, now: Instant) -> TaggedPacket {
         let mut packet = repetition(number, timestamp, now);
         if let Packet::Rtp(rtp) = &mut packet.message.packet {
-            rtp.header.ssrc = MEDIA;
+            (rtp.header.ssrc, rtp.header.sequence_number) = (MEDIA, number);
             rtp.payload = vec![0; 1_000].into();
         }
         packet
@@ -340,21 +376,65 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_repeated_that_a_key_frame_has_made_needless() {
+    fn what_comes_before_a_key_frame_is_repeated_until_that_is_there_unless_the_link_is_full() {
         let local = Arc::new(LocalStreams::default());
         let (stream, _events) = local.add(MEDIA);
         let mut stage = stage(&local);
-        let mut now = Instant::now();
-        let mut leaves = |number: u16, timestamp: u32| {
-            now += Duration::from_millis(100);
+        let start = Instant::now();
+        let mut leaves = |number: u16, timestamp: u32, ms: u64| {
+            let now = start + Duration::from_millis(ms);
             let mut own = Outbox::default();
             assert!(stage.outbound(repetition(number, timestamp, now), &mut own).is_none());
             own.into_network().len()
         };
-        assert_eq!(leaves(1, u32::MAX - 3_000), 1, "there was no key frame yet");
-        stream.began_afresh(2_999, Instant::now());
-        assert_eq!(leaves(2, u32::MAX - 3_000), 0);
-        assert_eq!(leaves(3, 2_999), 1, "the key frame itself");
-        assert_eq!(leaves(4, 6_000), 1);
+        assert_eq!(leaves(1, u32::MAX - 3_000, 100), 1, "there was no key frame yet");
+        stream.began_afresh(2_999, start + Duration::from_millis(200));
+        assert_eq!(leaves(2, u32::MAX - 3_000, 299), 1, "100 ms of round trip are assumed at first");
+        assert_eq!(leaves(3, u32::MAX - 3_000, 301), 0);
+        assert_eq!(leaves(4, 2_999, 401), 1, "the key frame itself");
+        assert_eq!(leaves(5, 6_000, 501), 1);
+
+        stream.began_afresh(9_000, start + Duration::from_millis(600));
+        let now = start + Duration::from_millis(601);
+        let mut own = Outbox::default();
+        (0..200).for_each(|number| drop(stage.outbound(picture(number, 9_000, now), &mut own)));
+        assert!(stage.outbound(repetition(6, 6_000, now), &mut own).is_none());
+        (602..3_000).for_each(|ms| stage.timeout(start + Duration::from_millis(ms), &mut own));
+        let repeated = own
+            .into_network()
+            .into_iter()
+            .filter(|left| matches!(&left.message.packet, Packet::Rtp(rtp) if rtp.header.ssrc == REPEATS));
+        assert_eq!(repeated.count(), 0, "all of the link is for the key frame");
+    }
+
+    #[test]
+    fn what_a_report_has_as_missing_is_asked_for_although_no_request_has_come() {
+        let local = Arc::new(LocalStreams::default());
+        let mut stage = stage(&local);
+        let start = Instant::now();
+        let mut statuses = Vec::new();
+        for number in 0..10_u16 {
+            let now = start + Duration::from_millis(10 * u64::from(number));
+            let mut own = Outbox::default();
+            drop(stage.outbound(picture(700 + number, u32::from(number) * 900, now), &mut own));
+            assert_eq!(own.into_network().len(), 1);
+            let arrived = Duration::from_millis(50 + 10 * u64::from(number));
+            let arrived = (number != 4).then_some(arrived);
+            statuses.push(ahoy_congestion::PacketStatus { sequence: number, arrived });
+        }
+        let mut asked_for = |count| {
+            let report = to_rtcp(&statuses, [1, MEDIA], count).unwrap();
+            let message = AttributedPacket::new(Packet::Rtcp(vec![Box::new(report)]));
+            let now = start + Duration::from_millis(150);
+            let packet = TaggedPacket { now, transport: TransportContext::default(), message };
+            let passed = stage.inbound(packet, &mut Outbox::default()).unwrap();
+            let Packet::Rtcp(packets) = passed.message.packet else { unreachable!() };
+            let nacks = packets.iter().filter_map(|rtcp| rtcp.as_any().downcast_ref::<TransportLayerNack>());
+            nacks.cloned().collect::<Vec<_>>()
+        };
+        let nacks = nack_pairs_from_sequence_numbers(&[704]);
+        let expected = TransportLayerNack { sender_ssrc: MEDIA, media_ssrc: MEDIA, nacks };
+        assert_eq!(asked_for(0), [expected]);
+        assert_eq!(asked_for(1), [], "once");
     }
 }

@@ -106,7 +106,7 @@ fn ticks(arrived: Duration) -> i64 {
 
 /// The report on statuses in the order of their numbers, without gaps; `None` where nothing has arrived. It is on all streams,
 /// but must name one of the sender's: libwebrtc overhears reports on streams that it does not send.
-fn to_rtcp(
+pub(super) fn to_rtcp(
     statuses: &[PacketStatus],
     [sender_ssrc, media_ssrc]: [u32; 2],
     count: u8,

@@ -26,6 +26,9 @@ const MAX_MISSING: usize = 1024;
 /// Round trip assumed before one was measured: short, because a needless repetition costs one packet and a late one
 /// a freeze.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(60);
+/// After so many answers in a row of which nobody knows which request they are to, the round trip is believed to be longer by
+/// this factor: otherwise one that is far too short would never be measured, since each answer would come after a second request.
+const UNCLEAR: (u32, f64) = (3, 1.5);
 /// Requests are never repeated faster than this, whatever was measured.
 const MIN_REPEAT: Duration = Duration::from_millis(10);
 /// Share of packets lost from which requests are made twice.
@@ -120,6 +123,8 @@ struct LossDetector {
     /// By how much round trips differ from the average on average.
     deviation: Duration,
     reorder_wait: Duration,
+    /// Answers in a row of which it is not known which request they are to.
+    unclear: u32,
     /// Share of packets that were missing lately.
     lossy: f64,
 }
@@ -132,6 +137,7 @@ impl Default for LossDetector {
             round_trip: INITIAL_ROUND_TRIP,
             deviation: INITIAL_DEVIATION,
             reorder_wait: Duration::ZERO,
+            unclear: 0,
             lossy: 0.0,
         }
     }
@@ -181,6 +187,14 @@ impl LossDetector {
                 self.deviation = (self.deviation * 7 + round_trip.abs_diff(self.round_trip)) / 8;
                 self.round_trip = (self.round_trip * 7 + round_trip) / 8;
                 self.reorder_wait = self.reorder_wait * 7 / 8;
+                self.unclear = 0;
+            }
+            Some(_) if repeated => {
+                self.unclear += 1;
+                if self.unclear >= UNCLEAR.0 {
+                    self.unclear = 0;
+                    self.round_trip = self.round_trip.mul_f64(UNCLEAR.1).min(GIVE_UP_AFTER);
+                }
             }
             _ if !repeated => {
                 let late = now.saturating_duration_since(missing.noticed);
@@ -281,6 +295,40 @@ mod tests {
         assert!((0.07..0.13).contains(&detector.lossy), "{}", detector.lossy);
         (500..1_200).for_each(|n| detector.arrived(n, false, t));
         assert!(detector.lossy < LOSSY, "{}", detector.lossy);
+    }
+
+    #[test]
+    fn a_round_trip_that_is_much_longer_than_was_thought_is_measured_all_the_same() {
+        for (round_trip, lossy) in [(110, 0.0), (110, 0.1), (400, 0.0), (400, 0.1)] {
+            let (mut detector, t) = (LossDetector::default(), Instant::now());
+            let (mut answers, mut needless) = (Vec::new(), 0);
+            for n in 0..30_000_u64 {
+                detector.lossy = lossy;
+                let now = t + ms(n);
+                answers.retain(|(at, number)| {
+                    let here = *at <= n;
+                    if here {
+                        detector.arrived(*number, true, now);
+                    }
+                    !here
+                });
+                if n % 10 == 0 && n % 100 != 50 {
+                    detector.arrived((n / 10) as u16, false, now);
+                }
+                for number in detector.take_due(now) {
+                    match answers.iter().any(|(_, other)| *other == number) {
+                        true if n > 15_000 => needless += 1,
+                        true => {}
+                        false => answers.push((n + round_trip, number)),
+                    }
+                }
+            }
+            let known = detector.round_trip.as_millis() as u64;
+            assert!((round_trip - 5..round_trip + 15).contains(&known), "{known} ms for {round_trip}");
+            // Each request is made twice where much is lost.
+            let expected = if lossy > 0.0 { 150 } else { 0 };
+            assert!((expected - 2..expected + 3).contains(&needless), "{needless}");
+        }
     }
 
     #[test]

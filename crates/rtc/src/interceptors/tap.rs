@@ -153,11 +153,12 @@ impl LocalStream {
         self.lock().fresh_start.is_some_and(|start| start.rtp_timestamp == rtp_timestamp)
     }
 
-    /// Whether content with this RTP timestamp is from before the other side can begin afresh.
-    pub(crate) fn is_outdated(&self, rtp_timestamp: u32) -> bool {
-        self.lock()
-            .fresh_start
-            .is_some_and(|start| rtp_timestamp.wrapping_sub(start.rtp_timestamp).cast_signed() < 0)
+    /// Whether content with this RTP timestamp is from before what needs none before it, of which the last has left for so long.
+    pub(crate) fn is_outdated(&self, rtp_timestamp: u32, for_long: Duration, now: Instant) -> bool {
+        self.lock().fresh_start.is_some_and(|start| {
+            rtp_timestamp.wrapping_sub(start.rtp_timestamp).cast_signed() < 0
+                && now.saturating_duration_since(start.since) >= for_long
+        })
     }
 
     pub(crate) fn capture(&self) -> Option<(u32, Instant)> {
@@ -268,7 +269,10 @@ impl TapStage {
             // Somebody is there who may have had none at all.
             fir.fir.iter().for_each(|entry| self.request_keyframe(entry.ssrc, Duration::ZERO, now));
         } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
-            if let Some(stream) = self.local.get(nack.media_ssrc) {
+            // Those in which a stream asks for its own packets were made here, from reports.
+            if nack.sender_ssrc != nack.media_ssrc
+                && let Some(stream) = self.local.get(nack.media_ssrc)
+            {
                 let packets = nack.nacks.iter().map(|pair| 1 + u64::from(pair.lost_packets.count_ones()));
                 stream.lock().nacks += packets.sum::<u64>();
             }
@@ -334,6 +338,8 @@ impl Stage for TapStage {
 
 #[cfg(test)]
 mod tests {
+    use rtc::rtcp::transport_feedbacks::transport_layer_nack::nack_pairs_from_sequence_numbers;
+
     use super::*;
 
     const ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -356,5 +362,18 @@ mod tests {
         assert!(!is_wanted(240));
         assert!(is_wanted(250));
         assert_eq!(stream.requests().0, 4, "all are counted");
+    }
+
+    #[test]
+    fn what_the_other_side_asks_for_again_is_counted_and_not_what_was_asked_for_on_this_side() {
+        let streams = Arc::new(LocalStreams::default());
+        let (stream, _events) = streams.add(7);
+        let control = Arc::new(SendControl::new(crate::PeerConfig::DEFAULT_LIMITS));
+        let tap = TapStage::new(MediaClock::start(), streams, Arc::default(), control, |_| {});
+        for (sender_ssrc, counted) in [(7, 0), (9, 3)] {
+            let nacks = nack_pairs_from_sequence_numbers(&[1, 2, 500]);
+            tap.on_rtcp(&TransportLayerNack { sender_ssrc, media_ssrc: 7, nacks }, Instant::now());
+            assert_eq!(stream.requests().1, counted);
+        }
     }
 }

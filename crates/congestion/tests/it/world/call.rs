@@ -152,7 +152,7 @@ impl Call {
                 let bits = encoding.bitrate as f64 * SOUND_USED * lasts.as_secs_f64();
                 let bytes = (bits / 8.0) as usize + HEADERS;
                 self.sound_sent += 1;
-                self.sender.push(Outgoing { frame: None, bytes }, PacketKind::Audio, bytes, u32::MAX);
+                self.sender.push(Outgoing { frame: None, bytes }, PacketKind::Audio, bytes, u32::MAX, None);
             }
         }
         if now >= self.next_frame {
@@ -210,14 +210,14 @@ impl Call {
         let bytes = (bytes / packets).max(80);
         for _ in 0..packets {
             let frame = Some((self.frames, packets as u32));
-            self.sender.push(Outgoing { frame, bytes }, PacketKind::Video, bytes, self.frames as u32);
+            self.sender.push(Outgoing { frame, bytes }, PacketKind::Video, bytes, self.frames as u32, None);
         }
         self.frames += 1;
     }
 
     pub(crate) fn on_back(&mut self, back: Back, now: MediaTime) {
         let Back::Report(statuses) = back else { return };
-        let results = self.sender.reported(&statuses, now);
+        let results = self.sender.reported(&statuses, now).results;
         self.estimates.push((now.as_secs_f64(), self.sender.estimate(now)));
         for result in &results {
             let Some(packet) = self.sent.remove(&result.number) else { continue };
