@@ -237,3 +237,44 @@ impl PlayoutStage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use ahoy_congestion::Sender;
+    use ahoy_media::codec::H264Decoder;
+    use ahoy_media_types::FramePool;
+    use ahoy_rtc::PeerConfig;
+
+    use super::super::TimedFrameSink;
+    use super::*;
+
+    struct Nowhere;
+
+    impl TimedFrameSink for Nowhere {
+        fn present(&mut self, _frame: &VideoFrame, _timing: &FrameTiming) {}
+    }
+
+    #[tokio::test]
+    async fn a_key_frame_that_the_windows_page_wants_is_asked_for_until_it_comes() {
+        let (page, arrivals) = channel();
+        let known = Sender::<()>::new(PeerConfig::DEFAULT_LIMITS).estimate(MediaTime::ZERO);
+        let (_network, network) = watch::channel(known);
+        let keyframe_wanted = Arc::new(Notify::new());
+        let other_side = OtherSide { arrivals, network, keyframe_wanted: Arc::clone(&keyframe_wanted) };
+        let decoder = Box::new(H264Decoder::new(FramePool::new()).unwrap());
+        let (sync, clock) = (LipSync::default(), MediaClock::start());
+        let screen = Screen::sink(Box::new(Nowhere));
+        let stage = PlayoutStage::new(other_side, decoder, screen, sync, clock, Arc::default());
+        let thread = std::thread::spawn(move || stage.run());
+
+        page.send(Arrival::Page(PageEvent::KeyframeWanted)).unwrap();
+        // The first request, or its answer, is lost.
+        for _ in 0..3 {
+            tokio::time::timeout(Duration::from_secs(10), keyframe_wanted.notified()).await.unwrap();
+        }
+        drop(page);
+        thread.join().unwrap();
+    }
+}
