@@ -12,6 +12,11 @@ const MOST: usize = 1_024;
 /// What was repeated in vain goes twice, and once more with these shares of packets lost: with fewer two will do, with more a
 /// third would take more than a fiftieth of all that is sent.
 const THRICE: std::ops::Range<f64> = 0.05..0.15;
+/// Shares of packets lost with which everything is repeated twice at once: what is lost of both is next to nothing then, and
+/// it takes no more than as much again. With fewer hardly anything is lost twice.
+const TWICE_AT_ONCE: std::ops::Range<f64> = 0.005..0.04;
+/// Not with a shorter round trip, in seconds: what is repeated in vain comes again before the picture has stood still.
+const LONG: f64 = 0.08;
 /// So many round trips after it has left, or was repeated first, nobody waits for a packet any more.
 const GIVE_UP: f64 = 3.0;
 
@@ -49,7 +54,7 @@ impl Repeats {
         self.0.retain(|_, repeated| now - repeated.last < REMEMBERED.max(too_soon));
         match self.0.get(&content) {
             None if self.0.len() >= MOST => 0,
-            None => 1,
+            None => 1 + u8::from(path.rtt >= LONG && TWICE_AT_ONCE.contains(&path.loss)),
             Some(before) if before.arrived => 0,
             Some(before) if before.under_way > 0 && now - before.last < too_soon => 0,
             Some(_) => 2 + u8::from(THRICE.contains(&path.loss)),
@@ -112,7 +117,7 @@ mod tests {
     use super::*;
 
     const START: MediaTime = MediaTime::from_millis(1_000);
-    const PATH: Path = Path { rtt: 0.12, least_rtt: 0.1, loss: 0.01 };
+    const PATH: Path = Path { rtt: 0.12, least_rtt: 0.1, loss: 0.0 };
     const LOSSY: Path = Path { loss: 0.1, ..PATH };
 
     fn after(ms: u64) -> MediaTime {
@@ -130,6 +135,13 @@ mod tests {
         assert_eq!(repeats.asked_for(7, PATH, after(111)), 2);
         assert_eq!(repeats.asked_for(7, LOSSY, after(111)), 3, "where a tenth is lost two do not do");
         assert_eq!(repeats.asked_for(7, PATH, after(1_011)), 1, "that is too long ago");
+    }
+
+    #[test]
+    fn where_little_is_lost_and_asking_takes_long_everything_is_repeated_twice_at_once() {
+        let first = |path| Repeats::default().asked_for(7, path, START);
+        assert_eq!([0.0, 0.01, 0.03, 0.05].map(|loss| first(Path { loss, ..PATH })), [1, 2, 2, 1]);
+        assert_eq!(first(Path { rtt: 0.05, loss: 0.01, ..PATH }), 1);
     }
 
     #[test]
