@@ -227,11 +227,9 @@ impl<T> Sender<T> {
         let traffic = Traffic { in_flight: self.history.in_flight(), sent: self.history.sent_bytes() };
         self.controller.on_results(&results, traffic, now);
         self.pace(now);
-        for result in results.iter().filter(|result| result.arrived.is_some()) {
-            if let (PacketKind::Retransmission, Some(content)) = (result.sent.kind, result.sent.content) {
-                self.repeats.arrived(content);
-            }
-        }
+        // Also what was only overtaken: it need not be repeated once more.
+        let arrived = results.iter().filter(|result| result.arrived.is_some());
+        arrived.filter_map(|result| result.sent.content).for_each(|content| self.repeats.arrived(content));
         let missed = missing.iter().filter(|packet| self.is_missed(packet, now));
         let missed = missed.filter_map(|packet| packet.content).collect();
         Outcome { results, missed }
@@ -372,6 +370,32 @@ mod tests {
         assert_eq!(round(&mut sender, &first), [7]);
         assert_eq!(round(&mut sender, &again), [7]);
         assert_eq!(round(&mut sender, &sound), [], "it was told");
+    }
+
+    #[test]
+    fn what_comes_after_all_is_not_repeated_once_more_although_its_repetition_is_lost() {
+        for (comes, expected) in [(true, vec![]), (false, vec![7])] {
+            let mut sender = Sender::new(LIMITS);
+            let leave = |sender: &mut Sender<char>, ms: u64, sound: bool| {
+                let now = MediaTime::from_millis(ms);
+                if sound {
+                    sender.push('s', PacketKind::Audio, 100, 0, None);
+                }
+                sender.poll(now).map(|left| left.number)
+            };
+            sender.push('v', PacketKind::Video, 1_000, 1, Some(7));
+            assert_eq!(leave(&mut sender, 1_000, false), Some(0));
+            assert_eq!(leave(&mut sender, 1_010, true), Some(1));
+            let at = |ms| MediaTime::from_millis(ms);
+            assert_eq!(sender.reported(&[status(0, None), status(1, Some(1_060))], at(1_110)).missed, [7]);
+            sender.push_repeated('v', |_| 'v', 1_000, 7, at(1_110));
+            assert_eq!(leave(&mut sender, 1_110, false), Some(2));
+            let first = status(0, comes.then_some(1_062));
+            sender.reported(&[first, status(1, Some(1_060))], at(1_120));
+            assert_eq!(leave(&mut sender, 1_130, true), Some(3));
+            let statuses = [status(2, None), status(3, Some(1_180))];
+            assert_eq!(sender.reported(&statuses, at(1_230)).missed, expected);
+        }
     }
 
     #[test]
