@@ -41,10 +41,8 @@ fn loopback_report_shows_the_packets_that_a_lossy_link_took() {
             handle.set(Direction::AToB, lossy.clone());
         }
     });
-    let (video, audio) = (report.video.as_ref().unwrap(), report.audio.as_ref().unwrap());
+    let video = report.video.as_ref().unwrap();
     assert!(handle.counters(Direction::AToB).lost > 10);
-    assert!(audio.packets_received < audio.packets_sent, "{audio:#?}");
-    assert!(audio.concealed_ratio > 0.0, "{audio:#?}");
     assert!(video.packets_retransmitted > 0, "{video:#?}");
     assert!(
         video.packets_retransmitted < video.packets_sent / 5,
@@ -70,14 +68,16 @@ fn loopback_report_is_not_ok_when_a_leg_is_killed() {
 }
 
 #[test]
-fn loopback_report_shows_a_freeze_and_that_the_picture_came_back() {
+fn loopback_report_shows_a_freeze_and_a_gap_in_the_sound_and_that_the_picture_came_back() {
     let mut path = Emulated::new(LinkConfig::builder().build().unwrap());
     let handle = path.handle();
     let report = call_over(&small_call(6.0), &mut path, |elapsed| {
         let gone = (2000..3000).contains(&elapsed.as_millis());
         if gone { handle.block(Direction::AToB) } else { handle.unblock(Direction::AToB) }
     });
-    let video = report.video.as_ref().unwrap();
+    let (video, audio) = (report.video.as_ref().unwrap(), report.audio.as_ref().unwrap());
+    // Of a second the next packet has copies of 60 ms at most (RFC 2198); the rest stays lost.
+    assert!(audio.packets_lost > 0 && audio.concealed_ratio > 0.0, "{audio:#?}");
     assert!(video.freezes >= 1 && (500.0..2500.0).contains(&video.freeze_ms), "{video:#?}");
     assert!(video.frames_rendered > 80, "the picture came back: {video:#?}");
 }
