@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
+use crate::repair::is_asking_in_time;
+
 /// So long it is remembered what was repeated: whoever asks within this time, but not too soon, has missed the repetition.
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// Packets that are told apart while they are repeated: as many as can be asked for.
@@ -17,6 +19,8 @@ const THRICE: std::ops::Range<f64> = 0.05..0.15;
 const TWICE_AT_ONCE: std::ops::Range<f64> = 0.005..0.04;
 /// Not with a shorter round trip, in seconds: what is repeated in vain comes again before the picture has stood still.
 const LONG: f64 = 0.08;
+/// The same where repair data goes along: what that can't make up for, and is repeated once in vain, comes 0.6 s late.
+const TWICE_WITH_REPAIR: std::ops::Range<f64> = 0.005..0.1;
 /// So many round trips after it has left, or was repeated first, nobody waits for a packet any more.
 const GIVE_UP: f64 = 3.0;
 
@@ -29,6 +33,13 @@ pub(crate) struct Path {
     pub(crate) least_rtt: f64,
     /// Share of packets that is lost.
     pub(crate) loss: f64,
+}
+
+impl Path {
+    fn is_twice_at_once(&self) -> bool {
+        let losses = if is_asking_in_time(self.rtt * 1_000.0) { TWICE_AT_ONCE } else { TWICE_WITH_REPAIR };
+        self.rtt >= LONG && losses.contains(&self.loss)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +65,7 @@ impl Repeats {
         self.0.retain(|_, repeated| now - repeated.last < REMEMBERED.max(too_soon));
         match self.0.get(&content) {
             None if self.0.len() >= MOST => 0,
-            None => 1 + u8::from(path.rtt >= LONG && TWICE_AT_ONCE.contains(&path.loss)),
+            None => 1 + u8::from(path.is_twice_at_once()),
             Some(before) if before.arrived => 0,
             Some(before) if before.under_way > 0 && now - before.last < too_soon => 0,
             Some(_) => 2 + u8::from(THRICE.contains(&path.loss)),
@@ -142,6 +153,8 @@ mod tests {
         let first = |path| Repeats::default().asked_for(7, path, START);
         assert_eq!([0.0, 0.01, 0.03, 0.05].map(|loss| first(Path { loss, ..PATH })), [1, 2, 2, 1]);
         assert_eq!(first(Path { rtt: 0.05, loss: 0.01, ..PATH }), 1);
+        let with_repair = |loss| first(Path { rtt: 0.3, least_rtt: 0.3, loss });
+        assert_eq!([0.0, 0.01, 0.05, 0.1].map(with_repair), [1, 2, 2, 1]);
     }
 
     #[test]
