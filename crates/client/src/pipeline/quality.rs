@@ -36,6 +36,8 @@ pub(super) struct Quality {
     most: Bitrate,
     rate: FrameRate,
     told: Option<f64>,
+    /// Seconds between two pictures that are made.
+    spacing: f64,
     spending: Spending,
     keys: KeyFrames,
     network: Option<watch::Receiver<NetworkEstimate>>,
@@ -60,6 +62,7 @@ impl Quality {
             most,
             rate,
             told: None,
+            spacing: 1.0 / rate.as_f64(),
             spending: Spending::new(),
             keys: KeyFrames::new(),
             network: None,
@@ -117,7 +120,7 @@ impl Quality {
         self.encoding += (took.as_secs_f64() - self.encoding) / AVERAGED;
         let bytes = made.map_or(0, |made| made.data.len());
         if let Some(told) = self.told {
-            self.spending.made(told, bytes, Duration::from_secs_f64(self.interval));
+            self.spending.made(told, bytes, Duration::from_secs_f64(self.spacing));
         }
         if made.is_some_and(|made| made.keyframe) {
             self.keys.made(frame, bytes);
@@ -137,7 +140,7 @@ impl Quality {
         let network = self.network.as_ref().map(|network| *network.borrow());
         let (available, burst) = match network {
             None => (self.most.as_bps() as f64, f64::INFINITY),
-            Some(known) => (self.spending.bitrate(known.video.unwrap_or(known.afresh)), known.burst),
+            Some(known) => (known.video.unwrap_or(known.afresh) * PAYLOAD_SHARE, known.burst),
         };
         let waiting = network.is_some_and(|known| known.video.is_none());
         let situation = Situation {
@@ -171,6 +174,7 @@ impl Quality {
             return None;
         }
         self.tell(&encoding, encoder);
+        self.spacing = self.interval.max(1.0 / encoding.fps);
         self.size = Some(encoding.size);
         let frame = self.scaled(frame, encoding.size);
         if !self.keys.is_wanted(&frame) {
@@ -194,11 +198,16 @@ impl Quality {
     }
 
     fn tell(&mut self, encoding: &Encoding, encoder: &mut dyn VideoEncoder) {
-        let changed = self.told.is_none_or(|told| (encoding.bitrate / told - 1.0).abs() > WORTH_TELLING);
-        let Ok(bitrate) = Bitrate::from_bps(encoding.bitrate as u64) else { return };
+        // With no network to share it is known what pictures may have.
+        let wanted = match self.network {
+            Some(_) => self.spending.told(encoding.bitrate).min(self.most.as_bps() as f64),
+            None => encoding.bitrate,
+        };
+        let changed = self.told.is_none_or(|told| (wanted / told - 1.0).abs() > WORTH_TELLING);
+        let Ok(bitrate) = Bitrate::from_bps(wanted as u64) else { return };
         if changed {
             match encoder.set_bitrate(bitrate) {
-                Ok(()) => self.told = Some(encoding.bitrate),
+                Ok(()) => self.told = Some(wanted),
                 Err(error) => tracing::warn!(%error, "the encoder kept its bitrate"),
             }
         }
@@ -230,13 +239,20 @@ mod tests {
     #[derive(Default)]
     struct Told {
         bitrates: Vec<u64>,
+        last: Option<MediaTime>,
         forced: bool,
         key_frames: u32,
     }
 
+    const INTERVAL: Duration = Duration::from_micros(33_333);
+
     impl VideoEncoder for Told {
         fn encode(&mut self, frame: &VideoFrame) -> Result<Option<EncodedFrame>, CodecError> {
-            let bytes = self.bitrates.last().map_or(0, |kbps| kbps * 1_000 / 30 / 8);
+            // As the real one does, it makes as much of a picture as there is time between two. A pause is none.
+            let since =
+                self.last.replace(frame.captured_at).map_or(INTERVAL, |last| frame.captured_at - last);
+            let since = if since > 3 * INTERVAL { INTERVAL } else { since };
+            let bytes = self.bitrates.last().map_or(0, |kbps| kbps * since.as_micros() as u64 / 8_000);
             let keyframe = std::mem::take(&mut self.forced);
             self.key_frames += u32::from(keyframe);
             Ok(Some(EncodedFrame {
@@ -361,6 +377,8 @@ mod tests {
         second(&mut quality, &mut encoder, 0);
         let few = second(&mut quality, &mut encoder, 1).len();
         assert!((14..=16).contains(&few), "{few}");
+        let told = encoder.bitrates.last().unwrap();
+        assert!((39..=45).contains(told), "{told} kb/s, of pictures that take as much as they should");
         network.send_replace(estimate(Some(10_000.0)));
         assert!(second(&mut quality, &mut encoder, 2).is_empty());
         assert!(matches!(*quality.decision().borrow(), Some(Decision::Pause(_))));
