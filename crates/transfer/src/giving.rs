@@ -48,6 +48,8 @@ impl Budget {
 pub(crate) struct Giving {
     id: TransferId,
     manifest: Arc<Manifest>,
+    /// How many files are in it.
+    count: usize,
     state: TransferState,
     /// Whether the other side has answered since there is a connection, so that it is known what it has.
     agreed: bool,
@@ -81,6 +83,7 @@ impl Giving {
     pub(crate) fn new(id: TransferId, manifest: Arc<Manifest>) -> Self {
         Self {
             id,
+            count: manifest.files().count(),
             manifest,
             state: TransferState::Offered,
             agreed: false,
@@ -344,7 +347,7 @@ impl Giving {
     /// Says that it is over once all files have ended.
     fn settle(&mut self, out: &mut Vec<Output>) {
         let is_decided = self.state != TransferState::Offered || !self.ends.is_empty();
-        if is_decided && self.ends.len() == self.manifest.files().count() && !self.over_said {
+        if is_decided && self.ends.len() == self.count && !self.over_said {
             self.state = TransferState::Ended;
             self.over_said = true;
             out.push(Output::Say(Said::Over { id: self.id }));

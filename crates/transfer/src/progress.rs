@@ -91,8 +91,19 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Takes in a file that is wanted.
-    pub(crate) fn add(&mut self, size: u64, state: FileState) {
+    /// Of files that are wanted, with the size of each.
+    pub(crate) fn of(
+        state: TransferState,
+        paused: Paused,
+        files: impl Iterator<Item = (u64, FileState)>,
+    ) -> Self {
+        let mut progress = Self { state, paused, files: 0, done: 0, failed: 0, bytes: 0, moved: 0 };
+        files.for_each(|(size, state)| progress.add(size, state));
+        progress
+    }
+
+    fn add(&mut self, size: u64, state: FileState) {
+        self.files += 1;
         self.bytes += size;
         match state {
             FileState::Waiting | FileState::Ended(End::Skipped) => {}

@@ -48,6 +48,8 @@ pub(crate) struct Taking {
     wanted: Ranges,
     files: BTreeMap<u32, Taken>,
     ends: BTreeMap<u32, End>,
+    /// Files of which something was there after a restart, and whether one of them is being checked.
+    to_check: BTreeSet<u32>,
     checking: bool,
     paused: Paused,
     /// Why it was paused without anybody asking for that.
@@ -79,6 +81,9 @@ impl Taking {
         for file in record.wanted.iter().map(|file| file as u32) {
             if let Some(size) = taking.manifest.size(file).filter(|_| !record.ends.contains_key(&file)) {
                 let have = record.have.remove(&file).unwrap_or_default();
+                if !have.is_empty() {
+                    taking.to_check.insert(file);
+                }
                 taking.files.insert(file, Taken::new(size, have));
             }
         }
@@ -97,6 +102,7 @@ impl Taking {
             wanted: Ranges::default(),
             files: BTreeMap::new(),
             ends: BTreeMap::new(),
+            to_check: BTreeSet::new(),
             checking: false,
             paused: Paused::default(),
             trouble: None,
@@ -110,14 +116,6 @@ impl Taking {
             over_heard: false,
             over_said: false,
         }
-    }
-
-    pub(crate) fn id(&self) -> TransferId {
-        self.id
-    }
-
-    pub(crate) fn manifest(&self) -> &Arc<Manifest> {
-        &self.manifest
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
@@ -466,9 +464,13 @@ impl Taking {
         if self.checking {
             return None;
         }
-        let (file, taken) = self.files.iter().find(|(_, taken)| !taken.unchecked.is_empty())?;
-        self.checking = true;
-        Some(Job::Check { id: self.id, file: *file, chunks: taken.unchecked.clone() })
+        loop {
+            let file = self.to_check.pop_first()?;
+            // Some have ended meanwhile.
+            let Some(taken) = self.files.get(&file) else { continue };
+            self.checking = true;
+            return Some(Job::Check { id: self.id, file, chunks: taken.unchecked.clone() });
+        }
     }
 
     /// Says what has been written, where that is due.

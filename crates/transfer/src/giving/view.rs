@@ -25,19 +25,8 @@ impl Giving {
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        let mut progress = Progress {
-            state: self.state,
-            paused: self.paused,
-            files: self.wanted.len() as u32,
-            done: 0,
-            failed: 0,
-            bytes: 0,
-            moved: 0,
-        };
-        for file in self.wanted.iter().map(|file| file as u32) {
-            let size = self.manifest.size(file).unwrap_or_default();
-            progress.add(size, self.file_state(file));
-        }
-        progress
+        let files = self.wanted.iter().map(|file| file as u32);
+        let states = files.map(|file| (self.manifest.size(file).unwrap_or_default(), self.file_state(file)));
+        Progress::of(self.state, self.paused, states)
     }
 }

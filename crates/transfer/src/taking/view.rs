@@ -1,11 +1,22 @@
 //! How it is doing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Stage, Taking};
+use crate::manifest::Manifest;
+use crate::messages::TransferId;
 use crate::progress::{End, FileState, Progress, TransferState};
 
 impl Taking {
+    pub(crate) fn id(&self) -> TransferId {
+        self.id
+    }
+
+    pub(crate) fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
     pub(crate) fn file_state(&self, file: u32) -> FileState {
         if let Some(end) = self.ends.get(&file) {
             return FileState::Ended(*end);
@@ -28,18 +39,8 @@ impl Taking {
             Stage::Going => TransferState::Going,
             Stage::Ended | Stage::Declined(_) => TransferState::Ended,
         };
-        let mut progress = Progress {
-            state,
-            paused: self.paused,
-            files: self.wanted.len() as u32,
-            done: 0,
-            failed: 0,
-            bytes: 0,
-            moved: 0,
-        };
-        for file in self.wanted.iter().map(|file| file as u32) {
-            progress.add(self.manifest.size(file).unwrap_or_default(), self.file_state(file));
-        }
-        progress
+        let files = self.wanted.iter().map(|file| file as u32);
+        let states = files.map(|file| (self.manifest.size(file).unwrap_or_default(), self.file_state(file)));
+        Progress::of(state, self.paused, states)
     }
 }
