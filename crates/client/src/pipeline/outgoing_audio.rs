@@ -83,6 +83,7 @@ impl Path {
         }
         let path = |track: &LocalTrack| (track.known(), track.copies());
         let Some((network, copies)) = self.track.borrow().as_ref().map(path) else { return };
+        encoder.set_silence_sent(copies);
         let wanted = sound_encoding(network.target, network.expected_loss, copies, self.told);
         if self.told.replace(wanted) == Some(wanted) {
             return;

@@ -132,6 +132,9 @@ pub trait AudioEncoder: Send {
     fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError>;
     /// Puts so much sound into each packet, in whole blocks up to 60 ms, or as much as at first again; from the next packet on.
     fn set_packet_duration(&mut self, duration: Option<Duration>);
+    /// Makes so many packets of each silence at its beginning, at least one, though there is next to nothing in them: they have
+    /// room for what the sound before them is repeated in, and say that it is over.
+    fn set_silence_sent(&mut self, packets: usize);
 }
 
 /// Decompresses sound, and makes up for what was lost. Everything comes out as mono at 48 kHz, appended to `out`.

@@ -14,7 +14,7 @@ use super::{AudioDecoder, AudioEncoder, CodecError};
 const MAX_PACKET: usize = 1275;
 /// Most samples that one packet can hold (120 ms, RFC 6716 section 3.1).
 const MAX_PACKET_SAMPLES: usize = 5760;
-/// Packets of at most so many bytes say that nothing need be sent (`opus_encode` in opus.h).
+/// Packets of at most so many bytes are silence and need not be sent (`opus_encode` in opus.h).
 const DTX_BYTES: usize = 2;
 /// Sound that starts later than expected by more than this has had a gap, not jitter: the timestamps follow it.
 const GAP: Duration = Duration::from_millis(100);
@@ -87,6 +87,9 @@ pub struct OpusEncoder {
     started_at: MediaTime,
     expected: Option<MediaTime>,
     rtp_timestamp: u32,
+    /// Packets of the present silence, and how many of them are sent.
+    silent: usize,
+    silence_sent: usize,
 }
 
 impl OpusEncoder {
@@ -112,6 +115,8 @@ impl OpusEncoder {
             started_at: MediaTime::ZERO,
             expected: None,
             rtp_timestamp: config.timestamp_offset,
+            silent: 0,
+            silence_sent: 1,
         };
         this.set_bitrate(config.bitrate)?;
         Ok(this)
@@ -146,7 +151,8 @@ impl AudioEncoder for OpusEncoder {
         self.rtp_timestamp = rtp_timestamp.wrapping_add(self.gathered.len() as u32);
         self.gathered.clear();
         let packet = result.map_err(opus_error("compressed"))?;
-        Ok((packet.len() > DTX_BYTES).then(|| EncodedFrame {
+        self.silent = if packet.len() > DTX_BYTES { 0 } else { self.silent + 1 };
+        Ok((self.silent <= self.silence_sent).then(|| EncodedFrame {
             codec: Codec::Opus,
             data: Bytes::from(packet),
             rtp_timestamp,
@@ -175,6 +181,10 @@ impl AudioEncoder for OpusEncoder {
             let blocks = duration.as_micros().div_ceil(BLOCK_DURATION.as_micros());
             usize::try_from(blocks).unwrap_or(MOST_BLOCKS).clamp(1, MOST_BLOCKS)
         });
+    }
+
+    fn set_silence_sent(&mut self, packets: usize) {
+        self.silence_sent = packets.max(1);
     }
 }
 
@@ -392,6 +402,23 @@ mod tests {
         assert!(
             !opus_packet_has_fec(&[]) && !opus_packet_has_fec(&[0x08]) && !opus_packet_has_fec(&[0x0b, 0xff])
         );
+    }
+
+    #[test]
+    fn the_beginning_of_a_silence_is_sent_with_as_many_packets_as_the_sound_before_is_repeated_in() {
+        for copies in 0..4 {
+            let mut encoder = OpusEncoder::new(OpusEncoderConfig::default()).unwrap();
+            encoder.set_silence_sent(copies);
+            let silent = (0..200).filter_map(|i| {
+                let block = AudioBlock::silence(MediaTime::from_millis(i as u64 * 10));
+                encoder.encode(&if i < 60 { voice(i) } else { block }).unwrap()
+            });
+            let silent: Vec<_> = silent.skip_while(|packet| packet.data.len() > DTX_BYTES).collect();
+            let first = silent.iter().take_while(|packet| packet.data.len() <= DTX_BYTES);
+            let first: Vec<_> = first.map(|packet| packet.rtp_timestamp).collect();
+            assert_eq!(first.len(), copies.max(1));
+            assert!(first.windows(2).all(|pair| pair[1] == pair[0] + 960), "{first:?}");
+        }
     }
 
     #[test]

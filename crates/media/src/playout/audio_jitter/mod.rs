@@ -83,6 +83,16 @@ struct Pending {
     silent: u64,
 }
 
+impl Pending {
+    /// The first `samples`, and the rest.
+    fn split(self, samples: u64) -> (Self, Self) {
+        let first = self.samples.min(samples);
+        let silent = self.silent.min(first);
+        let rest = Self { samples: self.samples - first, silent: self.silent - silent };
+        (Self { samples: first, silent }, rest)
+    }
+}
+
 /// What made-up sound turned out to stand for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoodFor {
@@ -348,10 +358,16 @@ impl AudioJitterBuffer {
             }
             return due;
         }
-        // Lost. What was made up meanwhile has taken the place of the beginning.
-        let gap = gap.saturating_sub(usize::try_from(self.pending.samples).unwrap_or(usize::MAX));
+        // Lost. What was made up meanwhile has taken the place of the beginning. What lost packets can't have held, the sender
+        // has left out.
         let (payload, samples) = (held.payload.clone(), held.samples);
-        self.settle(StoodFor::Sound);
+        let lost =
+            usize::try_from(held.sequence - self.last_sequence - 1).unwrap_or(1).saturating_mul(samples);
+        let silence = gap.saturating_sub(lost);
+        let pending = std::mem::take(&mut self.pending);
+        let gap = gap.saturating_sub(usize::try_from(pending.samples).unwrap_or(usize::MAX));
+        self.settle_gap(pending, silence);
+        let silence = gap.saturating_sub(lost);
         match gap {
             0 => self.play_packet(position, slack, now),
             _ if gap <= samples => {
@@ -362,7 +378,7 @@ impl AudioJitterBuffer {
                 // In whole packets: Opus fades less than with as much sound made up in smaller steps.
                 let chunk = (gap - samples).min(samples);
                 let made_up = self.make_up(chunk);
-                self.settle_as(made_up, StoodFor::Sound);
+                self.settle_gap(made_up, silence);
                 self.next = Some(position - (gap - chunk) as i64);
             }
         }
@@ -443,6 +459,13 @@ impl AudioJitterBuffer {
     fn settle(&mut self, stood_for: StoodFor) {
         let pending = std::mem::take(&mut self.pending);
         self.settle_as(pending, stood_for);
+    }
+
+    /// Counts what was made up in a gap that has so many samples of silence in it, at first.
+    fn settle_gap(&mut self, made_up: Pending, silence: usize) {
+        let (silence, sound) = made_up.split(silence as u64);
+        self.settle_as(silence, StoodFor::Silence);
+        self.settle_as(sound, StoodFor::Sound);
     }
 
     fn settle_as(&mut self, made_up: Pending, stood_for: StoodFor) {

@@ -233,6 +233,21 @@ fn silence_that_was_not_sent_is_comfort_not_concealment() {
 }
 
 #[test]
+fn of_silence_in_which_a_packet_is_lost_no_more_is_made_up_than_the_packet_held() {
+    let frames = encode(Sound::Talk, 20, OpusFrameDuration::Ms20, true, 0);
+    let is_silent = |i: usize| frames[i].data.len() <= 2;
+    let lost: Vec<usize> = (0..frames.len()).filter(|&i| is_silent(i)).collect();
+    let after = |i: usize| frames.get(i + 1).map_or(0, |next| next.rtp_timestamp - frames[i].rtp_timestamp);
+    assert!(lost.iter().filter(|&&i| after(i) > 10 * 960).count() >= 10, "silence follows most of them");
+    let mut buffer = new_buffer();
+    play(&mut buffer, send(&frames, |i| (!is_silent(i)).then_some(40_000)), 4_000);
+    let stats = buffer.stats();
+    assert!(stats.packets_lost > 10, "{stats:?}");
+    assert!(stats.concealed_samples <= stats.packets_lost as u64 * 960, "{stats:?}");
+    assert!(stats.comfort_samples > 48_000 * 5, "{stats:?}");
+}
+
+#[test]
 fn packets_twice_and_out_of_order_change_nothing() {
     let frames = voice(10);
     let mut rng = Pcg64Mcg::seed_from_u64(8);
