@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ahoy-signal", &["ahoy-media-types"]),
     // The edges: devices, the peer connection, the signaling connection.
     ("ahoy-media", &["ahoy-media-types", "ahoy-measure"]),
+    ("ahoy-files", &["ahoy-transfer"]),
     ("ahoy-power", &[]),
     ("ahoy-tunnel", &[]),
     ("ahoy-ice", &["ahoy-tunnel"]),
@@ -32,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "ahoy-call",
             "ahoy-congestion",
+            "ahoy-files",
             "ahoy-ice",
             "ahoy-measure",
             "ahoy-media",

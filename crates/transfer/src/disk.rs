@@ -7,7 +7,8 @@ use crate::messages::{Chunk, Reason, TransferId};
 use crate::ranges::Ranges;
 use crate::tree::{HashTree, Value};
 
-/// Something to be done. Each is answered by one [`Outcome`], in any order, except [`Job::Discard`].
+/// Something to be done, in this order as far as one transfer that is taken is concerned. The first five are answered by one
+/// [`Outcome`] each, in any order.
 #[derive(Clone, Debug)]
 pub enum Job {
     /// Read a chunk of a file that is given. Tell of a file that is not what the manifest says, in size or time.
@@ -46,12 +47,26 @@ pub enum Job {
         /// The file.
         file: u32,
     },
-    /// Throw away what is there of a file that will not be complete; of all without `file`, and the record.
-    Discard {
+    /// Throw away what is there of a file: all of it comes once more.
+    Anew {
         /// The transfer.
         id: TransferId,
         /// The file.
-        file: Option<u32>,
+        file: u32,
+    },
+    /// A file will not be complete: throw away what is there, and make a note of that for after a restart.
+    GiveUp {
+        /// The transfer.
+        id: TransferId,
+        /// The file.
+        file: u32,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nothing more is to be known of a transfer: throw away whatever is there of it, but for files that are complete.
+    Forget {
+        /// The transfer.
+        id: TransferId,
     },
 }
 

@@ -272,7 +272,9 @@ impl Link {
         });
         self.taking.retain(|taking| {
             let past = || Past { id: taking.id(), progress: taking.progress(), ends: taking.ends().clone() };
-            outputs.extend(taking.is_forgotten().then(past).map(Output::Forgotten));
+            if taking.is_forgotten() {
+                outputs.extend([Output::Disk(Job::Forget { id: taking.id() }), Output::Forgotten(past())]);
+            }
             !taking.is_forgotten()
         });
     }

@@ -219,6 +219,9 @@ impl Taking {
     /// None of it is wanted.
     pub(crate) fn decline(&mut self, reason: Reason, out: &mut Vec<Output>) {
         if matches!(self.stage, Stage::Listing(_) | Stage::Offered | Stage::Beginning) {
+            if matches!(self.stage, Stage::Beginning) {
+                out.push(Output::Disk(Job::Forget { id: self.id }));
+            }
             self.stage = Stage::Declined(reason);
             self.files.clear();
             out.extend([Output::Say(Said::Decline { id: self.id, reason }), Output::Changed(self.id)]);
@@ -358,7 +361,7 @@ impl Taking {
             taken.tree = HashTree::new(taken.chunks);
             taken.hash = None;
             let all = Ranges::below(taken.chunks.count());
-            out.push(Output::Disk(Job::Discard { id: self.id, file: Some(file) }));
+            out.push(Output::Disk(Job::Anew { id: self.id, file }));
             self.ask_again(file, &all, out);
         }
     }
@@ -384,7 +387,7 @@ impl Taking {
     /// The other side has given a file up.
     pub(crate) fn failed(&mut self, file: u32, reason: Reason, out: &mut Vec<Output>) {
         if self.files.contains_key(&file) {
-            out.push(Output::Disk(Job::Discard { id: self.id, file: Some(file) }));
+            out.push(Output::Disk(Job::GiveUp { id: self.id, file, reason }));
             self.end(file, End::Failed(reason), out);
         }
     }

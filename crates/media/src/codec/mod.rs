@@ -11,7 +11,8 @@ use ahoy_media_types::{
 
 pub use self::h264::{H264Decoder, H264Encoder, MAX_ACCESS_UNIT};
 pub use self::opus::{
-    OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFrameDuration, opus_packet_has_fec, opus_packet_samples,
+    OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFrameDuration, opus_packet_has_fec,
+    opus_packet_is_silence, opus_packet_samples,
 };
 
 /// Why a codec refused to start or to take what it was given.

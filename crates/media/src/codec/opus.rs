@@ -151,7 +151,7 @@ impl AudioEncoder for OpusEncoder {
         self.rtp_timestamp = rtp_timestamp.wrapping_add(self.gathered.len() as u32);
         self.gathered.clear();
         let packet = result.map_err(opus_error("compressed"))?;
-        self.silent = if packet.len() > DTX_BYTES { 0 } else { self.silent + 1 };
+        self.silent = if opus_packet_is_silence(&packet) { self.silent + 1 } else { 0 };
         Ok((self.silent <= self.silence_sent).then(|| EncodedFrame {
             codec: Codec::Opus,
             data: Bytes::from(packet),
@@ -268,6 +268,11 @@ pub fn opus_packet_samples(payload: &[u8]) -> Option<usize> {
         return None;
     }
     opus::packet::get_nb_samples(payload, SAMPLE_RATE).ok().filter(|n| (1..=MAX_PACKET_SAMPLES).contains(n))
+}
+
+/// Whether a packet holds nothing but that there is nothing to hear.
+pub fn opus_packet_is_silence(payload: &[u8]) -> bool {
+    payload.len() <= DTX_BYTES
 }
 
 /// Whether a packet carries a copy of the one before it: the LBRR flag of its first SILK frame (RFC 6716 section 4.2.3).
@@ -413,8 +418,8 @@ mod tests {
                 let block = AudioBlock::silence(MediaTime::from_millis(i as u64 * 10));
                 encoder.encode(&if i < 60 { voice(i) } else { block }).unwrap()
             });
-            let silent: Vec<_> = silent.skip_while(|packet| packet.data.len() > DTX_BYTES).collect();
-            let first = silent.iter().take_while(|packet| packet.data.len() <= DTX_BYTES);
+            let silent: Vec<_> = silent.skip_while(|packet| !opus_packet_is_silence(&packet.data)).collect();
+            let first = silent.iter().take_while(|packet| opus_packet_is_silence(&packet.data));
             let first: Vec<_> = first.map(|packet| packet.rtp_timestamp).collect();
             assert_eq!(first.len(), copies.max(1));
             assert!(first.windows(2).all(|pair| pair[1] == pair[0] + 960), "{first:?}");

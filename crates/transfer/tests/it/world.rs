@@ -218,12 +218,18 @@ impl World {
                 self.store.ends.insert(file, End::Done);
                 Outcome::Finished { id, file, result: Ok(()) }
             }
-            Job::Discard { file: Some(file), .. } => {
+            Job::Anew { file, .. } => {
                 self.store.parts.remove(&file);
                 return;
             }
-            Job::Discard { file: None, .. } => {
+            Job::GiveUp { file, reason, .. } => {
+                self.store.parts.remove(&file);
+                self.store.ends.insert(file, End::Failed(reason));
+                return;
+            }
+            Job::Forget { .. } => {
                 self.store.parts.clear();
+                self.store.manifest = None;
                 return;
             }
             Job::Read { .. } => panic!("the taker reads nothing"),

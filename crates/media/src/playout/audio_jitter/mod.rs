@@ -1,6 +1,8 @@
 //! The audio jitter buffer: packets in, an unbroken stream of 10 ms blocks out.
 
 mod config;
+mod made_up;
+mod played;
 mod stretch;
 mod tally;
 #[cfg(test)]
@@ -13,10 +15,12 @@ use ahoy_media_types::{BLOCK_SAMPLES, Codec, MediaTime, RtpPacket, SAMPLE_RATE};
 use bytes::Bytes;
 
 pub use self::config::{AudioJitterConfig, AudioJitterStats};
+use self::made_up::{Pending, StoodFor};
+pub use self::played::{PlayedBlock, PlayedKind};
 use self::tally::Tally;
 use super::delay::{DelayEstimator, DelayGoal};
 use super::reception::{InterarrivalJitter, Origin, Place, Sequencer, SourceFilter, TimestampUnwrapper};
-use crate::codec::{AudioDecoder, opus_packet_has_fec, opus_packet_samples};
+use crate::codec::{AudioDecoder, opus_packet_has_fec, opus_packet_is_silence, opus_packet_samples};
 
 /// Most packets held: 3 s. Beyond it the oldest are dropped.
 const MAX_PACKETS: usize = 150;
@@ -43,63 +47,12 @@ const HANDOVER: i64 = 5_000;
 /// Sound that squeezing works on: two periods of the deepest voice.
 const STRETCH_SAMPLES: usize = 1500;
 
-/// Where a block of sound comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlayedKind {
-    /// Nothing has been received yet.
-    Nothing,
-    /// From packets.
-    Received,
-    /// Made up, all or in part, because packets were late or lost, or the sender silent.
-    MadeUp,
-}
-
-/// 10 ms of sound to play.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlayedBlock {
-    /// Samples from -1.0 to 1.0, 48 kHz mono.
-    pub samples: [f32; BLOCK_SAMPLES],
-    /// The sender's timestamp of the first sample, for lip sync; `None` where it is not all from packets. Made-up sound has
-    /// no such time: silence that the sender does not send can go on for minutes without the timestamps moving.
-    pub rtp_timestamp: Option<u32>,
-    /// Where it comes from.
-    pub kind: PlayedKind,
-    /// How long it was held back beyond the journey of the fastest packet, where it is all from packets.
-    pub held_back: Option<Duration>,
-}
-
 #[derive(Debug)]
 struct Held {
     sequence: i64,
     samples: usize,
     payload: Bytes,
     arrived_at: MediaTime,
-}
-
-/// Sound that was made up while the next packet was awaited: what it stood for shows when that comes.
-#[derive(Debug, Default)]
-struct Pending {
-    samples: u64,
-    silent: u64,
-}
-
-impl Pending {
-    /// The first `samples`, and the rest.
-    fn split(self, samples: u64) -> (Self, Self) {
-        let first = self.samples.min(samples);
-        let silent = self.silent.min(first);
-        let rest = Self { samples: self.samples - first, silent: self.silent - silent };
-        (Self { samples: first, silent }, rest)
-    }
-}
-
-/// What made-up sound turned out to stand for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StoodFor {
-    /// Sound that was lost, or came late.
-    Sound,
-    /// Silence that the sender did not send (discontinuous transmission).
-    Silence,
 }
 
 /// Holds sound back just long enough for nearly all packets to be there in time, and bridges what is missing.
@@ -230,7 +183,10 @@ impl AudioJitterBuffer {
             self.estimator.forget_clock();
             self.slack.clear();
         }
-        self.estimator.on_packet(position, arrived_at);
+        // Silence can come as late as it likes: its copy comes with the next sound.
+        if !opus_packet_is_silence(&packet.payload) {
+            self.estimator.on_packet(position, arrived_at);
+        }
         // A copy of a lost packet is of use only if the place of that packet has not been played by then.
         let previous = position - samples as i64;
         if self.tally.newest().is_some_and(|newest| sequence == newest + 2)
@@ -322,10 +278,11 @@ impl AudioJitterBuffer {
         self.last_sequence = held.sequence - 1;
         let kept = self.packets.split_off(&start);
         self.stats.packets_discarded += self.packets.len() as u64;
+        let is_silence = self.packets.values().all(|held| opus_packet_is_silence(&held.payload));
         self.packets = kept;
         self.next = Some(start);
         self.slack.clear();
-        self.settle(StoodFor::Sound);
+        self.settle(if is_silence { StoodFor::Silence } else { StoodFor::Sound });
     }
 
     /// Appends to `sound`; `false` where there is nothing to append yet.
@@ -340,8 +297,11 @@ impl AudioJitterBuffer {
             return due;
         };
         let gap = usize::try_from(position - next).unwrap_or(0);
+        let is_silence = opus_packet_is_silence(&held.payload);
         if gap == 0 {
-            if self.pending.samples > 0 && held.arrived_at <= self.last_pull {
+            if is_silence {
+                self.settle(StoodFor::Silence);
+            } else if self.pending.samples > 0 && held.arrived_at <= self.last_pull {
                 // It was at the socket in time, but not here: that delay has to be reckoned with too.
                 let needed = self.estimator.slack(position, self.last_pull).unwrap_or(0);
                 self.estimator.observe(needed + HANDOVER);
@@ -363,10 +323,11 @@ impl AudioJitterBuffer {
         let (payload, samples) = (held.payload.clone(), held.samples);
         let lost =
             usize::try_from(held.sequence - self.last_sequence - 1).unwrap_or(1).saturating_mul(samples);
-        let silence = gap.saturating_sub(lost);
         let pending = std::mem::take(&mut self.pending);
-        let gap = gap.saturating_sub(usize::try_from(pending.samples).unwrap_or(usize::MAX));
-        self.settle_gap(pending, silence);
+        let awaited = usize::try_from(pending.samples).unwrap_or(usize::MAX);
+        let longest = if is_silence { gap.max(awaited) } else { gap };
+        self.settle_gap(pending, longest.saturating_sub(lost));
+        let gap = gap.saturating_sub(awaited);
         let silence = gap.saturating_sub(lost);
         match gap {
             0 => self.play_packet(position, slack, now),

@@ -248,6 +248,23 @@ fn of_silence_in_which_a_packet_is_lost_no_more_is_made_up_than_the_packet_held(
 }
 
 #[test]
+fn silence_that_comes_with_the_next_sound_only_is_not_late() {
+    let frames = encode(Sound::Talk, 20, OpusFrameDuration::Ms20, true, 0);
+    let mut arrivals = send(&frames, |_| Some(40_000));
+    for i in 0..frames.len() - 1 {
+        if frames[i].data.len() <= 2 {
+            arrivals[i].1 = arrivals[i + 1].1;
+        }
+    }
+    let mut buffer = new_buffer();
+    play(&mut buffer, arrivals, 4_000);
+    let stats = buffer.stats();
+    assert_eq!(stats.concealed_samples, 0, "{stats:?}");
+    assert!(stats.target_delay < Duration::from_millis(10), "{stats:?}");
+    assert!(millis(stats.mean_delay()) < 35.0, "{stats:?}");
+}
+
+#[test]
 fn packets_twice_and_out_of_order_change_nothing() {
     let frames = voice(10);
     let mut rng = Pcg64Mcg::seed_from_u64(8);
