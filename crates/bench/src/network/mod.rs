@@ -8,7 +8,6 @@ mod cases;
 mod chromium;
 mod clips;
 mod log;
-mod making;
 mod measure;
 mod mixed;
 mod ours;
@@ -21,16 +20,19 @@ mod store;
 mod tcp;
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 
 use self::cases::Case;
 use self::clips::Clips;
 use self::measure::Measured;
-use self::pair::Pair;
+use self::mixed::Mixed;
+use self::pair::{Pair, in_turn};
 use self::store::{Build, Run, Store};
+use crate::idle::wait_until_idle;
 use crate::intervals;
-use crate::output::{Certainty, Goal, Row, median};
+use crate::output::{Certainty, Goal, Machine, Row, median};
 use crate::say;
 
 #[derive(clap::Args, Debug)]
@@ -44,10 +46,6 @@ pub(crate) struct Args {
     /// Runs of each pair in each case, in turns
     #[arg(long, default_value_t = 5)]
     runs: u32,
-    /// Make so many runs at the same time; they begin together on an idle machine, and count where the processors had time for
-    /// all of them
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    at_once: usize,
     /// Who calls whom
     #[arg(long, value_enum, value_delimiter = ',', default_value = "ours,chromium")]
     pairs: Vec<Pair>,
@@ -67,6 +65,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
 }
+
+/// Above this share of all processors in use a run says more about them than about the network.
+const BUSY: f64 = 0.80;
+/// A call that fails so often in a row, or has too little of the processors, is left out.
+const ATTEMPTS: u32 = 3;
 
 /// The cases that there are, for people.
 pub(crate) fn list() -> Result<String> {
@@ -89,9 +92,8 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
         let clips = Clips::prepare(&original, temporary.path(), &cases)?;
         for case in &cases {
             say(&format!("{}, {} s: {}", case.name, case.lasts.as_secs(), case.about));
+            missing.extend(measure_case(case, args, if quick { 1 } else { args.runs }, &clips, &mut store)?);
         }
-        let wanted = making::wanted(&cases, &args.pairs, if quick { 1 } else { args.runs });
-        missing = making::make(wanted, &clips, args.at_once, &mut store)?;
     }
     let mut rows = Vec::new();
     for case in &cases {
@@ -118,6 +120,79 @@ fn results() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-results/network")
 }
 
+/// Makes the runs of a case that are not there yet, and tells which could not be made.
+fn measure_case(
+    case: &Case,
+    args: &Args,
+    runs: u32,
+    clips: &Clips,
+    store: &mut Store,
+) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    let pairs: Vec<Pair> = args.pairs.iter().copied().filter(|pair| case.takes(*pair)).collect();
+    for number in 1..=runs {
+        for pair in in_turn(&pairs, number) {
+            if store.has(&case.name, pair, number.into()) {
+                continue;
+            }
+            say(&format!("{}, {pair}: run {number} of {runs}", case.name));
+            match attempt(case, number.into(), clips, pair, store.build())? {
+                Some(run) => store.add(run)?,
+                None => missing.push(format!("{} of {pair}, run {number}", case.name)),
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// Runs a call, again where it failed or the machine had no time for it. An error is one that the next call would have as well.
+fn attempt(case: &Case, seed: u64, clips: &Clips, pair: Pair, build: &Build) -> Result<Option<Run>> {
+    for _ in 0..ATTEMPTS {
+        wait_until_idle()?;
+        let machine = Machine::look();
+        let before = crate::processes::processor_time()?;
+        let figures = match call(case, seed, clips, pair) {
+            Ok(figures) => figures,
+            Err(error) => {
+                say(&format!("  it failed: {error:#}"));
+                continue;
+            }
+        };
+        let busy = crate::processes::busy_since(before)?;
+        say(&format!("  {figures}, processors {:.0} % busy", busy * 100.0));
+        if busy > BUSY {
+            say("  it does not count: the processors were too busy");
+            continue;
+        }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).context("the system's clock is wrong")?;
+        return Ok(Some(Run {
+            case: case.name.clone(),
+            who: pair,
+            seed,
+            build: build.clone(),
+            cpu: machine.cpu,
+            load_before: machine.load1,
+            busy,
+            at: at.as_secs(),
+            figures,
+        }));
+    }
+    Ok(None)
+}
+
+fn call(case: &Case, seed: u64, clips: &Clips, pair: Pair) -> Result<Measured> {
+    let clip = &clips.path(case.pictures());
+    match pair {
+        Pair::OursOurs if case.is_shared() => several::ours(case, seed, clip),
+        Pair::ChromiumChromium if case.is_shared() => several::chromium(case, seed, clip),
+        _ if case.is_shared() => bail!("calls beside each other are all of one program"),
+        Pair::OursOurs => ours::call(case, seed, clip),
+        Pair::ChromiumChromium => chromium::call(case, seed, clip),
+        Pair::OursChromium => mixed::call(case, seed, clip, Mixed::OursToChromium),
+        Pair::ChromiumOurs => mixed::call(case, seed, clip, Mixed::ChromiumToOurs),
+    }
+}
+
 /// What has to be known to trust the rows: of what, on what, and how busy that was.
 fn say_what_counts(cases: &[Case], store: &Store, pairs: &[Pair]) {
     let counted = |pair: Pair| cases.iter().flat_map(move |case| store.runs(&case.name, pair));
@@ -130,10 +205,8 @@ fn say_what_counts(cases: &[Case], store: &Store, pairs: &[Pair]) {
     let busy = all.iter().map(|run| run.busy).fold(0.0, f64::max) * 100.0;
     let load = all.iter().map(|run| run.load_before).fold(0.0, f64::max);
     let build = store.build();
-    let beside = all.iter().filter(|run| run.beside > 0).count();
-    let beside = if beside > 0 { format!("; {beside} of them beside others") } else { String::new() };
     say(&format!(
-        "runs that count: {}{beside}; {} ({}), {}; on {}; processors at most {busy:.0} % busy, load at most {load:.1} before",
+        "runs that count: {}; {} ({}), {}; on {}; processors at most {busy:.0} % busy, load at most {load:.1} before",
         counts.join(", "),
         build.commit,
         build.profile,
@@ -265,7 +338,6 @@ mod tests {
             build: build(),
             cpu: "x".to_owned(),
             load_before: 0.0,
-            beside: 0,
             busy: 0.2,
             at: 0,
             figures: Measured { utilisation, ..Measured::default() },

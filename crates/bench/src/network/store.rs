@@ -43,9 +43,6 @@ pub(crate) struct Run {
     pub(crate) load_before: f64,
     /// Share of the processors that was in use during the call, 0 to 1.
     pub(crate) busy: f64,
-    /// How many others were made at the same time.
-    #[serde(default)]
-    pub(crate) beside: usize,
     /// When it was over, in seconds since 1970.
     pub(crate) at: u64,
     pub(crate) figures: Measured,
@@ -212,7 +209,6 @@ mod tests {
             build: build("a"),
             cpu: "x".to_owned(),
             load_before: 0.1,
-            beside: 0,
             busy: 0.2,
             at: 1_800_000_000,
             figures: Measured { utilisation, ..Measured::default() },
