@@ -193,7 +193,8 @@ impl Input {
             | ServerMessage::Checkpoint { .. }
             | ServerMessage::Lobby { .. }
             | ServerMessage::MuteRequested { .. }
-            | ServerMessage::RoomSignal { .. } => return None,
+            | ServerMessage::RoomSignal { .. }
+            | ServerMessage::Link { .. } => return None,
         })
     }
 }

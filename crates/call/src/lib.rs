@@ -20,6 +20,7 @@ mod current;
 mod events;
 mod incoming;
 mod leg;
+mod links;
 mod machine;
 mod room;
 mod snapshot;
@@ -27,6 +28,7 @@ mod snapshot;
 pub use control::{CONTROL_LONGEST, Control, ControlError, MediaState, View};
 pub use events::{Command, CommandError, Input, Outcome, Output, PeerId};
 pub use leg::LinkState;
+pub use links::{LinkMachine, LinksInput, LinksOutput};
 pub use machine::CallMachine;
 pub use room::{RoomCall, RoomCallSnapshot, RoomInput};
 pub use snapshot::{

@@ -2,6 +2,7 @@
 
 mod calls;
 mod doctor;
+mod files;
 mod people;
 mod sign_in;
 
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub(crate) use self::calls::{AnswerArgs, CallArgs, HangUpArgs, TalkArgs};
 pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::files::{ReceiveArgs, SendArgs, WayArgs};
 pub(crate) use self::people::{
     CallsArgs, ChatArgs, ContactsArgs, ContactsCommand, JoinArgs, MessageArgs, MessagesArgs, OnOff,
     RoomChangeArgs, RoomCreateArgs, RoomInviteArgs, RoomsArgs, RoomsCommand, WatchArgs,
@@ -82,6 +84,10 @@ pub(crate) enum Command {
     Call(Box<CallArgs>),
     /// Wait for a call, and take it
     Answer(Box<AnswerArgs>),
+    /// Send files and folders to a contact
+    Send(SendArgs),
+    /// Wait for files of your contacts, and take them
+    Receive(ReceiveArgs),
     /// Find out what keeps calls from connecting, and what to do about it
     Doctor(DoctorArgs),
     /// Hang up the call that another ahoy-cli of yours is in

@@ -82,6 +82,8 @@ fn main() -> ExitCode {
             Command::Watch(args) => commands::watch::run(args).await,
             Command::Call(args) => commands::call::call(*args).await,
             Command::Answer(args) => commands::call::answer(*args).await,
+            Command::Send(args) => commands::files::send(args).await,
+            Command::Receive(args) => commands::files::receive(args).await,
             Command::Doctor(args) => commands::doctor::run(args).await,
             Command::HangUp(args) => commands::call::hang_up(args).await,
         }

@@ -20,6 +20,7 @@ mod problem;
 mod sentence;
 pub mod settings;
 pub mod signaling;
+pub mod transfers;
 
 pub use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 pub use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};

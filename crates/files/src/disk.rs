@@ -1,14 +1,15 @@
 //! The threads that wait for disks: one reads, one writes, and one checks what was there after a restart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
-use ahoy_transfer::{Job, Outcome, Ranges, Reason, Record, TransferId};
+use ahoy_transfer::{End, Job, Outcome, Ranges, Reason, Record, TransferId};
 use serde::{Deserialize, Serialize};
 
 use crate::given::{Reader, Remembered, Sources};
@@ -43,6 +44,8 @@ pub struct RestoredGiven {
     pub to: String,
     /// What.
     pub sources: Sources,
+    /// How files ended that have.
+    pub ends: BTreeMap<u32, End>,
 }
 
 /// A transfer that was taken.
@@ -56,24 +59,30 @@ pub struct RestoredTaken {
     pub record: Record,
 }
 
-/// Reads and writes the files of transfers. Threads end when it is dropped, after what they were told to do.
+/// Reads and writes the files of transfers. Threads end when the last clone is dropped or it is closed, after what they were told to
+/// do.
 #[derive(Clone, Debug)]
 pub struct Disk {
     to_reader: Sender<ToReader>,
     to_writer: Sender<ToWriter>,
+    ending: Arc<AtomicBool>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 #[derive(Debug)]
 enum ToReader {
     Give { id: TransferId, to: String, sources: Sources },
     Read { id: TransferId, file: u32, number: u64 },
+    Ended { id: TransferId, file: u32, end: End },
     Forget { id: TransferId },
+    End,
 }
 
 #[derive(Debug)]
 enum ToWriter {
     Take { id: TransferId, goal: Goal },
     Job(Job),
+    End,
 }
 
 #[derive(Debug)]
@@ -107,6 +116,8 @@ impl Disk {
             let result = match path.extension().and_then(|extension| extension.to_str()) {
                 Some(GIVEN) => restore_given(&path, &mut readers, &mut restored),
                 Some(TAKEN) => restore_taken(path.clone(), &mut takers, &mut restored),
+                // What was being written when a program was killed.
+                Some(NEW) => forget_new(&path),
                 _ => Ok(()),
             };
             if let Err(error) = result {
@@ -121,10 +132,28 @@ impl Disk {
         let (given, taken) = (folder.to_owned(), folder.to_owned());
         let reader = Reads { folder: given, readers, tell: reading };
         let writer = Writes { folder: taken, goals: HashMap::new(), takers, to_checker, tell: writing };
-        spawn("ahoy-file-read", move || reader.run(&reads))?;
-        spawn("ahoy-file-write", move || writer.run(writes))?;
-        spawn("ahoy-file-check", move || check_files(&checks, &checking))?;
-        Ok((Self { to_reader, to_writer }, restored))
+        let ending = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&ending);
+        let threads = vec![
+            spawn("ahoy-file-read", move || reader.run(&reads))?,
+            spawn("ahoy-file-write", move || writer.run(writes))?,
+            spawn("ahoy-file-check", move || check_files(&checks, &checking, &stop))?,
+        ];
+        let threads = Arc::new(Mutex::new(threads));
+        Ok((Self { to_reader, to_writer, ending, threads }, restored))
+    }
+
+    /// Does all that it was told to do before but for checking files, and lets go of all of them, so that another program can go on
+    /// with them. Nothing is done after that.
+    pub fn close(&self) {
+        self.ending.store(true, Relaxed);
+        self.tell_reader(ToReader::End);
+        self.tell_writer(ToWriter::End);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // One that has panicked has said so.
+            let _ = thread.join();
+        }
     }
 
     /// Files of this transfer will be read. It is remembered until it is forgotten, with `to`, which is for whoever asks after a restart.
@@ -141,6 +170,7 @@ impl Disk {
     pub fn work(&self, job: Job) {
         match job {
             Job::Read { id, file, number } => self.tell_reader(ToReader::Read { id, file, number }),
+            Job::Ended { id, file, end } => self.tell_reader(ToReader::Ended { id, file, end }),
             Job::Forget { id } => {
                 self.tell_reader(ToReader::Forget { id });
                 self.tell_writer(ToWriter::Job(job));
@@ -161,9 +191,10 @@ impl Disk {
 
 const GIVEN: &str = "given";
 const TAKEN: &str = "taken";
+const NEW: &str = "new";
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), DiskError> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(DiskError::Thread)
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DiskError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(DiskError::Thread)
 }
 
 /// A transfer that is given, as it is remembered.
@@ -191,11 +222,24 @@ fn restore_given(
     if file.try_lock().is_err() {
         return Ok(());
     }
-    let GivenFile { id, to, sources } = serde_json::from_reader(io::BufReader::new(&file))?;
+    // The first line, and one for each file that has ended.
+    let mut lines = io::BufReader::new(&file).lines();
+    let GivenFile { id, to, sources } =
+        serde_json::from_str(&lines.next().ok_or(io::ErrorKind::InvalidData)??)?;
     let sources = Sources::recall(sources).ok_or(io::ErrorKind::InvalidData)?;
+    // Half a line at the end is one that was being written.
+    let ends = lines.map_while(|line| serde_json::from_str::<(u32, End)>(&line.ok()?).ok()).collect();
     readers.insert(id, Given { reader: Reader::new(sources.clone()), remembered: Some(file) });
-    restored.given.push(RestoredGiven { id, to, sources });
+    restored.given.push(RestoredGiven { id, to, sources, ends });
     Ok(())
+}
+
+/// Unless somebody is writing it.
+fn forget_new(path: &Path) -> io::Result<()> {
+    match File::open(path)?.try_lock() {
+        Ok(()) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
 }
 
 fn restore_taken(
@@ -233,11 +277,18 @@ impl Reads {
                     let result = given.map_or(Err(Reason::Gone), |given| given.reader.read(file, number));
                     (self.tell)(Outcome::Read { id, file, number, result });
                 }
+                ToReader::Ended { id, file, end } => {
+                    let remembered = self.readers.get_mut(&id).and_then(|given| given.remembered.as_mut());
+                    if let Some(Err(error)) = remembered.map(|remembered| note_end(remembered, file, end)) {
+                        tracing::warn!(%error, %id, file, "the end of a file was not noted");
+                    }
+                }
                 ToReader::Forget { id } => {
                     if self.readers.remove(&id).is_some_and(|given| given.remembered.is_some()) {
                         let _ = fs::remove_file(self.path(id));
                     }
                 }
+                ToReader::End => break,
             }
         }
     }
@@ -254,12 +305,19 @@ impl Reads {
         file.lock()?;
         let mut out = io::BufWriter::new(&file);
         serde_json::to_writer(&mut out, &GivenFile { id, to, sources: sources.remember() })?;
+        out.write_all(b"\n")?;
         out.flush()?;
         drop(out);
         file.sync_all()?;
         fs::rename(&beside, path)?;
         Ok(file)
     }
+}
+
+fn note_end(remembered: &mut File, file: u32, end: End) -> io::Result<()> {
+    let line = format!("{}\n", serde_json::to_string(&(file, end))?);
+    remembered.seek(io::SeekFrom::End(0))?;
+    remembered.write_all(line.as_bytes())
 }
 
 struct Writes {
@@ -280,6 +338,7 @@ impl Writes {
                     None
                 }
                 ToWriter::Job(job) => self.work(job),
+                ToWriter::End => break,
             };
             if let Some(outcome) = outcome {
                 (self.tell)(outcome);
@@ -296,8 +355,9 @@ impl Writes {
             }
             Job::Write(chunk) => {
                 let (id, file, number) = (chunk.id, chunk.file, chunk.number);
+                let bytes = chunk.content.len() as u64;
                 let result = self.taker(id).and_then(|taken| taken.write(&chunk));
-                Outcome::Written { id, file, number, result }
+                Outcome::Written { id, file, number, bytes, result }
             }
             Job::Check { id, file, chunks } => {
                 let to_check = self.taker(id).and_then(|taken| taken.to_check(file, &chunks)).ok()?;
@@ -321,7 +381,7 @@ impl Writes {
                 self.takers.remove(&id)?.forget();
                 return None;
             }
-            Job::Read { .. } => return None,
+            Job::Read { .. } | Job::Ended { .. } => return None,
         })
     }
 
@@ -330,9 +390,13 @@ impl Writes {
     }
 }
 
-fn check_files(files: &Receiver<CheckFile>, tell: &Tell) {
+fn check_files(files: &Receiver<CheckFile>, tell: &Tell, ending: &AtomicBool) {
     while let Ok(CheckFile { id, file, chunks, to_check }) = files.recv() {
-        let (damaged, tree) = to_check.check(&chunks);
+        let (damaged, tree) = to_check.check(&chunks, || !ending.load(Relaxed));
+        // What was cut short says nothing.
+        if ending.load(Relaxed) {
+            return;
+        }
         tell(Outcome::Checked { id, file, damaged, tree });
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
+    /// Bytes of all notes.
+    length: u64,
 }
 
 impl Journal {
@@ -76,17 +78,16 @@ impl Journal {
         let beside = path.with_extension("new");
         let file = File::create(&beside)?;
         file.lock()?;
-        let mut journal = Self { file };
         let json = serde_json::to_vec(head)?;
         let mut notes = Vec::with_capacity(json.len() + json.len() / 1024 + 64);
         for piece in json.chunks(PIECE) {
             push(&mut notes, &[&[HEAD], piece].concat());
         }
         push(&mut notes, &[HEAD_END]);
-        journal.file.write_all(&notes)?;
-        journal.file.sync_all()?;
+        (&file).write_all(&notes)?;
+        file.sync_all()?;
         std::fs::rename(&beside, path)?;
-        Ok(journal)
+        Ok(Self { file, length: notes.len() as u64 })
     }
 
     /// Opens one from before, and tells what is in it; nothing where another program has it open, or where it is none.
@@ -100,15 +101,18 @@ impl Journal {
             None => return Ok(None),
         };
         file.set_len(length)?;
-        (&file).seek(SeekFrom::End(0))?;
-        Ok(Some((Self { file }, known)))
+        Ok(Some((Self { file, length }, known)))
     }
 
     /// Notes something.
     pub(crate) fn note(&mut self, note: &Note) -> io::Result<()> {
         let mut framed = Vec::with_capacity(64);
         push(&mut framed, &note.write()?);
-        self.file.write_all(&framed)
+        // Over half a note, where a full disk has left one: behind it nothing would count.
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.file.write_all(&framed)?;
+        self.length += framed.len() as u64;
+        Ok(())
     }
 }
 

@@ -15,5 +15,5 @@ mod taken;
 
 pub use disk::{Disk, DiskError, Restored, RestoredGiven, RestoredTaken};
 pub use given::Sources;
-pub use place::{available_space, downloads_are_writable};
+pub use place::{available_space, is_writable};
 pub use scan::{LeftOut, ScanError, Scanned, Why, scan};

@@ -25,13 +25,14 @@ pub fn available_space(folder: &Path) -> io::Result<u64> {
 ///
 /// # Errors
 /// What the system says where they can't.
-pub fn downloads_are_writable(folder: &Path) -> io::Result<()> {
+pub fn is_writable(folder: &Path) -> io::Result<()> {
     tempfile::Builder::new().prefix(".ahoy-").tempfile_in(folder).map(drop)
 }
 
-/// What entries are called in `folder`, so that each is a file of its own.
-pub(crate) fn names(manifest: &Manifest, folder: &Path) -> Vec<String> {
-    manifest.local_names(NameRules::here(), |name| exists(&folder.join(name)))
+/// What entries are called in `folder`, so that each is a file of its own, and none is `kept`.
+pub(crate) fn names(manifest: &Manifest, folder: &Path, kept: &str) -> Vec<String> {
+    let rules = NameRules::here();
+    manifest.local_names(rules, |name| rules.key(name) == rules.key(kept) || exists(&folder.join(name)))
 }
 
 /// Whether there is something, be it a link that leads nowhere.

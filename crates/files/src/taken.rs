@@ -66,7 +66,7 @@ impl Taken {
         if bytes > free {
             return Err(Reason::NoSpace);
         }
-        let names = place::names(&manifest, &goal.folder);
+        let names = place::names(&manifest, &goal.folder, &partials_name(id));
         let head = Head {
             id,
             from: goal.from.clone(),
@@ -77,11 +77,13 @@ impl Taken {
         };
         let journal_path = journal_path(journals, id);
         let begin = || {
+            // First of all, so that whatever is made is known of.
+            let journal = Journal::create(&journal_path, &head)?;
             fs::create_dir_all(partials(&goal.folder, id))?;
             for folder in place::folders(&manifest, &names, &wanted) {
                 place::make_folder(&goal.folder, &folder)?;
             }
-            Journal::create(&journal_path, &head)
+            Ok(journal)
         };
         let journal = begin().map_err(|error| of_writing(&error))?;
         let (open, values) = Default::default();
@@ -91,7 +93,13 @@ impl Taken {
 
     /// From before a restart; nothing where another program of the same person goes on with it, or what is there can't be read.
     pub(crate) fn restore(journal_path: PathBuf) -> io::Result<Option<(Self, Record, Goal)>> {
-        let Some((journal, mut known)) = Journal::open(&journal_path)? else { return Ok(None) };
+        let Some((mut journal, mut known)) = Journal::open(&journal_path)? else { return Ok(None) };
+        if !known.head.folder.exists() {
+            // Such as a drive that is not plugged in. What is there is there when it is.
+            let folder = known.head.folder.display();
+            tracing::warn!(%folder, id = %known.head.id, "a transfer waits for the folder that it goes to");
+            return Ok(None);
+        }
         let moved: Vec<u32> = known
             .moving
             .iter()
@@ -100,6 +108,7 @@ impl Taken {
             .collect();
         let mut record = known.record();
         for file in moved {
+            journal.note(&Note::Ended { file, why: None })?;
             record.have.remove(&file);
             record.ends.insert(file, End::Done);
         }
@@ -144,6 +153,7 @@ impl Taken {
         Ok(chunk.value)
     }
 
+    /// The partial file, made where there is none.
     fn opened(&mut self, file: u32) -> io::Result<&File> {
         match self.open.iter().position(|(open, _)| *open == file) {
             Some(place) => self.open.swap(0, place),
@@ -165,22 +175,33 @@ impl Taken {
         let below = place::path_of(&self.manifest, &self.names, file).ok_or(Reason::Protocol)?;
         let modified = self.manifest.get(file).and_then(|entry| entry.modified);
         let size = self.manifest.size(file).ok_or(Reason::Protocol)?;
-        let finish = || {
-            let partial = self.opened(file)?;
-            // Of an empty file nothing has been written.
-            partial.set_len(size)?;
-            place::set_modified(partial, modified);
+        let mut finish = || {
+            // Of an empty file nothing has been written; one that is not there any more is not made up.
+            let partial = match size {
+                0 => self.opened(file)?.try_clone()?,
+                _ => OpenOptions::new().read(true).write(true).open(self.partial(file))?,
+            };
+            if partial.metadata()?.len() != size {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the partial file has another length",
+                ));
+            }
+            place::set_modified(&partial, modified);
             partial.sync_all()?;
+            drop(partial);
             self.close(file);
             let (partial, journal) = (self.partial(file), &mut self.journal);
             place::move_to(&partial, &self.goal.folder, &below, |to| {
                 journal.note(&Note::Moving { file, to: to.to_owned() })
-            })?;
-            self.journal.note(&Note::Ended { file, why: None })
+            })
         };
-        let mut finish = finish;
         finish().map_err(|error| of_writing(&error))?;
         self.any_done = true;
+        if let Err(error) = self.journal.note(&Note::Ended { file, why: None }) {
+            // That it was moved is known.
+            tracing::warn!(%error, id = %self.id, file, "the end of a file was not noted");
+        }
         self.tidy();
         Ok(())
     }
@@ -245,11 +266,14 @@ impl Taken {
 
 impl ToCheck {
     /// Which of `wanted` are not what they were when they came, and the values of the others.
-    pub(crate) fn check(self, wanted: &Ranges) -> (Ranges, HashTree) {
+    pub(crate) fn check(self, wanted: &Ranges, goes_on: impl Fn() -> bool) -> (Ranges, HashTree) {
         let (mut tree, mut damaged) = (HashTree::new(self.chunks), wanted.clone());
         let Ok(file) = File::open(&self.partial) else { return (damaged, tree) };
         let mut buffer = vec![0; CHUNK as usize];
         for (number, value) in self.values {
+            if !goes_on() {
+                break;
+            }
             let length = self.chunks.length(number);
             let content = &mut buffer[..length];
             if length > 0
@@ -272,7 +296,11 @@ fn is_moved(known: &Known, file: u32, to: &Path) -> bool {
 
 /// The folder of the partial files of a transfer.
 fn partials(folder: &Path, id: TransferId) -> PathBuf {
-    folder.join(format!(".ahoy-{id}"))
+    folder.join(partials_name(id))
+}
+
+fn partials_name(id: TransferId) -> String {
+    format!(".ahoy-{id}")
 }
 
 fn partial(folder: &Path, id: TransferId, file: u32) -> PathBuf {

@@ -27,23 +27,38 @@ pub struct ChannelOptions {
     pub ordered: bool,
     /// How hard it tries.
     pub reliability: Reliability,
+    /// Its stream, where both sides have agreed on that beforehand: each of them opens it, and neither announces it (RFC 8832
+    /// section 6). Such a channel can be used as soon as there is a connection, and both sides know how it treats messages.
+    pub stream: Option<u16>,
 }
 
 impl Default for ChannelOptions {
     /// In order, every message.
     fn default() -> Self {
-        Self { ordered: true, reliability: Reliability::Reliable }
+        Self { ordered: true, reliability: Reliability::Reliable, stream: None }
     }
 }
 
 impl ChannelOptions {
     /// Each message once, in any order: for what is outdated soon.
     pub const fn unreliable() -> Self {
-        Self { ordered: false, reliability: Reliability::MaxRetransmits(0) }
+        Self { ordered: false, reliability: Reliability::MaxRetransmits(0), stream: None }
+    }
+
+    /// Every message, in any order.
+    pub const fn unordered() -> Self {
+        Self { ordered: false, reliability: Reliability::Reliable, stream: None }
+    }
+
+    /// On this stream, as agreed beforehand.
+    #[must_use]
+    pub const fn on_stream(self, stream: u16) -> Self {
+        Self { stream: Some(stream), ..self }
     }
 
     pub(crate) fn init(self) -> Result<RTCDataChannelInit, RtcError> {
-        let mut init = RTCDataChannelInit { ordered: self.ordered, ..Default::default() };
+        let mut init =
+            RTCDataChannelInit { ordered: self.ordered, negotiated: self.stream, ..Default::default() };
         match self.reliability {
             Reliability::Reliable => {}
             Reliability::MaxRetransmits(count) => init.max_retransmits = Some(count),

@@ -269,6 +269,10 @@ const ICE_MAX_CHECKS: u16 = u16::MAX;
 /// How often it asks later. It has to ask now and then, or its task wakes for nothing.
 const ICE_KEEPALIVE: Duration = Duration::from_secs(10);
 
+/// Bytes that the other side may send ahead of what has been read, on all channels together: at 100 ms there and back it carries
+/// 330 Mb/s. The library's own choice of 1 MiB would carry 84.
+const SCTP_RECEIVE_BUFFER: u32 = 4 * 1024 * 1024;
+
 pub(crate) fn setting_engine(config: &PeerConfig, crypto: Arc<dyn RTCCryptoProvider>) -> SettingEngine {
     use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
     let at_once = Some(Duration::ZERO);
@@ -291,5 +295,6 @@ pub(crate) fn setting_engine(config: &PeerConfig, crypto: Arc<dyn RTCCryptoProvi
         .with_dtls_cipher_suites(vec![CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256])
         .with_crypto_provider(crypto)
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(config.max_message_size))
+        .with_sctp_max_receive_buffer_size(SCTP_RECEIVE_BUFFER)
         .build()
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{CallMedia, CallSignal};
 use crate::envelope::Position;
-use crate::id::{CallId, MessageId, ParticipantId, SessionId, UserId};
+use crate::id::{CallId, LinkEnd, MessageId, ParticipantId, SessionId, UserId};
 use crate::inbox::MessageMark;
 use crate::limits;
+use crate::link::LinkSaid;
 use crate::room::{Role, RoomSettings, RoomSettingsChange, StateEntry};
 use crate::text::{AccessToken, ChatText, Handle, Name, ResumeToken};
 
@@ -244,5 +245,19 @@ client_messages! {
         call: CallId,
         /// What.
         signal: CallSignal,
+    }
+
+    /// Says something to a contact's programs about a connection beside calls. Answered by `done`.
+    "link" Link {
+        /// Whom.
+        to: UserId,
+        /// One's own end.
+        end: LinkEnd,
+        /// Theirs; all that there may be, without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "bindings", ts(optional))]
+        at: Option<LinkEnd>,
+        /// What.
+        said: LinkSaid,
     }
 }

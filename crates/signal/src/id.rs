@@ -129,6 +129,8 @@ ids! {
     MessageId, 'n', "message to a contact";
     /// An invitation to a room.
     InviteId, 'i', "invite";
+    /// One end of a connection between two contacts beside calls: a program that runs now.
+    LinkEnd, 'l', "link's end";
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod ice;
 mod id;
 mod inbox;
 pub mod limits;
+mod link;
 pub mod paths;
 mod room;
 mod server_message;
@@ -33,9 +34,10 @@ pub use envelope::{
 pub use error::{CloseCode, ErrorCode, Refusal};
 pub use ice::IceServer;
 pub use id::{
-    CallId, ChatId, DeviceId, IdError, InviteId, MessageId, ParticipantId, RoomId, SessionId, UserId,
+    CallId, ChatId, DeviceId, IdError, InviteId, LinkEnd, MessageId, ParticipantId, RoomId, SessionId, UserId,
 };
 pub use inbox::{InboxEntry, InboxItem, MessageMark};
+pub use link::LinkSaid;
 pub use room::{
     Action, ChatMessage, LeaveReason, Link, Participant, ParticipantState, PositionedDelta, Role, RoomDelta,
     RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, RoomState, StateEntry, StateKey, SyncError,

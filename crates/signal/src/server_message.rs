@@ -6,8 +6,9 @@ use crate::call::{CallEnd, CallMedia, CallPeer, CallSignal, CallSummary};
 use crate::contact::Contact;
 use crate::error::Refusal;
 use crate::ice::{IceServer, few};
-use crate::id::{CallId, DeviceId, ParticipantId, SessionId, UserId};
+use crate::id::{CallId, DeviceId, LinkEnd, ParticipantId, SessionId, UserId};
 use crate::inbox::InboxEntry;
+use crate::link::LinkSaid;
 use crate::room::{LeaveReason, PositionedDelta, Role, RoomDelta, RoomInfo, RoomSnapshot, WaitingGuest};
 use crate::text::{Handle, Name, ResumeToken};
 
@@ -245,5 +246,19 @@ server_messages! {
         call: CallId,
         /// Why.
         reason: CallEnd,
+    }
+
+    /// A contact's program says something about a connection beside calls.
+    "link" Link {
+        /// Whose.
+        from: CallPeer,
+        /// Its end.
+        end: LinkEnd,
+        /// The end that it is for; all of one's programs, without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "bindings", ts(optional))]
+        at: Option<LinkEnd>,
+        /// What.
+        said: LinkSaid,
     }
 }

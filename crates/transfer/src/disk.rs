@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::manifest::Manifest;
 use crate::messages::{Chunk, Reason, TransferId};
+use crate::progress::End;
 use crate::ranges::Ranges;
 use crate::tree::{HashTree, Value};
 
@@ -63,6 +64,15 @@ pub enum Job {
         /// Why.
         reason: Reason,
     },
+    /// A file that is given has ended: make a note of that for after a restart.
+    Ended {
+        /// The transfer.
+        id: TransferId,
+        /// The file.
+        file: u32,
+        /// How.
+        end: End,
+    },
     /// Nothing more is to be known of a transfer: throw away whatever is there of it, but for files that are complete.
     Forget {
         /// The transfer.
@@ -99,6 +109,8 @@ pub enum Outcome {
         file: u32,
         /// The chunk.
         number: u64,
+        /// How many bytes it has.
+        bytes: u64,
         /// Its value, or why not: [`Reason::Damaged`] where its content is not what that says.
         result: Result<Value, Reason>,
     },
@@ -122,4 +134,17 @@ pub enum Outcome {
         /// Why not.
         result: Result<(), Reason>,
     },
+}
+
+impl Outcome {
+    /// Which transfer it is about.
+    pub const fn id(&self) -> TransferId {
+        match self {
+            Self::Read { id, .. }
+            | Self::Begun { id, .. }
+            | Self::Written { id, .. }
+            | Self::Checked { id, .. }
+            | Self::Finished { id, .. } => *id,
+        }
+    }
 }

@@ -1,8 +1,24 @@
 //! A file that is given: which of its chunks are there, on their way, and known for the hash.
 
-use crate::messages::Run;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::manifest::Manifest;
+use crate::messages::{Run, TransferId};
+use crate::progress::End;
 use crate::ranges::Ranges;
 use crate::tree::{Chunks, HashTree};
+
+/// What is known of a transfer that is given, after a restart.
+#[derive(Clone, Debug)]
+pub struct GivenRecord {
+    /// The transfer.
+    pub id: TransferId,
+    /// Its entries.
+    pub manifest: Arc<Manifest>,
+    /// How files ended that have.
+    pub ends: BTreeMap<u32, End>,
+}
 
 /// A file that is read and sent.
 #[derive(Debug)]
@@ -18,7 +34,6 @@ pub(crate) struct Given {
     pub(crate) hashing: Ranges,
     pub(crate) hashed: Ranges,
     pub(crate) tree: HashTree,
-    pub(crate) damaged: u32,
 }
 
 impl Given {
@@ -32,7 +47,6 @@ impl Given {
             hashing: Ranges::default(),
             hashed: Ranges::default(),
             tree: HashTree::new(chunks),
-            damaged: 0,
         }
     }
 

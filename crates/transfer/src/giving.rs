@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::disk::Job;
-use crate::given::{Given, existing};
+use crate::given::{Given, GivenRecord, existing};
 use crate::link::Output;
 use crate::manifest::Manifest;
 use crate::messages::{Chunk, FileHash, Reason, Run, Said, TransferId};
@@ -24,8 +24,6 @@ const MOST_AT_ONCE: usize = 1_024;
 const ENTRIES_AT_ONCE: usize = 64;
 /// Chunks that are read only for the hash at the same time.
 const HASHED_AT_ONCE: u64 = 4;
-/// Chunks of a file that may arrive damaged before it is given up.
-const MOST_DAMAGED: u32 = 64;
 /// So long chunks may be on their way without a word of any of them.
 pub(crate) const NO_ANSWER: Duration = Duration::from_secs(60);
 
@@ -80,6 +78,15 @@ pub(crate) struct Giving {
 }
 
 impl Giving {
+    pub(crate) fn restored(record: GivenRecord) -> Self {
+        let mut giving = Self::new(record.id, record.manifest);
+        giving.ends = record.ends;
+        if giving.count > 0 && giving.ends.len() == giving.count {
+            giving.state = TransferState::Ended;
+        }
+        giving
+    }
+
     pub(crate) fn new(id: TransferId, manifest: Arc<Manifest>) -> Self {
         Self {
             id,
@@ -121,7 +128,8 @@ impl Giving {
         self.over_said = false;
         self.lost();
         let (entries, bytes) = (self.manifest.len(), self.manifest.bytes());
-        out.push(Output::Say(Said::Offer { id: self.id, entries, bytes }));
+        let ended = self.state == TransferState::Ended;
+        out.push(Output::Say(Said::Offer { id: self.id, entries, bytes, ended }));
         for (file, paused) in &self.paused_files {
             if paused.here {
                 out.push(Output::Say(Said::Pause { id: self.id, file: Some(*file), reason: None }));
@@ -188,12 +196,13 @@ impl Giving {
 
     /// It has said all that it wants, and what it has.
     pub(crate) fn answer(&mut self, out: &mut Vec<Output>) {
-        if self.state == TransferState::Ended {
+        if self.state == TransferState::Ended || self.agreed {
             return;
         }
         self.lost_sight();
         (self.state, self.agreed) = (TransferState::Going, true);
-        for (file, _) in self.manifest.files().filter(|(file, _)| !self.wanted.contains(u64::from(*file))) {
+        let skipped = self.manifest.files().filter(|(file, _)| !self.wanted.contains(u64::from(*file)));
+        for (file, _) in skipped {
             self.ends.entry(file).or_insert(End::Skipped);
         }
         self.waiting = self.wanted.clone();
@@ -207,7 +216,8 @@ impl Giving {
             self.begin(file);
         }
         out.push(Output::Changed(self.id));
-        self.settle(out);
+        // Those that were taken back before it was accepted.
+        self.say_ends(out);
     }
 
     /// A file is sent, from what the other side has of it.
@@ -239,11 +249,14 @@ impl Giving {
             given.flying.remove(number);
             self.under_way = self.under_way.saturating_sub(given.chunks.length(number) as u64);
         }
+        if self.under_way == 0 {
+            self.silent_since = None;
+        }
         out.push(Output::Changed(self.id));
     }
 
     /// These chunks were not what they should be.
-    pub(crate) fn again(&mut self, file: u32, runs: &[Run], out: &mut Vec<Output>) {
+    pub(crate) fn again(&mut self, file: u32, runs: &[Run]) {
         if let Some((have, size)) = self.have.get_mut(&file).zip(self.manifest.size(file)) {
             existing(runs, Chunks::of(size).count()).for_each(|(start, end)| have.remove_run(start, end));
         }
@@ -251,7 +264,6 @@ impl Giving {
         for (start, end) in existing(runs, given.chunks.count()) {
             let flying: Vec<u64> =
                 given.flying.iter().filter(|number| (start..end).contains(number)).collect();
-            given.damaged += flying.len() as u32;
             for number in flying {
                 given.flying.remove(number);
                 self.under_way = self.under_way.saturating_sub(given.chunks.length(number) as u64);
@@ -264,9 +276,6 @@ impl Giving {
         self.to_send.insert(file);
         if given.tree.hash().is_some() {
             self.to_say.insert(file);
-        }
-        if given.damaged > MOST_DAMAGED {
-            self.fail(file, Reason::Damaged, out);
         }
     }
 
@@ -294,6 +303,8 @@ impl Giving {
             None => {
                 self.paused.set(side, on);
                 self.trouble = self.trouble.filter(|_| self.paused.is_on());
+                // Nobody was expected to say anything meanwhile.
+                self.silent_since = None;
             }
             Some(file) if self.manifest.size(file).is_some() => {
                 self.paused_files.entry(file).or_default().set(side, on);
@@ -325,15 +336,20 @@ impl Giving {
             files.remove(&file);
         }
         self.ends.insert(file, end);
-        out.push(Output::Changed(self.id));
+        out.extend([Output::Disk(Job::Ended { id: self.id, file, end }), Output::Changed(self.id)]);
         self.settle(out);
     }
 
     fn end_all(&mut self, end: End, out: &mut Vec<Output>) {
         let files: Vec<u32> = self.manifest.files().map(|(file, _)| file).collect();
         for file in files {
-            self.ends.entry(file).or_insert(end);
+            if let std::collections::btree_map::Entry::Vacant(entry) = self.ends.entry(file) {
+                entry.insert(end);
+                out.push(Output::Disk(Job::Ended { id: self.id, file, end }));
+            }
         }
+        // Also where there are no files, but folders.
+        self.state = TransferState::Going;
         self.files.clear();
         for files in [&mut self.to_send, &mut self.to_hash, &mut self.to_say] {
             files.clear();

@@ -15,11 +15,13 @@ mod messages;
 mod names;
 mod progress;
 mod ranges;
+mod rate;
 mod taken;
 mod taking;
 mod tree;
 
 pub use disk::{Job, Outcome};
+pub use given::GivenRecord;
 pub use link::{Command, Input, Link, Output, Past};
 pub use manifest::{DEEPEST, Entry, LARGEST, Listing, MOST_ENTRIES, Manifest, ManifestError};
 pub use messages::{
@@ -29,6 +31,7 @@ pub use messages::{
 pub use names::{NAME_LONGEST, NameError, NameRules, check_name, numbered};
 pub use progress::{End, FileState, Paused, Progress, Side, TransferState};
 pub use ranges::Ranges;
+pub use rate::Rate;
 pub use taken::Record;
 pub use taking::WINDOW;
 pub use tree::{CHUNK, Chunks, HashTree, Value};

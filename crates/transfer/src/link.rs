@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::disk::{Job, Outcome};
+use crate::given::GivenRecord;
 use crate::giving::{Budget, Giving};
-use crate::manifest::Manifest;
+use crate::manifest::{MOST_ENTRIES, Manifest};
 use crate::messages::{Chunk, MessageError, Reason, Said, TransferId};
 use crate::progress::{End, FileState, Progress, Side};
 use crate::ranges::Ranges;
@@ -17,9 +18,14 @@ use crate::taking::{Taking, WINDOW};
 
 /// Transfers that are taken from one person at the same time, those that wait for a decision included.
 const MOST_TAKEN: usize = 64;
-/// Bytes that may come beyond what was granted: what was on its way when a connection was lost can still be written while as much
-/// comes again.
-const MOST_UNSAID: u64 = 2 * WINDOW;
+/// Entries of transfers that wait for a decision, all together: they are kept in memory.
+const MOST_UNDECIDED: u32 = 2 * MOST_ENTRIES;
+/// Bytes that may wait to be written: what was on its way when a connection was lost can still be while as much comes again.
+const MOST_UNWRITTEN: u64 = 2 * WINDOW;
+/// Bytes that the other side can let be on their way at most: with more only a list of them gets longer.
+const WINDOW_MOST: u64 = 64 * 1024 * 1024;
+/// What is over, and what the other side does not speak of for so long once there is a connection, it has forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
 /// What happens.
 #[derive(Debug)]
@@ -111,6 +117,8 @@ pub struct Past {
     pub progress: Progress,
     /// How its files ended.
     pub ends: BTreeMap<u32, End>,
+    /// Why it was not taken, or some of its files failed.
+    pub trouble: Option<Reason>,
 }
 
 /// All transfers with one person.
@@ -119,6 +127,9 @@ pub struct Link {
     giving: Vec<Giving>,
     taking: Vec<Taking>,
     connected: bool,
+    connected_at: Option<Instant>,
+    /// Bytes that wait to be written.
+    unwritten: u64,
     /// Bytes that the other side lets be on their way.
     window: u64,
     /// Bytes that can be sent before too many wait.
@@ -131,10 +142,10 @@ pub struct Link {
 impl Link {
     /// With nobody to talk to yet, and what is known from before a restart.
     pub fn new(
-        given: impl IntoIterator<Item = (TransferId, Arc<Manifest>)>,
+        given: impl IntoIterator<Item = GivenRecord>,
         taken: impl IntoIterator<Item = Record>,
     ) -> Self {
-        let giving = given.into_iter().map(|(id, manifest)| Giving::new(id, manifest)).collect();
+        let giving = given.into_iter().map(Giving::restored).collect();
         let taking = taken.into_iter().map(Taking::restored).collect();
         Self { giving, taking, ..Self::default() }
     }
@@ -147,6 +158,17 @@ impl Link {
     /// How transfers are doing that are taken.
     pub fn taken(&self) -> impl Iterator<Item = (TransferId, Progress)> + '_ {
         self.taking.iter().map(|taking| (taking.id(), taking.progress()))
+    }
+
+    /// How a transfer is doing.
+    pub fn progress(&self, id: TransferId) -> Option<Progress> {
+        let given = self.giving.iter().find(|giving| giving.id() == id).map(Giving::progress);
+        given.or_else(|| self.taking.iter().find(|taking| taking.id() == id).map(Taking::progress))
+    }
+
+    /// Whether something is left that a connection is needed for.
+    pub fn is_busy(&self) -> bool {
+        self.giving.iter().any(Giving::is_busy) || self.taking.iter().any(Taking::is_busy)
     }
 
     /// What a transfer that is taken consists of; nothing before that is known.
@@ -162,10 +184,10 @@ impl Link {
         })
     }
 
-    /// Why a transfer was paused without anybody asking for that.
+    /// Why a transfer was paused without anybody asking for that, or why it was not taken or some of its files failed.
     pub fn trouble(&self, id: TransferId) -> Option<Reason> {
-        let given = self.giving.iter().find(|giving| giving.id() == id).map(|giving| giving.trouble);
-        given.or_else(|| self.taking.iter().find(|taking| taking.id() == id).map(|taking| taking.trouble))?
+        let given = self.giving.iter().find(|giving| giving.id() == id).map(Giving::why);
+        given.or_else(|| self.taking.iter().find(|taking| taking.id() == id).map(Taking::why))?
     }
 
     /// Takes in what happens at `now`. An error is of what the other side has said, which is ignored.
@@ -173,13 +195,13 @@ impl Link {
         let mut out = Vec::new();
         let result = match input {
             Input::Connected => {
-                self.connected = true;
+                (self.connected, self.connected_at) = (true, Some(now));
                 (self.window, self.room) = (0, 0);
                 self.giving.iter_mut().for_each(|giving| giving.connected(&mut out));
                 Ok(())
             }
             Input::Lost => {
-                self.connected = false;
+                (self.connected, self.connected_at) = (false, None);
                 self.listing.clear();
                 self.giving.iter_mut().for_each(Giving::lost);
                 self.taking.iter_mut().for_each(Taking::lost);
@@ -221,7 +243,9 @@ impl Link {
     pub fn next_timeout(&self) -> Option<Instant> {
         let said = self.taking.iter().filter_map(Taking::said_at);
         let stops = self.giving.iter().filter_map(Giving::stops_at);
-        said.chain(stops).min()
+        let is_left_over = self.taking.iter().any(Taking::is_left_over);
+        let forgotten = self.connected_at.filter(|_| is_left_over).map(|at| at + FORGOTTEN_AFTER);
+        said.chain(stops).chain(forgotten).min()
     }
 
     fn refill(&mut self, now: Instant) {
@@ -238,6 +262,11 @@ impl Link {
         }
         if out.is_empty() && self.connected {
             out.extend(self.next_page().map(Output::Say).or_else(|| self.next_read(now).map(Output::Disk)));
+            // Empty files need nothing to be read.
+            self.giving.iter_mut().for_each(|giving| giving.say_hashes(&mut out));
+        }
+        if self.connected_at.is_some_and(|at| at + FORGOTTEN_AFTER <= now) {
+            self.taking.iter_mut().for_each(Taking::forget_left_over);
         }
         self.give_out(out);
     }
@@ -266,14 +295,20 @@ impl Link {
         );
         let outputs = &mut self.outputs;
         self.giving.retain(|giving| {
-            let past = || Past { id: giving.id(), progress: giving.progress(), ends: giving.ends().clone() };
-            outputs.extend(giving.is_forgotten().then(past).map(Output::Forgotten));
+            if giving.is_forgotten() {
+                outputs.extend([
+                    Output::Disk(Job::Forget { id: giving.id() }),
+                    Output::Forgotten(giving.past()),
+                ]);
+            }
             !giving.is_forgotten()
         });
         self.taking.retain(|taking| {
-            let past = || Past { id: taking.id(), progress: taking.progress(), ends: taking.ends().clone() };
             if taking.is_forgotten() {
-                outputs.extend([Output::Disk(Job::Forget { id: taking.id() }), Output::Forgotten(past())]);
+                outputs.extend([
+                    Output::Disk(Job::Forget { id: taking.id() }),
+                    Output::Forgotten(taking.past()),
+                ]);
             }
             !taking.is_forgotten()
         });
@@ -281,7 +316,10 @@ impl Link {
 
     fn heard(&mut self, said: Said, now: Instant, out: &mut Vec<Output>) {
         match said {
-            Said::Offer { id, entries, bytes } => self.offered(id, entries, bytes, out),
+            Said::Offer { id, ended: true, .. } if !self.taking.iter().any(|taking| taking.id() == id) => {
+                out.push(Output::Say(Said::Over { id }));
+            }
+            Said::Offer { id, entries, bytes, .. } => self.offered(id, entries, bytes, out),
             Said::List { id } => {
                 if !self.listing.iter().any(|(listed, _)| *listed == id) {
                     self.listing.push_back((id, 0));
@@ -292,18 +330,16 @@ impl Link {
             }
             Said::Want { id, files } => self.with_given(id, |giving| giving.want(&files)),
             Said::Answer { id, window } => {
-                self.window = window;
+                self.window = window.min(WINDOW_MOST);
                 self.with_given(id, |giving| giving.answer(out));
             }
             Said::Decline { id, reason } => self.with_given(id, |giving| giving.declined(reason, out)),
             Said::Have { id, file, chunks } => self.with_given(id, |giving| giving.have(file, &chunks)),
             Said::Got { id, file, below, chunks, window } => {
-                self.window = window;
+                self.window = window.min(WINDOW_MOST);
                 self.with_given(id, |giving| giving.got(file, below, &chunks, now, out));
             }
-            Said::Again { id, file, chunks } => {
-                self.with_given(id, |giving| giving.again(file, &chunks, out))
-            }
+            Said::Again { id, file, chunks } => self.with_given(id, |giving| giving.again(file, &chunks)),
             Said::Hash { id, file, hash } => self.with_taken(id, |taking| taking.hash(file, hash, out)),
             Said::Done { id, file } => self.with_given(id, |giving| giving.done(file, out)),
             Said::Failed { id, file, reason } => {
@@ -335,7 +371,7 @@ impl Link {
         }
         if !self.taking.iter().any(|taking| taking.id() == id) {
             let reason = match Taking::offered(id, entries, bytes) {
-                Ok(taking) if self.taking.len() < MOST_TAKEN => {
+                Ok(taking) if self.has_room_for(entries) => {
                     self.taking.push(taking);
                     None
                 }
@@ -349,13 +385,21 @@ impl Link {
         self.with_taken(id, |taking| taking.offer(out));
     }
 
+    /// Whether one more transfer with so many entries can be offered.
+    fn has_room_for(&self, entries: u32) -> bool {
+        let undecided: u32 = self.taking.iter().filter_map(Taking::undecided_entries).sum();
+        let open = self.taking.iter().filter(|taking| taking.is_open()).count();
+        open < MOST_TAKEN && self.taking.len() < 2 * MOST_TAKEN && undecided + entries <= MOST_UNDECIDED
+    }
+
     fn chunk(&mut self, chunk: Chunk, now: Instant, out: &mut Vec<Output>) {
-        let unsaid: u64 = self.taking.iter().map(|taking| taking.unsaid_bytes).sum();
-        let is_too_much = unsaid + chunk.content.len() as u64 > MOST_UNSAID;
+        let is_too_much = self.unwritten + chunk.content.len() as u64 > MOST_UNWRITTEN;
+        let mut to_write = 0;
         self.with_taken(chunk.id, |taking| match is_too_much {
             true => taking.fail(chunk.file, Reason::Protocol, out),
-            false => taking.chunk(chunk, now, out),
+            false => to_write = taking.chunk(chunk, now, out),
         });
+        self.unwritten += to_write;
     }
 
     fn done(&mut self, outcome: Outcome, now: Instant, out: &mut Vec<Output>) {
@@ -364,7 +408,8 @@ impl Link {
                 self.with_given(id, |giving| giving.read(file, number, result, out));
             }
             Outcome::Begun { id, result } => self.with_taken(id, |taking| taking.begun(result, out)),
-            Outcome::Written { id, file, number, result } => {
+            Outcome::Written { id, file, number, bytes, result } => {
+                self.unwritten = self.unwritten.saturating_sub(bytes);
                 self.with_taken(id, |taking| taking.written(file, number, result, now, out));
             }
             Outcome::Checked { id, file, damaged, tree } => {

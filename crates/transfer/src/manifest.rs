@@ -177,6 +177,11 @@ impl Listing {
         Ok(Self { announced: entries, bytes, manifest: Manifest::default() })
     }
 
+    /// How many entries were announced.
+    pub fn announced(&self) -> u32 {
+        self.announced
+    }
+
     /// Forgets what came: it is said from the beginning.
     pub fn begin_anew(&mut self) {
         self.manifest = Manifest::default();

@@ -134,6 +134,9 @@ pub enum Said {
         entries: u32,
         /// How many bytes all files have.
         bytes: u64,
+        /// All of it has ended, as far as is known there: who does not know it need not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ended: bool,
     },
     /// The entries, please: this transfer is not known here yet.
     List {
@@ -372,7 +375,7 @@ mod tests {
         let id = "abababababababababababababababab";
         for (said, json) in [
             (
-                Said::Offer { id: ID, entries: 2, bytes: 5 },
+                Said::Offer { id: ID, entries: 2, bytes: 5, ended: false },
                 format!(r#"{{"type":"offer","id":"{id}","entries":2,"bytes":5}}"#),
             ),
             (

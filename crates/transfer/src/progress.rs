@@ -1,5 +1,9 @@
 //! How far transfers are, for whoever looks.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use crate::messages::Reason;
 
 /// Who has stopped something for now.
@@ -37,7 +41,8 @@ impl Paused {
 }
 
 /// How a file ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// It is complete, checked, on the disk of whom it was for, and where it belongs.
     Done,
@@ -45,6 +50,14 @@ pub enum End {
     Failed(Reason),
     /// It was not wanted.
     Skipped,
+}
+
+/// Why files failed, where any did: the first reason.
+pub(crate) fn failure(ends: &BTreeMap<u32, End>) -> Option<Reason> {
+    ends.values().find_map(|end| match end {
+        End::Failed(reason) => Some(*reason),
+        End::Done | End::Skipped => None,
+    })
 }
 
 /// How a file is doing.

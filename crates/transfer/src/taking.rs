@@ -1,5 +1,6 @@
 //! A transfer that is taken: what is wanted of it, what is there, and when its files are complete.
 
+mod telling;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,9 +58,6 @@ pub(crate) struct Taking {
     /// Whether it was offered since there is a connection, and whether the other side knows what is here.
     heard: bool,
     agreed: bool,
-    /// Bytes that came and of which the other side was not told that they are written, by file and together.
-    unsaid: BTreeMap<u32, u64>,
-    pub(crate) unsaid_bytes: u64,
     /// Files of which more has been written than was told, since when, and how many bytes that is.
     to_tell: BTreeSet<u32>,
     to_tell_since: Option<Instant>,
@@ -108,8 +106,6 @@ impl Taking {
             trouble: None,
             heard: false,
             agreed: false,
-            unsaid: BTreeMap::new(),
-            unsaid_bytes: 0,
             to_tell: BTreeSet::new(),
             to_tell_since: None,
             to_tell_bytes: 0,
@@ -120,6 +116,13 @@ impl Taking {
 
     pub(crate) fn is_forgotten(&self) -> bool {
         self.over_said && self.over_heard
+    }
+
+    /// The other side has forgotten what is over.
+    pub(crate) fn forget_left_over(&mut self) {
+        if self.is_left_over() {
+            (self.over_said, self.over_heard) = (true, true);
+        }
     }
 
     /// The connection is gone, and what was on its way with it.
@@ -224,6 +227,7 @@ impl Taking {
             }
             self.stage = Stage::Declined(reason);
             self.files.clear();
+            self.manifest = Arc::default();
             out.extend([Output::Say(Said::Decline { id: self.id, reason }), Output::Changed(self.id)]);
             self.settle(out);
         }
@@ -244,28 +248,20 @@ impl Taking {
         }
     }
 
-    /// Part of a file comes.
-    pub(crate) fn chunk(&mut self, chunk: Chunk, now: Instant, out: &mut Vec<Output>) {
+    /// Part of a file comes. How many bytes of it are to be written.
+    pub(crate) fn chunk(&mut self, chunk: Chunk, now: Instant, out: &mut Vec<Output>) -> u64 {
         let is_going = self.agreed && matches!(self.stage, Stage::Going);
-        let Some(taken) = self.files.get_mut(&chunk.file).filter(|_| is_going) else { return };
+        let Some(taken) = self.files.get_mut(&chunk.file).filter(|_| is_going) else { return 0 };
         let (number, length) = (chunk.number, chunk.content.len());
         if length != taken.chunks.length(number) {
-            return self.fail(chunk.file, Reason::Protocol, out);
-        }
-        *self.unsaid.entry(chunk.file).or_default() += length as u64;
-        self.unsaid_bytes += length as u64;
-        if taken.have.contains(number) {
+            self.fail(chunk.file, Reason::Protocol, out);
+        } else if taken.have.contains(number) {
             self.tell(chunk.file, length as u64, now);
         } else if taken.writing.insert(number) {
             out.push(Output::Disk(Job::Write(chunk)));
+            return length as u64;
         }
-    }
-
-    /// The other side is to be told that something is there.
-    fn tell(&mut self, file: u32, bytes: u64, now: Instant) {
-        self.to_tell.insert(file);
-        self.to_tell_since.get_or_insert(now);
-        self.to_tell_bytes += bytes;
+        0
     }
 
     /// A chunk was written, or was not.
@@ -289,12 +285,12 @@ impl Taking {
                 self.complete(file, out);
                 out.push(Output::Changed(self.id));
             }
-            Err(reason @ (Reason::Damaged | Reason::NoSpace)) => {
+            Err(reason @ (Reason::Damaged | Reason::NoSpace | Reason::Unwritable)) => {
                 taken.damaged += u32::from(reason == Reason::Damaged);
                 if taken.damaged > MOST_DAMAGED {
                     return self.fail(file, Reason::Damaged, out);
                 }
-                if reason == Reason::NoSpace {
+                if reason != Reason::Damaged {
                     self.stop_for(reason, out);
                 }
                 out.push(Output::Say(Said::Again { id: self.id, file, chunks: vec![(number, number)] }));
@@ -374,11 +370,11 @@ impl Taking {
                 out.push(Output::Say(Said::Done { id: self.id, file }));
                 self.end(file, End::Done, out);
             }
-            Err(Reason::NoSpace) => {
+            Err(reason @ (Reason::NoSpace | Reason::Unwritable)) => {
                 if let Some(taken) = self.files.get_mut(&file) {
                     taken.finishing = false;
                 }
-                self.stop_for(Reason::NoSpace, out);
+                self.stop_for(reason, out);
             }
             Err(reason) => self.fail(file, reason, out),
         }
@@ -400,7 +396,9 @@ impl Taking {
 
     /// Somebody ends it.
     pub(crate) fn cancel(&mut self, file: Option<u32>, out: &mut Vec<Output>) {
-        self.decline(Reason::Cancelled, out);
+        if file.is_none() {
+            self.decline(Reason::Cancelled, out);
+        }
         let files: Vec<u32> =
             self.files.keys().copied().filter(|of| file.is_none_or(|file| file == *of)).collect();
         for file in files {
@@ -414,6 +412,9 @@ impl Taking {
             None => {
                 self.paused.set(side, on);
                 self.trouble = self.trouble.filter(|_| self.paused.here);
+                // What could not be finished is tried again.
+                let files: Vec<u32> = if on { Vec::new() } else { self.files.keys().copied().collect() };
+                files.into_iter().for_each(|file| self.complete(file, out));
             }
             Some(file) => {
                 if let Some(taken) = self.files.get_mut(&file) {
@@ -426,7 +427,6 @@ impl Taking {
 
     fn end(&mut self, file: u32, end: End, out: &mut Vec<Output>) {
         if self.files.remove(&file).is_some() {
-            self.unsaid_bytes -= self.unsaid.remove(&file).unwrap_or_default();
             self.ends.insert(file, end);
             out.push(Output::Changed(self.id));
             self.settle(out);
@@ -460,43 +460,6 @@ impl Taking {
             }
             out.push(Output::Say(Said::Over { id: self.id }));
         }
-    }
-
-    /// What was there after a restart is checked, a file at a time.
-    pub(crate) fn next_job(&mut self) -> Option<Job> {
-        if self.checking {
-            return None;
-        }
-        loop {
-            let file = self.to_check.pop_first()?;
-            // Some have ended meanwhile.
-            let Some(taken) = self.files.get(&file) else { continue };
-            self.checking = true;
-            return Some(Job::Check { id: self.id, file, chunks: taken.unchecked.clone() });
-        }
-    }
-
-    /// Says what has been written, where that is due.
-    pub(crate) fn say_got(&mut self, now: Instant, out: &mut Vec<Output>) {
-        let is_due = self.said_at().is_some_and(|due| due <= now) || self.to_tell_bytes >= SAID_EVERY;
-        if !is_due || !self.agreed {
-            return;
-        }
-        (self.to_tell_since, self.to_tell_bytes) = (None, 0);
-        for file in std::mem::take(&mut self.to_tell) {
-            let Some(taken) = self.files.get(&file) else { continue };
-            let writing = taken.chunks.bytes(&taken.writing);
-            self.unsaid_bytes -= self.unsaid.insert(file, writing).unwrap_or_default();
-            self.unsaid_bytes += writing;
-            let below = taken.have.first_missing(0);
-            let chunks = said_runs(taken.have.runs(below));
-            out.push(Output::Say(Said::Got { id: self.id, file, below, chunks, window: WINDOW }));
-        }
-    }
-
-    /// When it is to be said what has been written.
-    pub(crate) fn said_at(&self) -> Option<Instant> {
-        Some(self.to_tell_since.filter(|_| self.agreed)? + SAID_AFTER)
     }
 }
 

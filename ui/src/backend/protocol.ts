@@ -259,7 +259,23 @@ call: CallId,
 /**
  * What.
  */
-signal: CallSignal, };
+signal: CallSignal, } | { "type": "link", 
+/**
+ * Whom.
+ */
+to: UserId, 
+/**
+ * One's own end.
+ */
+end: LinkEnd, 
+/**
+ * Theirs; all that there may be, without.
+ */
+at?: LinkEnd, 
+/**
+ * What.
+ */
+said: LinkSaid, };
 
 export type ServerMessage = { "type": "welcome" } & Welcome | { "type": "resumed", 
 /**
@@ -433,7 +449,23 @@ call: CallId,
 /**
  * Why.
  */
-reason: CallEnd, };
+reason: CallEnd, } | { "type": "link", 
+/**
+ * Whose.
+ */
+from: CallPeer, 
+/**
+ * Its end.
+ */
+end: LinkEnd, 
+/**
+ * The end that it is for; all of one's programs, without.
+ */
+at?: LinkEnd, 
+/**
+ * What.
+ */
+said: LinkSaid, };
 
 export type Welcome = { 
 /**

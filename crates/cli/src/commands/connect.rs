@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ahoy_client::account::{
-    AccountPlace, Accounts, InviteLink, PlainHttp, ServerChoice, ServerUrl, SignedIn, account_folder,
+    AccountPlace, Accounts, InviteLink, PlainHttp, ServerChoice, ServerUrl, SignInRecord, SignedIn,
+    account_folder,
 };
 use ahoy_client::history::History;
 use ahoy_client::signaling::{Signaling, SignalingEvent, SignalingEvents};
@@ -56,6 +57,11 @@ pub(super) async fn accounts(session: &SessionArgs) -> Result<Accounts> {
 pub(super) async fn history(session: &SessionArgs, signed_in: &SignedIn) -> Result<Option<History>> {
     let Some(record) = signed_in.record() else { return Ok(None) };
     Ok(Some(History::open(place(session)?.history(record)).await?))
+}
+
+/// Where transfers of files are remembered.
+pub(super) fn transfers_folder(session: &SessionArgs, record: &SignInRecord) -> Result<PathBuf> {
+    Ok(place(session)?.transfers(record))
 }
 
 /// The same, exchanging what is new with the server.

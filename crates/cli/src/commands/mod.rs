@@ -8,6 +8,7 @@ mod connect;
 pub(crate) mod contacts;
 pub(crate) mod devices;
 pub(crate) mod doctor;
+pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod join;
 mod keyboard;

@@ -9,6 +9,7 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod cameras;
 mod doctor;
+mod files;
 mod generated;
 #[path = "../../../../tests/support/guest.rs"]
 mod guest;

@@ -99,13 +99,21 @@ pub enum AccountPlace {
 }
 
 impl AccountPlace {
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Keyring { folder } | Self::Memory { folder } => folder,
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+        }
+    }
+
     /// The file of an account's history.
     pub fn history(&self, record: &SignInRecord) -> PathBuf {
-        let folder = match self {
-            Self::Keyring { folder } | Self::Memory { folder } => folder.as_path(),
-            Self::File(path) => path.parent().unwrap_or(Path::new("")),
-        };
-        folder.join("history").join(format!("{}.sqlite3", record.user))
+        self.folder().join("history").join(format!("{}.sqlite3", record.user))
+    }
+
+    /// The folder in which an account's transfers of files are remembered.
+    pub fn transfers(&self, record: &SignInRecord) -> PathBuf {
+        self.folder().join("transfers").join(record.user.to_string())
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::wire;
 use crate::connectivity::NetworkNews;
+use crate::transfers::FileChannels;
 
 /// Commands that wait for the leg, each for a few milliseconds at most; a browser's candidates come in dozens. When it is full,
 /// the command is dropped and the log says so: no peer that means well says that much.
@@ -77,6 +78,10 @@ pub(super) struct LegPlan {
     pub(super) number: u64,
     /// Whether this side makes the first offer.
     pub(super) offers: bool,
+    /// Whether sound and pictures go over it.
+    pub(super) media: bool,
+    /// Whether files do.
+    pub(super) files: bool,
     /// By which ways.
     pub(super) ways: Ways,
 }
@@ -99,6 +104,13 @@ pub(super) struct Tracks {
     pub(super) video: LocalTrack,
 }
 
+/// What can be sent over a leg.
+pub(super) struct Carries {
+    pub(super) tracks: Option<Tracks>,
+    /// As soon as there is a connection.
+    pub(super) files: Option<FileChannels>,
+}
+
 /// A leg. Dropping it lets it say what it was told to, and closes it.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -114,7 +126,7 @@ impl Leg {
         plan: LegPlan,
         clock: MediaClock,
         events: mpsc::Sender<LegEvent>,
-    ) -> Result<(Self, Tracks), RtcError> {
+    ) -> Result<(Self, Carries), RtcError> {
         let (role, first_offer) = if plan.offers {
             (Politeness::Impolite, FirstOffer::Either)
         } else {
@@ -127,13 +139,19 @@ impl Leg {
             config.bind = bind;
         }
         let (peer, peer_events) = Peer::new(config, clock).await?;
-        let audio = peer.add_track(Codec::Opus).await?;
-        let video = peer.add_track(Codec::H264).await?;
+        let tracks = match plan.media {
+            true => Some(Tracks {
+                audio: peer.add_track(Codec::Opus).await?,
+                video: peer.add_track(Codec::H264).await?,
+            }),
+            false => None,
+        };
         let channel = if plan.offers {
             Some(peer.open_channel(Control::CHANNEL, ChannelOptions::default()).await?)
         } else {
             None
         };
+        let files = if plan.files { Some(FileChannels::open(&peer).await?) } else { None };
         let (commands, to_do) = mpsc::channel(COMMANDS);
         let task = Task {
             peer: plan.peer,
@@ -146,7 +164,8 @@ impl Leg {
             events,
         };
         let task = tokio::spawn(task.run(to_do, peer_events));
-        Ok((Self { number: plan.number, commands, task }, Tracks { audio, video }))
+        let carries = Carries { tracks, files };
+        Ok((Self { number: plan.number, commands, task }, carries))
     }
 
     /// Closes it; the task ends when what was told last has arrived and the sockets are given back.

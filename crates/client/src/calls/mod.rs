@@ -28,6 +28,7 @@ use self::runner::Runner;
 use crate::media::CallStats;
 use crate::problem::Problem;
 use crate::signaling::{Signaling, SignalingEvent, SignalingEvents};
+use crate::transfers::Transfers;
 
 /// Commands that the task has not looked at. When it is full, whoever commands waits.
 const COMMANDS: usize = 16;
@@ -44,6 +45,8 @@ pub struct CallsOptions {
     pub bind: Vec<SocketAddr>,
     /// Which ways to the other side may be used.
     pub policy: Policy,
+    /// Files that go to and come from those who one talks to.
+    pub transfers: Option<Transfers>,
 }
 
 /// What happens.

@@ -1,6 +1,8 @@
 //! The task that owns the machines, the legs and the media: what happens goes into the machines, what they decide is carried
 //! out.
 
+mod beside;
+mod legs;
 mod outputs;
 mod views;
 mod ways;
@@ -10,10 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahoy_call::{
-    CallMachine, CallRecord, CallSnapshot, CommandError, Input, LinkState, MediaState, PeerId, RoomCall,
+    CallMachine, CallRecord, CallSnapshot, CommandError, Input, LinksInput, MediaState, PeerId, RoomCall,
     RoomCallSnapshot, RoomInput, StageName,
 };
-use ahoy_rtc::{ConnectionState, Policy};
 use ahoy_signal::{CallId, CallMedia, LeaveReason, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
@@ -24,9 +25,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use self::beside::Beside;
 use self::ways::news_of;
 use super::active::Active;
-use super::leg::{Leg, LegEvent, LegNews};
+use super::leg::{Leg, LegEvent};
 use super::media::Media;
 use super::report::CallReport;
 use super::wire::Outgoing;
@@ -73,6 +75,8 @@ pub(super) struct Runner {
     servers_asked: Option<PostId>,
     tunnel: Tunnel,
     tls: Option<Arc<ClientConfig>>,
+    /// Connections for files.
+    beside: Option<Beside>,
     told: CallSnapshot,
     told_room: Option<RoomCallSnapshot>,
 }
@@ -83,6 +87,7 @@ impl Runner {
         // Without certificates there are no relays over TLS, and other ways.
         let tls = signaling.trust().client_config();
         let tls = tls.inspect_err(|error| tracing::warn!(%error, "no relays over TLS")).ok();
+        let beside = Beside::new(options.transfers.clone());
         Self {
             machine: CallMachine::default(),
             room: None,
@@ -104,6 +109,7 @@ impl Runner {
             servers_asked: None,
             tunnel: Tunnel::system(tls.clone()),
             tls,
+            beside,
             told: CallSnapshot::default(),
             told_room: None,
         }
@@ -125,7 +131,10 @@ impl Runner {
                 true => drop(network.get_or_insert_with(NetworkWatch::start)),
                 false => network = None,
             }
-            let deadline = self.machine.deadline().into_iter().chain(room_deadline).min();
+            self.look_beside().await;
+            let beside_deadline = self.beside.as_ref().and_then(Beside::deadline);
+            let deadlines = [self.machine.deadline(), room_deadline, beside_deadline];
+            let deadline = deadlines.into_iter().flatten().min();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command).await,
@@ -144,7 +153,9 @@ impl Runner {
                 () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {
                     self.handle_room(RoomInput::Tick).await;
                     self.handle(Input::Tick).await;
+                    self.beside(LinksInput::Tick).await;
                 }
+                () = changed_beside(&mut self.beside), if self.beside.is_some() => {}
                 _ = tick.tick(), if self.active.is_some() => self.on_tick().await,
                 news = news_of(&mut network), if network.is_some() => self.legs.values().for_each(|leg| leg.on_network(news)),
             }
@@ -235,7 +246,9 @@ impl Runner {
                 let _ = reply.send(done);
             }
             Command::Follow(options) => {
-                self.options = *options;
+                // Files go on as they are.
+                let transfers = self.options.transfers.take();
+                self.options = CallsOptions { transfers, ..*options };
                 if let Some(active) = &mut self.active {
                     active.media.follow(self.options.media.clone());
                 }
@@ -290,6 +303,9 @@ impl Runner {
             | ClientEvent::Room(..)
             | ClientEvent::Answered(..) => None,
         };
+        if let ClientEvent::News(message) = &event {
+            self.hear_beside(message).await;
+        }
         if let Some(event) = told(event) {
             self.tell(CallsEvent::Signaling(event)).await;
         }
@@ -345,57 +361,6 @@ impl Runner {
             (None, Ok(_)) => {}
             // The next session, or time, will tell.
             (_, Err(error)) => tracing::debug!(%error, "what was asked about a call"),
-        }
-    }
-
-    async fn on_leg(&mut self, event: LegEvent) {
-        let LegEvent { peer, number, news } = event;
-        if self.legs.get(&peer).is_none_or(|leg| leg.number != number) {
-            return;
-        }
-        match news {
-            LegNews::Signal(signal) => match self.outgoing.pack(signal) {
-                Ok(signal) => {
-                    self.handle_room(RoomInput::LocalSignal { peer, signal: signal.clone() }).await;
-                    self.handle(Input::LocalSignal { peer, signal }).await;
-                }
-                Err(error) => tracing::warn!(%error, "a signal was not sent"),
-            },
-            LegNews::State(state) => {
-                let state = match state {
-                    ConnectionState::New | ConnectionState::Connecting => LinkState::Connecting,
-                    ConnectionState::Connected => LinkState::Connected,
-                    ConnectionState::Disconnected => LinkState::Disconnected,
-                    ConnectionState::Failed | ConnectionState::Closed => LinkState::Failed,
-                };
-                self.handle_room(RoomInput::Link { peer, state }).await;
-                self.handle(Input::Link { peer, state }).await;
-            }
-            LegNews::Phase(phase, at) => {
-                if let Some(active) = &mut self.active {
-                    active.milestones.phase(phase, at);
-                }
-            }
-            LegNews::Path(path) => {
-                if let Some(active) = &mut self.active {
-                    active.milestones.path = Some(path);
-                }
-            }
-            LegNews::Ways(view) => {
-                let relay_only = self.options.policy == Policy::RelayOnly && self.servers.are_known();
-                if let Some(active) = &mut self.active {
-                    active.see_ways(&view, relay_only);
-                }
-            }
-            LegNews::Track(track) => {
-                if let Some(active) = &mut self.active {
-                    active.receive(peer, track);
-                }
-            }
-            LegNews::Control(message) => {
-                self.handle_room(RoomInput::Control { peer, message: message.clone() }).await;
-                self.handle(Input::Control { peer, message }).await;
-            }
         }
     }
 
@@ -487,6 +452,13 @@ fn without_time(snapshot: &CallSnapshot) -> CallSnapshot {
         current.answered_for = None;
     }
     snapshot
+}
+
+async fn changed_beside(beside: &mut Option<Beside>) {
+    match beside {
+        Some(beside) => beside.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wait_for<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {

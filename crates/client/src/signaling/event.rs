@@ -96,6 +96,7 @@ fn news(message: ServerMessage) -> Option<SignalingEvent> {
         ServerMessage::CallEnded { call, reason } => Some(SignalingEvent::CallEnded { call, reason }),
         // Of a call that this device is not in, or answers, which are not told as news.
         ServerMessage::CallSignal { .. }
+        | ServerMessage::Link { .. }
         | ServerMessage::CallRinging { .. }
         | ServerMessage::Welcome(_)
         | ServerMessage::Resumed { .. }

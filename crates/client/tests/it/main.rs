@@ -19,5 +19,6 @@ mod one_end;
 mod page;
 mod picture_socket;
 mod support;
+mod transfers;
 mod views;
 mod window_call;

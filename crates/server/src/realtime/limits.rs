@@ -60,7 +60,9 @@ impl Bucket {
     /// The budget of a message that is understood and new.
     pub fn of(message: &ClientMessage) -> Self {
         match message {
-            ClientMessage::CallSignal { .. } | ClientMessage::RoomSignal { .. } => Self::CallSignals,
+            ClientMessage::CallSignal { .. }
+            | ClientMessage::RoomSignal { .. }
+            | ClientMessage::Link { .. } => Self::CallSignals,
             ClientMessage::Ping {} => Self::Noise,
             ClientMessage::Hello { .. }
             | ClientMessage::Resume { .. }

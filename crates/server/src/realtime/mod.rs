@@ -12,6 +12,7 @@ mod desk;
 mod herald;
 pub mod inbox;
 pub mod limits;
+mod links;
 pub mod mailbox;
 pub mod presence;
 pub mod room;

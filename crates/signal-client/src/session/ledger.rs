@@ -157,6 +157,7 @@ fn can_be_asked_twice(body: &ClientMessage) -> bool {
         | M::CallAccept { .. }
         | M::CallDecline { .. }
         | M::CallHangUp { .. }
-        | M::CallSignal { .. } => false,
+        | M::CallSignal { .. }
+        | M::Link { .. } => false,
     }
 }

@@ -1,10 +1,9 @@
 //! How it is doing.
 
-use std::collections::BTreeMap;
-
 use super::Giving;
-use crate::progress::{End, FileState, Progress};
-use crate::tree::CHUNK;
+use crate::link::Past;
+use crate::messages::Reason;
+use crate::progress::{FileState, Progress, failure};
 
 impl Giving {
     pub(crate) fn file_state(&self, file: u32) -> FileState {
@@ -12,21 +11,33 @@ impl Giving {
             return FileState::Ended(*end);
         }
         let Some(given) = self.files.get(&file) else { return FileState::Waiting };
-        let under_way = given.flying.len() + given.reading.len();
+        let under_way = given.chunks.bytes(&given.flying) + given.chunks.bytes(&given.reading);
         match given.sent.len() == given.chunks.count() && under_way == 0 {
             true => FileState::Checking,
-            false => FileState::Moving(given.chunks.bytes(&given.sent).saturating_sub(under_way * CHUNK)),
+            false => FileState::Moving(given.chunks.bytes(&given.sent).saturating_sub(under_way)),
         }
     }
 
-    /// How its files ended that have.
-    pub(crate) fn ends(&self) -> &BTreeMap<u32, End> {
-        &self.ends
+    /// Whether it waits for the other side: until both know that it is over, or somebody here has stopped it.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.paused.here
+    }
+
+    /// Why it was paused, not taken, or some of its files failed.
+    pub(crate) fn why(&self) -> Option<Reason> {
+        self.trouble.or_else(|| failure(&self.ends))
+    }
+
+    /// How it was in the end.
+    pub(crate) fn past(&self) -> Past {
+        Past { id: self.id, progress: self.progress(), ends: self.ends.clone(), trouble: self.why() }
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        let files = self.wanted.iter().map(|file| file as u32);
-        let states = files.map(|file| (self.manifest.size(file).unwrap_or_default(), self.file_state(file)));
+        // Before it is decided all of it may be wanted, and of a restart it may not be known yet what was.
+        let is_wanted = |file: u32| self.wanted.is_empty() || self.wanted.contains(u64::from(file));
+        let files = self.manifest.files().filter(|(file, _)| is_wanted(*file));
+        let states = files.map(|(file, size)| (size, self.file_state(file)));
         Progress::of(self.state, self.paused, states)
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahoy_transfer::{
-    Chunks, Command, End, Entry, HashTree, Input, Job, Link, Manifest, Outcome, Output, Past, Ranges, Reason,
-    Record, TransferId, TransferState, Value,
+    Chunks, Command, End, Entry, GivenRecord, HashTree, Input, Job, Link, Manifest, Outcome, Output, Past,
+    Ranges, Reason, Record, TransferId, TransferState, Value,
 };
 use bytes::Bytes;
 
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) manifest: Arc<Manifest>,
     /// What the giver's files hold, by number.
     pub(crate) contents: BTreeMap<u32, Vec<u8>>,
+    /// How files ended, as the giver remembers it.
+    pub(crate) gives_ends: BTreeMap<u32, End>,
     pub(crate) store: Store,
     /// Whether the taker's disk is full.
     pub(crate) full: bool,
@@ -80,6 +82,7 @@ impl World {
             sent: 0,
             manifest,
             contents: (1..).zip(contents).collect(),
+            gives_ends: BTreeMap::new(),
             store: Store::default(),
             full: false,
         }
@@ -104,7 +107,8 @@ impl World {
     /// The giver's program ends and starts again. What it had given is still on its list.
     pub(crate) fn restart_giver(&mut self) {
         self.lose();
-        let given = self.gives.past.is_none().then(|| (ID, Arc::clone(&self.manifest)));
+        let (manifest, ends) = (Arc::clone(&self.manifest), self.gives_ends.clone());
+        let given = self.gives.past.is_none().then_some(GivenRecord { id: ID, manifest, ends });
         let past = self.gives.past.take();
         self.gives = Side { past, ..Side::new(Link::new(given, [])) };
     }
@@ -136,6 +140,7 @@ impl World {
                     // The network takes as much as there is.
                     self.gives.link.handle(Input::Room(u64::MAX), self.now).unwrap();
                 }
+                Output::Disk(Job::Ended { file, end, .. }) => _ = self.gives_ends.insert(file, end),
                 Output::Disk(job) => self.gives.jobs.push_back(job),
                 Output::Forgotten(past) => self.gives.past = Some(past),
                 Output::Offered(_) => panic!("nothing is offered to the giver"),
@@ -166,6 +171,7 @@ impl World {
 
     /// The giver's disk does the next thing.
     pub(crate) fn giver_works(&mut self) {
+        // What is to be forgotten is.
         let Some(Job::Read { id, file, number }) = self.gives.jobs.pop_front() else { return };
         let content = &self.contents[&file];
         let chunks = Chunks::of(self.manifest.size(file).unwrap());
@@ -197,7 +203,8 @@ impl World {
                     }
                     false => Err(Reason::Damaged),
                 };
-                Outcome::Written { id: chunk.id, file: chunk.file, number: chunk.number, result }
+                let bytes = chunks.length(chunk.number) as u64;
+                Outcome::Written { id: chunk.id, file: chunk.file, number: chunk.number, bytes, result }
             }
             Job::Check { id, file, chunks: unchecked } => {
                 let chunks = Chunks::of(self.manifest.size(file).unwrap());
@@ -232,7 +239,7 @@ impl World {
                 self.store.manifest = None;
                 return;
             }
-            Job::Read { .. } => panic!("the taker reads nothing"),
+            Job::Read { .. } | Job::Ended { .. } => panic!("the taker gives nothing"),
         };
         self.take(Input::Disk(outcome));
     }

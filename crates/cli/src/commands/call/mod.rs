@@ -160,5 +160,5 @@ fn options(args: TalkArgs) -> (CallsOptions, CallMedia) {
     };
     let bind = args.bind.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
     let policy = if args.relay_only { Policy::RelayOnly } else { Policy::All };
-    (CallsOptions { media: options, bind, policy }, media)
+    (CallsOptions { media: options, bind, policy, transfers: None }, media)
 }

@@ -8,9 +8,10 @@ use ahoy_signal::{CallId, ClientMessage};
 use super::{Over, Runner, wait_for};
 use crate::calls::CallsEvent;
 use crate::calls::active::Active;
-use crate::calls::leg::{Leg, LegPlan, Ways};
+use crate::calls::leg::{Carries, Leg, LegPlan};
 use crate::calls::report::CallReport;
 use crate::problem::{Problem, ProblemCode};
+use crate::transfers::Person;
 
 impl Runner {
     /// Does what the machines want, and tells what has changed.
@@ -62,6 +63,13 @@ impl Runner {
         }
     }
 
+    /// About connections beside calls: whether it was done shows in what the other side says.
+    pub(super) async fn ask_beside(&mut self, message: ClientMessage) {
+        self.last_post += 1;
+        // The session is over; so is this.
+        let _ = self.signaling.post(None, message, self.last_post).await;
+    }
+
     fn with_leg(&self, peer: PeerId, act: impl FnOnce(&Leg)) {
         if let Some(leg) = self.legs.get(&peer) {
             act(leg);
@@ -84,20 +92,22 @@ impl Runner {
     }
 
     async fn open_leg(&mut self, peer: PeerId, offers: bool) {
+        let ways = self.ways();
         let Some(active) = &mut self.active else { return };
         self.leg_number += 1;
-        let ways = Ways {
-            bind: self.options.bind.clone(),
-            servers: self.servers.list().to_vec(),
-            policy: self.options.policy,
-            tunnel: self.tunnel.clone(),
-            tls: self.tls.clone(),
-        };
-        let plan = LegPlan { peer, number: self.leg_number, offers, ways };
+        let files = self.options.transfers.is_some() && person(peer).is_some();
+        let plan = LegPlan { peer, number: self.leg_number, offers, media: true, files, ways };
         match Leg::open(plan, active.media.clock, self.leg_events.clone()).await {
-            Ok((leg, tracks)) => {
-                active.send_on(peer, tracks);
+            Ok((leg, Carries { tracks, files })) => {
+                if let Some(tracks) = tracks {
+                    active.send_on(peer, tracks);
+                }
                 self.legs.insert(peer, leg);
+                if let (Some(transfers), Some(files), Some(person)) =
+                    (&self.options.transfers, files, person(peer))
+                {
+                    transfers.connected(&person, files);
+                }
             }
             Err(error) => self.can_not_call(error.to_string()).await,
         }
@@ -152,6 +162,14 @@ impl Runner {
         if let Some((over, report)) = ended {
             self.tell_over(over, Some(Box::new(report))).await;
         }
+    }
+}
+
+/// Who it is for good; guests are somebody else each time.
+fn person(peer: PeerId) -> Option<Person> {
+    match peer {
+        PeerId::User(user) => Some(Person(user.to_string())),
+        PeerId::Participant(_) => None,
     }
 }
 

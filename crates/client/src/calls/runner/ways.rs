@@ -6,9 +6,21 @@ use ahoy_signal::{ClientMessage, ServerMessage};
 use ahoy_signal_client::session::RequestError;
 
 use super::Runner;
+use crate::calls::leg::Ways;
 use crate::connectivity::{NetworkNews, NetworkWatch};
 
 impl Runner {
+    /// The ways that a leg may take which is opened now.
+    pub(super) fn ways(&self) -> Ways {
+        Ways {
+            bind: self.options.bind.clone(),
+            servers: self.servers.list().to_vec(),
+            policy: self.options.policy,
+            tunnel: self.tunnel.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
     /// Asks for ICE servers, where those that are known will not do much longer.
     pub(super) async fn ask_for_servers(&mut self) {
         let now = Instant::now();

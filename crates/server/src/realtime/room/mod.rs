@@ -80,7 +80,8 @@ impl RoomRequest {
             | ClientMessage::CallAccept { .. }
             | ClientMessage::CallDecline { .. }
             | ClientMessage::CallHangUp { .. }
-            | ClientMessage::CallSignal { .. }) => return Err(Box::new(other)),
+            | ClientMessage::CallSignal { .. }
+            | ClientMessage::Link { .. }) => return Err(Box::new(other)),
         })
     }
 }

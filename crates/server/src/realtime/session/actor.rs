@@ -25,6 +25,7 @@ use crate::realtime::Shared;
 use crate::realtime::call::switchboard::{CallRequest, Party};
 use crate::realtime::connection::{Connection, finish, random_token};
 use crate::realtime::limits::{Bucket, Budget, Verdict};
+use crate::realtime::links::{Links, Saying};
 use crate::realtime::mailbox::{Letter, Mailbox, Membership, News, Orders};
 use crate::realtime::room::RoomRequest;
 use crate::realtime::room::directory::RoomCommand;
@@ -46,6 +47,8 @@ pub(crate) struct SessionActor {
     connection: Option<Connection>,
     /// A connection that wants the session, while the machine decides.
     taking_over: Option<Connection>,
+    /// Where what it says about connections beside calls goes, once it has said something.
+    links: Option<Links>,
     outgoing: VecDeque<Message>,
     letters: VecDeque<Letter>,
     outputs: VecDeque<SessionOutput>,
@@ -83,6 +86,7 @@ impl SessionActor {
             budget,
             connection: Some(connection),
             taking_over: None,
+            links: None,
             outgoing: VecDeque::from([Message::Text(welcome)]),
             letters: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -363,6 +367,15 @@ impl SessionActor {
             let why = "Guests can only be in the room that they were invited to.";
             return refused(ErrorCode::Forbidden, why, Membership::Same);
         };
+        if let ClientMessage::Link { to, end, at, said } = body {
+            let (shared, mailbox) = (self.shared.clone(), self.mailbox.clone());
+            let peer = || CallPeer { user: self.identity.user, handle, name: self.identity.name.clone() };
+            let links = self.links.get_or_insert_with(|| Links::start(shared, mailbox, peer()));
+            return match links.say(Saying { re, to, end, at, said }) {
+                Ok(()) => None,
+                Err(_) => refused(ErrorCode::Unavailable, busy, Membership::Same),
+            };
+        }
         let (call, asked) = match body {
             ClientMessage::Call { call, to, media } => (call, CallRequest::Call(to, media)),
             ClientMessage::CallAccept { call } => (call, CallRequest::Accept),

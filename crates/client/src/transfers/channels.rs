@@ -1,0 +1,160 @@
+//! What a connection has for files: one channel for what is said, one for chunks (docs/file-transfer.md).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ahoy_rtc::{Channel, ChannelEvent, ChannelOptions, Message, Peer, RtcError};
+use bytes::Bytes;
+use tokio::time::sleep;
+
+/// Streams, as both sides know them.
+const SAID_STREAM: u16 = 1000;
+const DATA_STREAM: u16 = 1001;
+const SAID_LABEL: &str = "files";
+const DATA_LABEL: &str = "file-data";
+/// What is said first. The library loses what comes before it has told of the connection, so nothing else is said before the other
+/// side is known to hear: whoever hears this says it once more.
+const GREETING: &str = r#"{"type":"hello"}"#;
+/// How often it is looked whether the other side has what was said last.
+const FAREWELL_TICK: Duration = Duration::from_millis(10);
+
+/// The channels of one connection.
+#[derive(Debug)]
+pub struct FileChannels {
+    said: Channel,
+    data: Channel,
+    /// Which of the two are open, the first one first.
+    open: [bool; 2],
+    /// Whether the other side's are.
+    greeted: bool,
+    /// What came before they were.
+    early: VecDeque<FromChannels>,
+}
+
+/// What happens on them.
+#[derive(Debug)]
+pub(super) enum FromChannels {
+    /// Both can be used.
+    Open,
+    /// Something was said.
+    Said(Bytes),
+    /// A chunk came.
+    Chunk(Bytes),
+    /// There is room for more chunks.
+    Room,
+}
+
+impl FileChannels {
+    /// Opens them; the other side has to do so as well, which needs no word between the two.
+    ///
+    /// # Errors
+    /// [`RtcError`].
+    pub async fn open(peer: &Peer) -> Result<Self, RtcError> {
+        let said = ChannelOptions::default().on_stream(SAID_STREAM);
+        let data = ChannelOptions::unordered().on_stream(DATA_STREAM);
+        Ok(Self {
+            said: peer.open_channel(SAID_LABEL, said).await?,
+            data: peer.open_channel(DATA_LABEL, data).await?,
+            open: [false; 2],
+            greeted: false,
+            early: VecDeque::new(),
+        })
+    }
+
+    /// The channel whose opening comes next: whether it is that of chunks.
+    fn unopened(&self) -> Option<bool> {
+        match self.open {
+            [false, _] => Some(false),
+            [true, false] => Some(true),
+            [true, true] => None,
+        }
+    }
+
+    /// The next thing that happens; nothing more once one of them is closed.
+    pub(super) async fn next(&mut self) -> Option<FromChannels> {
+        while let Some(is_data) = self.unopened() {
+            let channel = if is_data { &self.data } else { &self.said };
+            match channel.next_event().await? {
+                ChannelEvent::Open => self.open[usize::from(is_data)] = true,
+                // It may come before the news that there is a channel.
+                ChannelEvent::Message(message) => self.early.push_back(happened(is_data, message)),
+                ChannelEvent::BufferedAmountLow => {}
+                ChannelEvent::Closed => return None,
+            }
+            if self.open == [true; 2] {
+                self.greet().await?;
+            }
+        }
+        while !self.greeted {
+            let event = match self.early.pop_front() {
+                Some(FromChannels::Said(text)) if text == GREETING => Some(()),
+                Some(_) => None,
+                None => match self.said.next_event().await? {
+                    ChannelEvent::Message(Message::Text(text)) if text == GREETING => Some(()),
+                    ChannelEvent::Closed => return None,
+                    // Nothing else is said before.
+                    _ => None,
+                },
+            };
+            if event.is_some() {
+                // The first one may have been lost.
+                self.greet().await?;
+                self.greeted = true;
+                return Some(FromChannels::Open);
+            }
+        }
+        if let Some(early) = self.early.pop_front() {
+            return Some(early);
+        }
+        loop {
+            let (is_data, event) = tokio::select! {
+                event = self.said.next_event() => (false, event?),
+                event = self.data.next_event() => (true, event?),
+            };
+            match event {
+                ChannelEvent::Message(Message::Text(text)) if text == GREETING => {}
+                ChannelEvent::Message(message) => return Some(happened(is_data, message)),
+                ChannelEvent::BufferedAmountLow if is_data => return Some(FromChannels::Room),
+                ChannelEvent::BufferedAmountLow | ChannelEvent::Open => {}
+                ChannelEvent::Closed => return None,
+            }
+        }
+    }
+
+    async fn greet(&self) -> Option<()> {
+        self.said.send_text(GREETING).await.ok()
+    }
+
+    pub(super) async fn say(&self, text: &str) -> Result<(), RtcError> {
+        self.said.send_text(text).await
+    }
+
+    pub(super) async fn send(&self, chunk: &[u8]) -> Result<(), RtcError> {
+        self.data.send(chunk).await
+    }
+
+    /// Bytes of chunks that the other side has not acknowledged.
+    pub(super) async fn waiting(&self) -> Result<u64, RtcError> {
+        Ok(self.data.buffered_amount().await? as u64)
+    }
+
+    /// Waits until the other side has all that was said.
+    pub(super) async fn said_all(&self) {
+        while self.said.buffered_amount().await.is_ok_and(|waiting| waiting > 0) {
+            sleep(FAREWELL_TICK).await;
+        }
+    }
+
+    /// Says [`FromChannels::Room`] when no more than this waits.
+    pub(super) async fn tell_below(&self, bytes: u32) -> Result<(), RtcError> {
+        self.data.set_low_water(bytes).await
+    }
+}
+
+fn happened(is_data: bool, message: Message) -> FromChannels {
+    let bytes = match message {
+        Message::Text(text) => text.into(),
+        Message::Binary(bytes) => bytes,
+    };
+    if is_data { FromChannels::Chunk(bytes) } else { FromChannels::Said(bytes) }
+}
