@@ -360,7 +360,7 @@ impl Writes {
                 Outcome::Written { id, file, number, bytes, result }
             }
             Job::Check { id, file, chunks } => {
-                let to_check = self.taker(id).and_then(|taken| taken.to_check(file, &chunks)).ok()?;
+                let to_check = self.taker(id).and_then(|taken| taken.take_to_check(file, &chunks)).ok()?;
                 let _ = self.to_checker.send(CheckFile { id, file, chunks, to_check });
                 return None;
             }

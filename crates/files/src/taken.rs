@@ -257,7 +257,7 @@ impl Taken {
     }
 
     /// What is needed to check a file.
-    pub(crate) fn to_check(&mut self, file: u32, wanted: &Ranges) -> Result<ToCheck, Reason> {
+    pub(crate) fn take_to_check(&mut self, file: u32, wanted: &Ranges) -> Result<ToCheck, Reason> {
         let mut values = self.values.remove(&file).unwrap_or_default();
         values.retain(|number, _| wanted.contains(*number));
         Ok(ToCheck { partial: self.partial(file), chunks: self.chunks(file)?, values })

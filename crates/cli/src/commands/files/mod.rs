@@ -254,7 +254,7 @@ struct Receiving<'a> {
     folder: PathBuf,
     keyboard: Option<Keyboard>,
     /// What the person is asked about.
-    asked: Vec<Box<TransferView>>,
+    asked: Vec<TransferView>,
     /// What is coming.
     left: Vec<TransferId>,
     all_good: bool,
@@ -325,7 +325,7 @@ impl<'a> Receiving<'a> {
                 teller.offered(&view, &online.name(&view.person), self.keyboard.is_some())?;
                 match self.args.yes {
                     true => self.take(online, &view)?,
-                    false => self.asked.push(view),
+                    false => self.asked.push(*view),
                 }
             }
             TransfersEvent::Changed(view) => {

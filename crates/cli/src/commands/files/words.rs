@@ -144,7 +144,7 @@ fn standing(view: &TransferView, name: &str) -> String {
 }
 
 fn far(view: &TransferView) -> String {
-    let percent = if view.bytes == 0 { 100 } else { view.moved * 100 / view.bytes };
+    let percent = (view.moved * 100).checked_div(view.bytes).unwrap_or(100);
     format!("{percent} % ({})", bytes(view.moved))
 }
 
