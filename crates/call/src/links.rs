@@ -25,6 +25,8 @@ const KEPT: Duration = Duration::from_secs(30);
 pub enum LinksInput {
     /// Something is to be done with somebody, or nothing any more.
     Wanted(UserId, bool),
+    /// Somebody is reached by a call: there is no need for another connection.
+    Reached(UserId),
     /// Somebody has come online.
     Online(UserId),
     /// The server passes on what somebody's program says.
@@ -126,6 +128,13 @@ impl LinkMachine {
     pub fn handle(&mut self, input: LinksInput, now: Instant) {
         match input {
             LinksInput::Wanted(user, wanted) => self.want(user, wanted, now),
+            LinksInput::Reached(user) => {
+                if let Some(theirs) = self.links.get(&user).and_then(Link::theirs) {
+                    self.say(user, Some(theirs), LinkSaid::Close {});
+                }
+                self.end(user, now);
+                self.links.remove(&user);
+            }
             LinksInput::Online(user) => {
                 if let Some(Link {
                     stage: Stage::Waiting { until, .. } | Stage::Knocking { until, .. },
@@ -499,6 +508,26 @@ mod tests {
         world.tell(0, LinksInput::Link(BOB, LinkState::Disconnected));
         world.pass(20);
         assert_eq!(world.done(0), [LinksOutput::Close(BOB), LinksOutput::Open(BOB, true)]);
+    }
+
+    #[test]
+    fn whoever_is_reached_by_a_call_needs_no_other_connection_and_gets_one_again_after_it() {
+        let mut world = World::new(&[ADA, BOB]);
+        world.tell(0, LinksInput::Wanted(BOB, true));
+        world.settle();
+        world.tell(0, LinksInput::Signal(BOB, signal("offer")));
+        world.settle();
+        world.connect(&[(0, BOB), (1, ADA)]);
+        (world.done(0), world.done(1));
+        world.tell(0, LinksInput::Wanted(BOB, false));
+        world.tell(0, LinksInput::Reached(BOB));
+        world.settle();
+        assert_eq!((world.done(0), world.done(1)), (vec![LinksOutput::Close(BOB)], vec![LinksOutput::Close(ADA)]));
+        world.pass(60);
+        assert_eq!((world.done(0), world.done(1)), (vec![], vec![]));
+        world.tell(0, LinksInput::Wanted(BOB, true));
+        world.settle();
+        assert_eq!(world.done(0), [LinksOutput::Open(BOB, true)]);
     }
 
     #[test]

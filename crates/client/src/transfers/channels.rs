@@ -1,6 +1,5 @@
 //! What a connection has for files: one channel for what is said, one for chunks (docs/file-transfer.md).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use ahoy_rtc::{Channel, ChannelEvent, ChannelOptions, Message, Peer, RtcError};
@@ -23,12 +22,23 @@ const FAREWELL_TICK: Duration = Duration::from_millis(10);
 pub struct FileChannels {
     said: Channel,
     data: Channel,
-    /// Which of the two are open, the first one first.
-    open: [bool; 2],
-    /// Whether the other side's are.
-    greeted: bool,
-    /// What came before they were.
-    early: VecDeque<FromChannels>,
+    stage: Stage,
+    /// Whether the greeting is to be said next.
+    to_greet: bool,
+    /// Whether it was heard before both are open here.
+    greeted_early: bool,
+}
+
+/// How far they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// One after the other; whether the second one is opening.
+    Opening { is_data: bool },
+    /// It is not known yet whether the other side hears.
+    Greeting,
+    /// It does, and nobody was told.
+    Greeted,
+    Open,
 }
 
 /// What happens on them.
@@ -55,74 +65,70 @@ impl FileChannels {
         Ok(Self {
             said: peer.open_channel(SAID_LABEL, said).await?,
             data: peer.open_channel(DATA_LABEL, data).await?,
-            open: [false; 2],
-            greeted: false,
-            early: VecDeque::new(),
+            stage: Stage::Opening { is_data: false },
+            to_greet: false,
+            greeted_early: false,
         })
     }
 
-    /// The channel whose opening comes next: whether it is that of chunks.
-    fn unopened(&self) -> Option<bool> {
-        match self.open {
-            [false, _] => Some(false),
-            [true, false] => Some(true),
-            [true, true] => None,
-        }
-    }
-
-    /// The next thing that happens; nothing more once one of them is closed.
+    /// The next thing that happens; nothing more once one of them is closed. It can be given up and begun again at any time.
     pub(super) async fn next(&mut self) -> Option<FromChannels> {
-        while let Some(is_data) = self.unopened() {
-            let channel = if is_data { &self.data } else { &self.said };
-            match channel.next_event().await? {
-                ChannelEvent::Open => self.open[usize::from(is_data)] = true,
-                // It may come before the news that there is a channel.
-                ChannelEvent::Message(message) => self.early.push_back(happened(is_data, message)),
-                ChannelEvent::BufferedAmountLow => {}
-                ChannelEvent::Closed => return None,
+        loop {
+            if self.to_greet {
+                self.said.send_text(GREETING).await.ok()?;
+                self.to_greet = false;
             }
-            if self.open == [true; 2] {
-                self.greet().await?;
-            }
-        }
-        while !self.greeted {
-            let event = match self.early.pop_front() {
-                Some(FromChannels::Said(text)) if text == GREETING => Some(()),
-                Some(_) => None,
-                None => match self.said.next_event().await? {
-                    ChannelEvent::Message(Message::Text(text)) if text == GREETING => Some(()),
+            match self.stage {
+                Stage::Opening { is_data } => self.await_open(is_data).await?,
+                Stage::Greeting => match self.said.next_event().await? {
+                    ChannelEvent::Message(Message::Text(text)) if text == GREETING => self.hear(),
                     ChannelEvent::Closed => return None,
                     // Nothing else is said before.
-                    _ => None,
+                    _ => {}
                 },
-            };
-            if event.is_some() {
-                // The first one may have been lost.
-                self.greet().await?;
-                self.greeted = true;
-                return Some(FromChannels::Open);
-            }
-        }
-        if let Some(early) = self.early.pop_front() {
-            return Some(early);
-        }
-        loop {
-            let (is_data, event) = tokio::select! {
-                event = self.said.next_event() => (false, event?),
-                event = self.data.next_event() => (true, event?),
-            };
-            match event {
-                ChannelEvent::Message(Message::Text(text)) if text == GREETING => {}
-                ChannelEvent::Message(message) => return Some(happened(is_data, message)),
-                ChannelEvent::BufferedAmountLow if is_data => return Some(FromChannels::Room),
-                ChannelEvent::BufferedAmountLow | ChannelEvent::Open => {}
-                ChannelEvent::Closed => return None,
+                Stage::Greeted => {
+                    self.stage = Stage::Open;
+                    return Some(FromChannels::Open);
+                }
+                Stage::Open => {
+                    let (is_data, event) = tokio::select! {
+                        event = self.said.next_event() => (false, event?),
+                        event = self.data.next_event() => (true, event?),
+                    };
+                    match event {
+                        ChannelEvent::Message(Message::Text(text)) if text == GREETING => {}
+                        ChannelEvent::Message(message) => return Some(happened(is_data, message)),
+                        ChannelEvent::BufferedAmountLow if is_data => return Some(FromChannels::Room),
+                        ChannelEvent::BufferedAmountLow | ChannelEvent::Open => {}
+                        ChannelEvent::Closed => return None,
+                    }
+                }
             }
         }
     }
 
-    async fn greet(&self) -> Option<()> {
-        self.said.send_text(GREETING).await.ok()
+    /// Waits until a channel is open.
+    async fn await_open(&mut self, is_data: bool) -> Option<()> {
+        let channel = if is_data { &self.data } else { &self.said };
+        match channel.next_event().await? {
+            ChannelEvent::Open if is_data => {
+                (self.stage, self.to_greet) = (Stage::Greeting, true);
+                if std::mem::take(&mut self.greeted_early) {
+                    self.hear();
+                }
+            }
+            ChannelEvent::Open => self.stage = Stage::Opening { is_data: true },
+            // It may come before the news that there is a channel.
+            ChannelEvent::Message(Message::Text(text)) if text == GREETING => self.greeted_early = true,
+            ChannelEvent::Message(_) | ChannelEvent::BufferedAmountLow => {}
+            ChannelEvent::Closed => return None,
+        }
+        Some(())
+    }
+
+    /// The other side hears. It may have lost the first greeting, so that it gets another one.
+    fn hear(&mut self) {
+        (self.stage, self.to_greet) = (Stage::Greeted, true);
     }
 
     pub(super) async fn say(&self, text: &str) -> Result<(), RtcError> {

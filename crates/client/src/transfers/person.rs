@@ -87,7 +87,8 @@ pub(super) struct PersonTask {
     connected: bool,
     /// Bytes that were sent since it was looked how many wait.
     sent: u64,
-    /// Where transfers go that were accepted.
+    /// Those of another connection that is coming about: the one before is used until it has.
+    next: Option<FileChannels>,
     known: BTreeMap<TransferId, Known>,
     changed: BTreeSet<TransferId>,
 }
@@ -111,6 +112,7 @@ impl PersonTask {
             directory,
             shared,
             channels: None,
+            next: None,
             connected: false,
             sent: 0,
             known: BTreeMap::new(),
@@ -139,6 +141,15 @@ impl PersonTask {
                     Some(event) => self.on_channels(event).await,
                     None => self.lose(),
                 },
+                event = next_of(&mut self.next), if self.next.is_some() => {
+                    let next = self.next.take();
+                    // The first news is that it is open, or that it will not be.
+                    if event.is_some() {
+                        self.lose();
+                        self.channels = next;
+                        self.connect().await;
+                    }
+                }
                 () = sleep_until(at.unwrap_or_else(Instant::now).into()), if at.is_some() => self.on_time().await,
             }
         }
@@ -178,9 +189,13 @@ impl PersonTask {
     fn on_message(&mut self, message: ToPerson) {
         match message {
             ToPerson::Connected(channels) => {
-                // Both sides have given up the one before.
-                self.lose();
-                self.channels = Some(*channels);
+                match self.connected {
+                    true => self.next = Some(*channels),
+                    false => {
+                        self.lose();
+                        self.channels = Some(*channels);
+                    }
+                }
             }
             ToPerson::Give { id, sources } => {
                 let manifest = Arc::clone(sources.manifest());
@@ -212,16 +227,19 @@ impl PersonTask {
 
     async fn on_channels(&mut self, event: FromChannels) {
         match event {
-            FromChannels::Open => {
-                self.connected = true;
-                self.handle(Input::Connected);
-                self.known.keys().for_each(|id| _ = self.changed.insert(*id));
-                self.look_for_room().await;
-            }
+            FromChannels::Open => self.connect().await,
             FromChannels::Said(text) => self.handle(Input::Said(text)),
             FromChannels::Chunk(chunk) => self.handle(Input::Chunk(chunk)),
             FromChannels::Room => self.look_for_room().await,
         }
+    }
+
+    /// There is a connection.
+    async fn connect(&mut self) {
+        self.connected = true;
+        self.handle(Input::Connected);
+        self.known.keys().for_each(|id| _ = self.changed.insert(*id));
+        self.look_for_room().await;
     }
 
     /// The connection is gone.
@@ -297,17 +315,13 @@ impl PersonTask {
 
     async fn offered(&mut self, id: TransferId) {
         let Some(manifest) = self.link.manifest(id).cloned() else { return };
-        // The id is somebody else's: what is told of it would go to them.
-        let is_theirs = |directory: &Mutex<Listed>| {
-            lock(directory).people.get(&id).is_some_and(|person| *person != self.person)
-        };
-        if self.directory.upgrade().is_none_or(|directory| is_theirs(&directory)) {
+        let Some(directory) = self.directory.upgrade() else { return };
+        // News of its files, and what people want of it, come here; unless the id is somebody else's, to whom they would go.
+        let owner = lock(&directory).people.entry(id).or_insert_with(|| self.person.clone()).clone();
+        drop(directory);
+        if owner != self.person {
             return self.handle(Input::Command(Command::Decline { id }));
         }
-        // News of its files, and what people want of it, come here.
-        let Some(directory) = self.directory.upgrade() else { return };
-        lock(&directory).people.insert(id, self.person.clone());
-        drop(directory);
         self.know(id, Way::Received, manifest);
         self.changed.remove(&id);
         if let Some(view) = self.look(id, Instant::now()) {
@@ -388,11 +402,8 @@ impl PersonTask {
 
     /// Nobody wants to see it any more.
     fn dismiss(&mut self, id: TransferId) {
-        if self
-            .known
-            .get(&id)
-            .is_some_and(|known| known.told.as_ref().is_some_and(|(_, view)| view.is_over()))
-        {
+        let told = self.known.get(&id).and_then(|known| known.told.as_ref());
+        if told.is_some_and(|(_, view)| view.is_over()) {
             self.known.remove(&id);
             lock(&self.shared.views).remove(&id);
             if let Some(directory) = self.directory.upgrade() {

@@ -22,6 +22,8 @@ pub(super) struct Beside {
     busy: watch::Receiver<BTreeSet<Person>>,
     /// With whom the machine knows that something is left to do.
     wanted: BTreeSet<UserId>,
+    /// Who is in a call with this side, and connected.
+    reached: BTreeSet<UserId>,
 }
 
 impl Beside {
@@ -29,8 +31,9 @@ impl Beside {
         let transfers = transfers?;
         let me: UserId = transfers.me().0.parse().ok()?;
         let machine = LinkMachine::new(me, LinkEnd::from_bits(rand::random()));
-        let (busy, legs, wanted) = (transfers.busy(), BTreeMap::new(), BTreeSet::new());
-        Some(Self { machine, transfers, legs, busy, wanted })
+        let (legs, wanted, reached) = Default::default();
+        let busy = transfers.busy();
+        Some(Self { machine, transfers, legs, busy, wanted, reached })
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -48,11 +51,11 @@ impl Beside {
         self.legs.iter().find(|(_, (of, _))| of.number == leg).map(|(user, _)| *user)
     }
 
-    /// Those with whom something is left to do, but for those in `reached`.
-    fn look(&mut self, reached: impl Fn(UserId) -> bool) -> Vec<LinksInput> {
+    /// Those with whom something is left to do, but for those who are reached by a call.
+    fn look(&mut self) -> Vec<LinksInput> {
         let busy = self.busy.borrow_and_update();
         let users = busy.iter().filter_map(|person| person.0.parse::<UserId>().ok());
-        let wanted: BTreeSet<UserId> = users.filter(|user| !reached(*user)).collect();
+        let wanted: BTreeSet<UserId> = users.filter(|user| !self.reached.contains(user)).collect();
         drop(busy);
         let news = wanted.symmetric_difference(&self.wanted);
         let inputs = news.map(|user| LinksInput::Wanted(*user, wanted.contains(user))).collect();
@@ -66,9 +69,19 @@ impl Runner {
     pub(super) async fn look_beside(&mut self) {
         let legs = &self.legs;
         let Some(beside) = &mut self.beside else { return };
-        let inputs = beside.look(|user| legs.contains_key(&PeerId::User(user)));
-        for input in inputs {
+        beside.reached.retain(|user| legs.contains_key(&PeerId::User(*user)));
+        for input in beside.look() {
             self.beside(input).await;
+        }
+    }
+
+    /// Somebody is connected by a call, over which files go from now on.
+    pub(super) async fn reached_by_call(&mut self, peer: PeerId) {
+        if let (PeerId::User(user), Some(beside)) = (peer, &mut self.beside)
+            && beside.reached.insert(user)
+        {
+            self.look_beside().await;
+            self.beside(LinksInput::Reached(user)).await;
         }
     }
 

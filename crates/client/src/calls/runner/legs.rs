@@ -27,6 +27,9 @@ impl Runner {
             },
             LegNews::State(state) => {
                 let state = link_state(state);
+                if state == LinkState::Connected {
+                    self.reached_by_call(peer).await;
+                }
                 self.handle_room(RoomInput::Link { peer, state }).await;
                 self.handle(Input::Link { peer, state }).await;
             }
