@@ -522,7 +522,10 @@ mod tests {
         world.tell(0, LinksInput::Wanted(BOB, false));
         world.tell(0, LinksInput::Reached(BOB));
         world.settle();
-        assert_eq!((world.done(0), world.done(1)), (vec![LinksOutput::Close(BOB)], vec![LinksOutput::Close(ADA)]));
+        assert_eq!(
+            (world.done(0), world.done(1)),
+            (vec![LinksOutput::Close(BOB)], vec![LinksOutput::Close(ADA)])
+        );
         world.pass(60);
         assert_eq!((world.done(0), world.done(1)), (vec![], vec![]));
         world.tell(0, LinksInput::Wanted(BOB, true));

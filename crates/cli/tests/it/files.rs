@@ -103,7 +103,7 @@ fn whoever_sends_waits_for_the_other_and_is_told_when_it_is_not_wanted() {
 #[test]
 fn a_transfer_goes_on_after_either_program_was_killed() {
     let two = two();
-    let path = two.file("large.bin", 60_000_000);
+    let path = two.file("large.bin", 250_000_000);
     let sending = two.ada.start(&sends(&path));
     let mut receiving = two.receives(&["--yes"]);
     receiving.until("some of it", |event| has_moved(event, 5_000_000));

@@ -33,7 +33,9 @@ pub struct FileChannels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// One after the other; whether the second one is opening.
-    Opening { is_data: bool },
+    Opening {
+        is_data: bool,
+    },
     /// It is not known yet whether the other side hears.
     Greeting,
     /// It does, and nobody was told.

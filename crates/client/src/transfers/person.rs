@@ -188,15 +188,13 @@ impl PersonTask {
 
     fn on_message(&mut self, message: ToPerson) {
         match message {
-            ToPerson::Connected(channels) => {
-                match self.connected {
-                    true => self.next = Some(*channels),
-                    false => {
-                        self.lose();
-                        self.channels = Some(*channels);
-                    }
+            ToPerson::Connected(channels) => match self.connected {
+                true => self.next = Some(*channels),
+                false => {
+                    self.lose();
+                    self.channels = Some(*channels);
                 }
-            }
+            },
             ToPerson::Give { id, sources } => {
                 let manifest = Arc::clone(sources.manifest());
                 self.know(id, Way::Sent, Arc::clone(&manifest));
