@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use ahoy_files::{RestoredGiven, RestoredTaken, Sources};
+use ahoy_rtc::PeerConfig;
 use ahoy_transfer::{
     CHUNK, Command, FileState, GivenRecord, Input, Link, Manifest, Outcome, Output, Past, Ranges, Rate,
     TransferId,
@@ -25,8 +26,9 @@ const LOOKED_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What waits for the network at most, as time: whatever is said has to wait behind it.
 const AHEAD_S: f64 = 0.5;
-/// The same in bytes. The least is enough to find out what the path carries; the most is what a channel holds.
-const AHEAD: (u64, u64) = (256 * 1024, 2 * 1024 * 1024);
+/// The same in bytes. The least is enough to find out what the path carries; the most is less than what a channel holds, so that
+/// nothing is waited for when a chunk is sent, least of all somebody who is gone.
+const AHEAD: (u64, u64) = (256 * 1024, PeerConfig::DEFAULT_CHANNEL_SEND_BUFFER as u64 - 4 * CHUNK);
 /// After so many bytes it is looked how many of them still wait.
 const LOOK_AFTER: u64 = CHUNK;
 /// Transfers with one person that are over and still known.
@@ -34,7 +36,7 @@ const MOST_OVER: usize = 100;
 /// How long what was said last may take to arrive: that a file is there, or is not wanted.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// For so long a connection may take nothing at all that is said before it is given up.
-const STUCK: Duration = Duration::from_secs(30);
+const STUCK: Duration = Duration::from_secs(10);
 
 /// What a person's task is told.
 pub(super) enum ToPerson {
