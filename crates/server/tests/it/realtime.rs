@@ -574,6 +574,37 @@ async fn only_contacts_can_be_called_and_only_while_they_are_there() {
     assert_eq!(ada.refused(None, json!({"type": "call_hang_up", "call": CALL})).await, "no_such_call");
 }
 
+fn link(to: &Peer, said: Value) -> Value {
+    let (end, at) = ("l_00000000000000000000000001", "l_00000000000000000000000002");
+    json!({"type": "link", "to": to.welcome["user"], "end": end, "at": at, "said": said})
+}
+
+#[tokio::test]
+async fn what_contacts_say_about_a_connection_beside_calls_reaches_all_their_programs_in_order() {
+    let (_place, server) = server(|_| ()).await;
+    let mut ada = peer(&server, "ada").await;
+    let mut grace = peer(&server, "grace").await;
+    assert_eq!(ada.refused(None, link(&grace, json!({"type": "knock"}))).await, "not_a_contact");
+    let mut phone = Peer::hello(&server, &server.sign_in("grace").await).await;
+    befriend(&mut ada, &mut grace).await;
+    let mut asked = vec![ada.say(None, link(&grace, json!({"type": "knock"}))).await];
+    for name in ["first", "second", "third"] {
+        let candidate = json!({"type": "candidate", "candidate": name, "generation": "abcd"});
+        asked.push(ada.say(None, link(&grace, json!({"type": "signal", "signal": candidate}))).await);
+    }
+    for id in asked {
+        assert_eq!(ada.answer(id).await["body"]["type"], "done");
+    }
+    for program in [&mut grace, &mut phone] {
+        let knock = program.news("link").await;
+        assert_eq!((&knock["from"]["handle"], &knock["said"]["type"]), (&json!("ada"), &json!("knock")));
+        assert_eq!(knock["at"], "l_00000000000000000000000002");
+        for name in ["first", "second", "third"] {
+            assert_eq!(program.news("link").await["said"]["signal"]["candidate"], name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn presence_is_told_to_contacts_and_to_nobody_else() {
     let (_place, server) = server(|_| ()).await;
