@@ -518,7 +518,8 @@ mod tests {
         world.tell(0, LinksInput::Signal(BOB, signal("offer")));
         world.settle();
         world.connect(&[(0, BOB), (1, ADA)]);
-        (world.done(0), world.done(1));
+        world.done(0);
+        world.done(1);
         world.tell(0, LinksInput::Wanted(BOB, false));
         world.tell(0, LinksInput::Reached(BOB));
         world.settle();
