@@ -6,10 +6,11 @@ use ahoy_signal::{
     AccessToken, CallEnd, CallId, CallMedia, CallPeer, CallSignal, CallStage, CallSummary, CandidateLine,
     ChatId, ChatMessage, ChatText, ClientEnvelope, ClientInfo, ClientMessage, Contact, ContactStanding,
     DescriptionKind, DeviceId, Epoch, ErrorCode, Handle, IceCredential, IceGeneration, IceServer, IceUrl,
-    IceUsername, InboxEntry, InboxItem, LeaveReason, Link, MessageId, MessageMark, Name, Participant,
-    ParticipantId, ParticipantState, Position, PositionedDelta, Presence, Refusal, RequestId, ResumeToken,
-    Role, RoomDelta, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp, ServerEnvelope,
-    ServerMessage, SessionId, StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest, Welcome,
+    IceUsername, InboxEntry, InboxItem, LeaveReason, Link, LinkEnd, LinkSaid, MessageId, MessageMark, Name,
+    Participant, ParticipantId, ParticipantState, Position, PositionedDelta, Presence, Refusal, RequestId,
+    ResumeToken, Role, RoomDelta, RoomId, RoomInfo, RoomSettings, RoomSettingsChange, RoomSnapshot, Sdp,
+    ServerEnvelope, ServerMessage, SessionId, StateEntry, Track, TrackKind, Tracks, UserId, WaitingGuest,
+    Welcome,
 };
 use ts_rs::{Config, TS};
 
@@ -29,6 +30,7 @@ fn types() -> String {
         RoomId,
         ParticipantId,
         CallId,
+        LinkEnd,
         ChatId,
         Handle,
         Name,
@@ -81,6 +83,7 @@ fn types() -> String {
         CallStage,
         CallEnd,
         CallSignal,
+        LinkSaid,
         DescriptionKind,
     );
     let mut text = String::from("// Generated from crates/signal. To update: cargo xtask generate\n");

@@ -16,6 +16,8 @@ export type ParticipantId = string;
 
 export type CallId = string;
 
+export type LinkEnd = string;
+
 export type ChatId = string;
 
 export type Handle = string;
@@ -922,5 +924,11 @@ sdp_mline_index?: number,
  * The ICE generation that it belongs to: those of another than the current one are stale.
  */
 generation: IceGeneration, };
+
+export type LinkSaid = { "type": "knock", } | { "type": "here", } | { "type": "signal", 
+/**
+ * What.
+ */
+signal: CallSignal, } | { "type": "close", };
 
 export type DescriptionKind = "offer" | "answer";
