@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahoy_transfer::{
-    Chunks, Command, Entry, HashTree, Input, Job, Link, Manifest, Outcome, Output, TransferId,
+    Chunks, Command, Entry, GivenRecord, HashTree, Input, Job, Link, Manifest, Outcome, Output, TransferId,
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
@@ -29,21 +29,26 @@ fn done(link: &Link, job: Job) -> Option<Outcome> {
             Outcome::Read { id, file, number, result: Ok((content, value)) }
         }
         Job::Begin { id, .. } => Outcome::Begun { id, result: Ok(()) },
-        Job::Write(chunk) => {
-            Outcome::Written { id: chunk.id, file: chunk.file, number: chunk.number, result: Ok(chunk.value) }
-        }
+        Job::Write(chunk) => Outcome::Written {
+            id: chunk.id,
+            file: chunk.file,
+            number: chunk.number,
+            bytes: chunk.content.len() as u64,
+            result: Ok(chunk.value),
+        },
         Job::Check { id, file, chunks } => {
             let size = link.manifest(id).and_then(|manifest| manifest.size(file)).unwrap_or_default();
             Outcome::Checked { id, file, damaged: chunks, tree: HashTree::new(Chunks::of(size)) }
         }
         Job::Finish { id, file } => Outcome::Finished { id, file, result: Ok(()) },
-        Job::Anew { .. } | Job::GiveUp { .. } | Job::Forget { .. } => return None,
+        Job::Anew { .. } | Job::GiveUp { .. } | Job::Ended { .. } | Job::Forget { .. } => return None,
     })
 }
 
 fuzz_target!(|data: &[u8]| {
     let mut now = Instant::now();
-    let mut link = Link::new([(GIVEN, given())], []);
+    let given = GivenRecord { id: GIVEN, manifest: given(), ends: Default::default() };
+    let mut link = Link::new([given], []);
     let mut rest = data;
     // A kind of event, and the length of what it says in two bytes.
     while let Some((&[kind, high, low], after)) = rest.split_first_chunk::<3>() {

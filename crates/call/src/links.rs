@@ -358,6 +358,17 @@ mod tests {
             Self { now: Instant::now(), programs, online: vec![true; users.len()] }
         }
 
+        /// Ada has something for Bob, and they are connected.
+        fn connected() -> Self {
+            let mut world = Self::new(&[ADA, BOB]);
+            world.tell(0, LinksInput::Wanted(BOB, true));
+            world.settle();
+            world.tell(0, LinksInput::Signal(BOB, signal("offer")));
+            world.settle();
+            world.connect(&[(0, BOB), (1, ADA)]);
+            world
+        }
+
         fn tell(&mut self, program: usize, input: LinksInput) {
             self.programs[program].1.handle(input, self.now);
         }
@@ -461,12 +472,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_has_nothing_left_to_do_ends_after_a_while() {
-        let mut world = World::new(&[ADA, BOB]);
-        world.tell(0, LinksInput::Wanted(BOB, true));
-        world.settle();
-        world.tell(0, LinksInput::Signal(BOB, signal("offer")));
-        world.settle();
-        world.connect(&[(0, BOB), (1, ADA)]);
+        let mut world = World::connected();
         world.pass(60);
         assert_eq!(
             world.programs[1].2.last(),
@@ -512,12 +518,7 @@ mod tests {
 
     #[test]
     fn whoever_is_reached_by_a_call_needs_no_other_connection_and_gets_one_again_after_it() {
-        let mut world = World::new(&[ADA, BOB]);
-        world.tell(0, LinksInput::Wanted(BOB, true));
-        world.settle();
-        world.tell(0, LinksInput::Signal(BOB, signal("offer")));
-        world.settle();
-        world.connect(&[(0, BOB), (1, ADA)]);
+        let mut world = World::connected();
         world.done(0);
         world.done(1);
         world.tell(0, LinksInput::Wanted(BOB, false));
@@ -536,12 +537,7 @@ mod tests {
 
     #[test]
     fn a_program_that_was_started_again_is_answered_anew() {
-        let mut world = World::new(&[ADA, BOB]);
-        world.tell(0, LinksInput::Wanted(BOB, true));
-        world.settle();
-        world.tell(0, LinksInput::Signal(BOB, signal("offer")));
-        world.settle();
-        world.connect(&[(0, BOB), (1, ADA)]);
+        let mut world = World::connected();
         world.done(1);
         world.programs[0].1 = LinkMachine::new(ADA, LinkEnd::from_bits(99));
         world.tell(0, LinksInput::Wanted(BOB, true));

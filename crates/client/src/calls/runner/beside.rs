@@ -47,6 +47,10 @@ impl Beside {
         }
     }
 
+    pub(super) fn legs(&self) -> impl Iterator<Item = &Leg> + '_ {
+        self.legs.values().map(|(leg, _)| leg)
+    }
+
     fn user_of(&self, leg: u64) -> Option<UserId> {
         self.legs.iter().find(|(_, (of, _))| of.number == leg).map(|(user, _)| *user)
     }

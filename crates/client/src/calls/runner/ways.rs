@@ -6,6 +6,7 @@ use ahoy_signal::{ClientMessage, ServerMessage};
 use ahoy_signal_client::session::RequestError;
 
 use super::Runner;
+use super::beside::Beside;
 use crate::calls::leg::Ways;
 use crate::connectivity::{NetworkNews, NetworkWatch};
 
@@ -42,6 +43,8 @@ impl Runner {
                 if self.servers.answered(&servers, expires_in, Instant::now()) {
                     let known = self.servers.list();
                     self.legs.values().for_each(|leg| leg.set_ice_servers(known.to_vec()));
+                    let beside = self.beside.iter().flat_map(Beside::legs);
+                    beside.for_each(|leg| leg.set_ice_servers(known.to_vec()));
                 }
             }
             Ok(other) => tracing::warn!(kind = other.kind(), "the server answers with something else"),
