@@ -54,7 +54,7 @@ pub(crate) struct ReceiveArgs {
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) into: PathBuf,
 
-    /// Only from this contact; what others offer is left to your other devices
+    /// Only from this contact; what others offer goes on waiting
     #[arg(long, value_name = "HANDLE")]
     pub(crate) from: Option<Handle>,
 
@@ -78,8 +78,8 @@ pub(crate) struct ReceiveArgs {
 }
 
 const SEND_HELP: &str = "\
-The other one need not be there yet: they are waited for. They accept in the window, or with ahoy-cli receive. Ctrl-C cancels \
-the transfer for both; what a lost connection, sleep or a crash interrupts goes on where it stopped (--resume after a crash).
+The other one need not be there yet: they are waited for. They accept with ahoy-cli receive. Ctrl-C cancels the transfer for \
+both; what a lost connection, sleep or a crash interrupts goes on where it stopped (--resume after a crash).
 
 Examples:
   ahoy-cli send holiday.mp4 --to grace
