@@ -4,10 +4,12 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ahoy_ice::{Credentials, Ice, IceConfig, IceEvent, IceEvents, IceState, PairView, Policy, Wire};
+use ahoy_ice::{
+    Credentials, Ice, IceConfig, IceEvent, IceEvents, IceServer, IceState, PairView, Policy, Wire,
+};
 use tokio::time::{interval, timeout};
 
-use super::findings::{CallFinding, RelayWay, ms};
+use super::findings::{CallFinding, RelayFinding, RelayOutcome, RelayWay, ms};
 use super::meter::{Measured, Meter, number_of};
 use super::network::Means;
 
@@ -25,6 +27,16 @@ struct End {
     wire: Wire,
     events: IceEvents,
     credentials: Credentials,
+}
+
+/// The servers of a call that shows what is lost: relays over TCP and TLS would hide that by sending again, and a call goes over to
+/// them where a way over UDP is bad enough. Where none answers over UDP they are what there is.
+pub(super) fn servers(servers: &[IceServer], relays: &[RelayFinding]) -> Vec<IceServer> {
+    let is_udp =
+        |relay: &RelayFinding| relay.way == RelayWay::Udp && relay.outcome == RelayOutcome::Allocated;
+    let only_udp = relays.iter().any(is_udp);
+    let fits = |server: &&IceServer| !only_udp || RelayWay::from(server.url.transport) == RelayWay::Udp;
+    servers.iter().filter(fits).cloned().collect()
 }
 
 /// Makes the call from one of this machine's addresses. Both ends are gone when this returns, or is dropped.
@@ -145,4 +157,45 @@ async fn talk(left: &Wire, right: &Wire) -> Measured {
         }
     }
     Measured::of(&meters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(way: RelayWay, outcome: RelayOutcome) -> RelayFinding {
+        RelayFinding {
+            server: "turn:call.example.org".to_owned(),
+            way,
+            family: None,
+            outcome,
+            code: None,
+            allocated_ms: None,
+            relayed: Vec::new(),
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn a_call_goes_by_udp_where_a_relay_answers_so() {
+        let urls = [
+            "stun:call.example.org",
+            "turn:call.example.org",
+            "turn:call.example.org?transport=tcp",
+            "turns:call.example.org",
+        ];
+        let server = |url: &str| IceServer {
+            url: url.parse().unwrap(),
+            username: String::new(),
+            credential: String::new(),
+        };
+        let named = urls.map(server);
+        let of = |relays: &[RelayFinding]| {
+            servers(&named, relays).iter().map(|server| server.url.to_string()).collect::<Vec<_>>()
+        };
+        let (allocated, silent) = (RelayOutcome::Allocated, RelayOutcome::Silent);
+        let by_tls = relay(RelayWay::Tls, allocated);
+        assert_eq!(of(&[relay(RelayWay::Udp, allocated), by_tls.clone()]), of(&[])[..2]);
+        assert_eq!(of(&[relay(RelayWay::Udp, silent), by_tls]).len(), urls.len());
+    }
 }

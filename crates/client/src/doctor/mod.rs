@@ -259,7 +259,8 @@ async fn look_at_media(means: &Means, quick: bool, teller: &Teller, findings: &m
     drop(relays);
     if let (false, Some(local)) = (quick, local) {
         teller.begins(Check::Call);
-        findings.call = Some(call::call(means, local).await);
+        let means = Means { servers: call::servers(&means.servers, &findings.relays), ..means.clone() };
+        findings.call = Some(call::call(&means, local).await);
         teller.ends(Check::Call, findings);
     }
 }
