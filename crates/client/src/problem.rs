@@ -160,6 +160,18 @@ pub enum ProblemCode {
     HostUnusable,
     /// Calls on the network can't be found or announced.
     NetworkUnasked,
+    /// What goes on with files can't be read or kept.
+    TransfersUnusable,
+    /// A transfer of files that is not there any more.
+    NoTransfer,
+    /// Nothing was picked that could be sent.
+    NothingPicked,
+    /// Of what was picked nothing can be read, or is a file or a folder.
+    NothingToSend,
+    /// More files than one transfer holds.
+    TooManyFiles,
+    /// Nobody has said where files go, and the system has no place for them.
+    FolderMissing,
 }
 
 impl ProblemCode {

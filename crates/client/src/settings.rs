@@ -39,6 +39,10 @@ pub struct Settings {
     pub save_power: SavePower,
     /// Whether calls go by relays only, so that others learn no address of this machine.
     pub relay_only: bool,
+    /// Where files go that others send; null takes the system's folder for downloads.
+    pub files_folder: Option<String>,
+    /// Ids of those whose files are taken unasked.
+    pub files_from: Vec<String>,
     /// Whether the first run's questions are answered.
     pub first_run_done: bool,
 }
@@ -57,6 +61,8 @@ impl Default for Settings {
             mirror_self: true,
             save_power: SavePower::Auto,
             relay_only: false,
+            files_folder: None,
+            files_from: Vec::new(),
             first_run_done: false,
         }
     }
@@ -152,6 +158,12 @@ pub struct SettingsChange {
     pub save_power: Option<SavePower>,
     /// See [`Settings::relay_only`].
     pub relay_only: Option<bool>,
+    /// See [`Settings::files_folder`]; null goes back to the default.
+    #[serde(deserialize_with = "given")]
+    #[cfg_attr(feature = "bindings", ts(optional, type = "string | null"))]
+    pub files_folder: Option<Option<String>>,
+    /// See [`Settings::files_from`].
+    pub files_from: Option<Vec<String>>,
     /// See [`Settings::first_run_done`].
     pub first_run_done: Option<bool>,
 }
@@ -175,6 +187,8 @@ impl Settings {
             mirror_self,
             save_power,
             relay_only,
+            files_folder,
+            files_from,
             first_run_done,
         } = change;
         if let Some(name) = name {
@@ -190,6 +204,8 @@ impl Settings {
         self.mirror_self = mirror_self.unwrap_or(self.mirror_self);
         self.save_power = save_power.unwrap_or(self.save_power);
         self.relay_only = relay_only.unwrap_or(self.relay_only);
+        self.files_folder = files_folder.unwrap_or_else(|| self.files_folder.take());
+        self.files_from = files_from.unwrap_or_else(|| std::mem::take(&mut self.files_from));
         self.first_run_done = first_run_done.unwrap_or(self.first_run_done);
     }
 }

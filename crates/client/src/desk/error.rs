@@ -9,6 +9,7 @@ use crate::history::HistoryError;
 use crate::problem::{Problem, ProblemCode};
 use crate::settings::SettingsError;
 use crate::signaling::{RequestError, SignalingError};
+use crate::transfers::{DiskError, NoTransfer, ScanError};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,21 @@ pub enum DeskError {
     /// A window names a message that there is not.
     #[error("there is no such message")]
     NoSuchMessage,
+    /// Transfers can't be remembered.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A window names a transfer that there is not.
+    #[error(transparent)]
+    NoTransfer(#[from] NoTransfer),
+    /// Nothing was picked that could be sent.
+    #[error("no files were picked: pick some first")]
+    NothingPicked,
+    /// What was picked can't be sent.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Nobody has said where files go.
+    #[error("this system has no folder for downloads: choose one in the settings")]
+    NoFolder,
     /// What was typed is no handle, name or password.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -73,6 +89,12 @@ impl From<DeskError> for Problem {
             DeskError::History(_) => ProblemCode::HistoryUnusable,
             DeskError::NoSuchPerson => ProblemCode::NobodyFound,
             DeskError::NoSuchMessage => ProblemCode::HistoryUnusable,
+            DeskError::Disk(_) => ProblemCode::TransfersUnusable,
+            DeskError::NoTransfer(_) => ProblemCode::NoTransfer,
+            DeskError::NothingPicked => ProblemCode::NothingPicked,
+            DeskError::Scan(ScanError::Manifest(_)) => ProblemCode::TooManyFiles,
+            DeskError::Scan(ScanError::Nothing(_) | ScanError::CalledOff) => ProblemCode::NothingToSend,
+            DeskError::NoFolder => ProblemCode::FolderMissing,
             DeskError::Text(error) => text_code(error),
             DeskError::Account(error) => account_code(error),
             DeskError::Host(crate::host::HostError::Nearby(_)) => ProblemCode::NetworkUnasked,

@@ -6,6 +6,7 @@ mod arrivals;
 mod call;
 mod check;
 mod error;
+mod files;
 mod hosted;
 mod known;
 mod of_people;
@@ -28,6 +29,7 @@ use tokio::sync::Mutex;
 
 pub use self::call::CallSummary;
 pub use self::error::DeskError;
+pub use self::files::{LeftOutFile, LeftOutReason, PickedFiles, SentFiles};
 pub use self::known::{Connection, Me, PeopleSnapshot};
 pub use self::past::RecentCall;
 pub use self::people::{Credentials, PeopleOptions};
@@ -40,6 +42,7 @@ pub use self::visit::Invitation;
 use self::arrivals::{Arrivals, retry};
 use self::call::TestCall;
 use self::check::ConnectionCheck;
+use self::files::Pick;
 use self::people::People;
 use self::preview::Preview;
 use self::speaker::Ringer;
@@ -51,6 +54,7 @@ use crate::loopback::{CallCommand, CallSnapshot, CallStats};
 use crate::picture_socket::{Access, PictureSocket, SocketError};
 use crate::problem::Problem;
 use crate::settings::{Settings, SettingsChange, SettingsStore};
+use crate::transfers::TransferView;
 
 /// What the window is told.
 #[derive(Clone, Debug, Serialize)]
@@ -87,6 +91,12 @@ pub enum DeskEvent {
     MessagesChanged,
     /// Calls are new in the history: whoever shows them asks again.
     RecentCallsChanged,
+    /// A transfer of files is new, or like this now.
+    Transfer(TransferView),
+    /// Somebody drags files over the window, or does so no longer.
+    FilesDragged(bool),
+    /// Somebody has picked files to send, and has to say to whom.
+    FilesPicked(PickedFiles),
     /// This machine can't take part in a call, or can't keep what was written.
     Failed(Problem),
 }
@@ -131,19 +141,23 @@ pub struct HostOptions {
     pub network: Network,
 }
 
+/// The settings, for whoever has to look at them as they are now.
+type SharedSettings = Arc<StdMutex<SettingsStore>>;
+
 /// The desk. Dropping it lets go of everything; [`close`](Self::close) does so in good order.
 pub struct Desk {
     options: DeskOptions,
     clock: MediaClock,
     listener: DeskListener,
     socket: Arc<PictureSocket>,
-    settings: StdMutex<SettingsStore>,
+    settings: SharedSettings,
     call: Arc<Mutex<Option<TestCall>>>,
     preview: Arc<Mutex<Option<Preview>>>,
     arrivals: Arrivals,
     people: People,
     ringer: Arc<Ringer>,
     invitation: StdMutex<Option<Invitation>>,
+    pick: Pick,
     nearby: Mutex<Option<Nearby>>,
     connection_check: ConnectionCheck,
 }
@@ -156,12 +170,13 @@ impl Desk {
     pub async fn open(options: DeskOptions, listener: DeskListener) -> Result<Self, SocketError> {
         let clock = MediaClock::start();
         let socket = Arc::new(PictureSocket::start(options.origins.clone()).await?);
-        let settings = StdMutex::new(SettingsStore::open(options.settings.clone()));
+        let settings = Arc::new(StdMutex::new(SettingsStore::open(options.settings.clone())));
         let (call, preview) = (Arc::default(), Arc::default());
         let arrivals = Arrivals::watch(Arc::clone(&call), Arc::clone(&preview), Arc::clone(&listener));
         let store = settings.lock().unwrap_or_else(PoisonError::into_inner).get().clone();
         let ringer = Arc::new(Ringer::start(&store, clock));
-        let people = People::new(options.people.clone(), heard(Arc::clone(&ringer), Arc::clone(&listener)));
+        let told = heard(Arc::clone(&ringer), Arc::clone(&listener));
+        let people = People::new(options.people.clone(), Arc::clone(&settings), told);
         Ok(Self {
             options,
             clock,
@@ -174,6 +189,7 @@ impl Desk {
             people,
             ringer,
             invitation: StdMutex::default(),
+            pick: Pick::default(),
             nearby: Mutex::default(),
             connection_check: ConnectionCheck::default(),
         })

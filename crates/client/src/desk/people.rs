@@ -8,17 +8,19 @@ use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::files::tell_transfers;
 use super::known::{Connection, Known, Me, PeopleSnapshot, Teller};
 use super::past::tell_news;
 use super::person_call::{CallsView, summary};
 use super::room::{RoomTalk, forget_room};
 use super::visit::Visit;
-use super::{DeskError, DeskEvent, DeskListener};
+use super::{DeskError, DeskEvent, DeskListener, SharedSettings};
 use crate::account::{AccountError, AccountPlace, Accounts, PlainHttp, ServerChoice, ServerUrl, SignedIn};
 use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaSnapshot};
 use crate::history::History;
 use crate::loopback::{CallPhase, CallSnapshot};
 use crate::signaling::{RoomEvent, Signaling, SignalingError, SignalingEvent};
+use crate::transfers::{Person, Transfers};
 
 /// How long a server is looked for before the window says that it has stopped trying.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -52,12 +54,14 @@ struct Session {
     signaling: Signaling,
     calls: Calls,
     history: Option<History>,
+    transfers: Option<Transfers>,
     task: JoinHandle<()>,
 }
 
 /// Everything about other people.
 pub(super) struct People {
     options: PeopleOptions,
+    settings: SharedSettings,
     listener: DeskListener,
     told: Teller,
     session: Mutex<Option<Session>>,
@@ -68,10 +72,10 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(options: PeopleOptions, listener: DeskListener) -> Self {
+    pub(super) fn new(options: PeopleOptions, settings: SharedSettings, listener: DeskListener) -> Self {
         let told = Teller::new(Arc::clone(&listener));
         let (session, visit, called_off) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self { options, listener, told, session, visit, called_off }
+        Self { options, settings, listener, told, session, visit, called_off }
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -147,6 +151,8 @@ impl People {
         self.end().await;
         let signed_in = Arc::new(signed_in);
         let (signaling, events) = Signaling::start(&signed_in, self.options.client.clone(), PATIENCE)?;
+        let transfers = self.open_transfers(&signed_in).await;
+        let options = CallsOptions { transfers: transfers.clone(), ..options };
         let (calls, events) = Calls::start(&signaling, events, options);
         let me = signed_in.record().map(|record| Me {
             handle: record.handle.to_string(),
@@ -160,7 +166,7 @@ impl People {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
         let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), self.told.clone()));
-        *session = Some(Session { signed_in, signaling, calls, history, task });
+        *session = Some(Session { signed_in, signaling, calls, history, transfers, task });
         Ok(())
     }
 
@@ -180,6 +186,30 @@ impl People {
         }
     }
 
+    /// Transfers of whoever is signed in. Where they can't be remembered that is told; everything else goes on without.
+    async fn open_transfers(&self, signed_in: &SignedIn) -> Option<Transfers> {
+        let record = signed_in.record()?;
+        let folder = self.options.accounts.transfers(record);
+        match Transfers::open(Person(record.user.to_string()), folder).await {
+            Ok((transfers, events)) => {
+                let (settings, told) = (Arc::clone(&self.settings), self.told.clone());
+                tokio::spawn(tell_transfers(transfers.clone(), events, settings, told));
+                Some(transfers)
+            }
+            Err(error) => {
+                tracing::error!(%error, "there are no transfers of files");
+                (self.listener)(DeskEvent::Failed(DeskError::from(error).into()));
+                None
+            }
+        }
+    }
+
+    /// Transfers of whoever is signed in.
+    pub(super) async fn transfers(&self) -> Result<Transfers, DeskError> {
+        let session = self.session.lock().await;
+        session.as_ref().and_then(|session| session.transfers.clone()).ok_or(DeskError::NotSignedIn)
+    }
+
     pub(super) async fn kept_history(&self) -> Option<History> {
         self.session.lock().await.as_ref()?.history.clone()
     }
@@ -191,9 +221,14 @@ impl People {
 
     /// Ends the session here; one is still signed in.
     pub(super) async fn end(&self) {
-        let Some(Session { signaling, calls, mut task, .. }) = self.session.lock().await.take() else {
+        let Some(Session { signaling, calls, transfers, mut task, .. }) = self.session.lock().await.take()
+        else {
             return;
         };
+        // While there are connections, to say what was not said.
+        if let Some(transfers) = transfers {
+            transfers.close().await;
+        }
         // Before the session: who hangs up says so.
         drop(calls);
         signaling.end().await;

@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ahoy_files::{Disk, DiskError, Restored};
-pub use ahoy_files::{LeftOut, ScanError, Scanned, Sources, Why, available_space, is_writable, scan};
+use ahoy_files::{Disk, Restored};
+pub use ahoy_files::{
+    DiskError, LeftOut, ScanError, Scanned, Sources, Why, available_space, is_writable, scan,
+};
 use ahoy_transfer::{Command, Outcome};
 pub use ahoy_transfer::{Ranges, TransferId};
 use tokio::sync::{mpsc, oneshot, watch};

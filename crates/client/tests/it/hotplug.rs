@@ -62,7 +62,11 @@ fn tell(event: &DeskEvent) {
         | DeskEvent::RecentCallsChanged
         | DeskEvent::Invited
         | DeskEvent::Failed(_) => {}
-        DeskEvent::Nearby(_) | DeskEvent::ConnectionCheck(_) => {}
+        DeskEvent::Nearby(_)
+        | DeskEvent::ConnectionCheck(_)
+        | DeskEvent::Transfer(_)
+        | DeskEvent::FilesDragged(_)
+        | DeskEvent::FilesPicked(_) => {}
     }
 }
 

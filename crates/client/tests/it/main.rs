@@ -9,6 +9,8 @@ mod browser;
 mod chromium;
 mod cuts;
 mod desk;
+#[cfg(unix)]
+mod desk_files;
 mod desk_people;
 mod desk_visits;
 #[cfg(target_os = "linux")]
