@@ -268,6 +268,8 @@ async fn read(wire: Wire) {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use stun_proto::types::attribute::{ErrorCode, Nonce, Realm};
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -299,6 +301,38 @@ mod tests {
         one.send(&wrong, other.local()).await;
         one.send(&right, other.local()).await;
         other.wait_for(&right).await;
+    }
+
+    /// Silent is also who first asks for credentials: in a network that loses much all that follows may get lost.
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_falls_silent_is_given_up() {
+        let relay = UdpSocket::bind((HERE, 0)).await.unwrap();
+        let at = relay.local_addr().unwrap();
+        let server = IceServer {
+            url: format!("turn:{at}").parse().unwrap(),
+            username: "u".to_owned(),
+            credential: "c".to_owned(),
+        };
+        let challenges = async {
+            let mut buffer = [0; DATAGRAM];
+            let (len, from) = relay.recv_from(&mut buffer).await.unwrap();
+            let request = Message::from_bytes(&buffer[..len]).unwrap();
+            let mut answer = Message::builder_error(&request, MessageWriteVec::new());
+            let code = ErrorCode::builder(ErrorCode::UNAUTHORIZED).build().unwrap();
+            answer.add_attribute(&code).unwrap();
+            answer.add_attribute(&Realm::new("call.example.org").unwrap()).unwrap();
+            answer.add_attribute(&Nonce::new("once").unwrap()).unwrap();
+            relay.send_to(&answer.finish(), from).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let began = tokio::time::Instant::now();
+        tokio::select! {
+            asked = RelayProbe::over_udp(&server, HERE, at) => {
+                assert_eq!(asked.unwrap_err(), RelayFailure::Silent);
+                assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+            }
+            () = challenges => {}
+        }
     }
 
     #[tokio::test]

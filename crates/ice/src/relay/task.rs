@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use stun_proto::types::attribute::{ErrorCode, XorMappedAddress};
 use stun_proto::types::message::{Message, MessageClass, TransactionId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 use turn_client_proto::api::{
     Transmit, TransmitBuild, TurnClientApi as _, TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet,
@@ -37,6 +37,9 @@ const RTO_MOST: Duration = Duration::from_secs(1);
 /// With the above, 6.6 seconds until a server counts as silent.
 const TRIES: u32 = 8;
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// An address lasts for an hour at most without being asked for again (RFC 8656 section 7.2), so that something is due before.
+const NOTHING_DUE: Duration = Duration::from_secs(3600);
 
 /// How long the good-bye to a server may take.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -143,6 +146,16 @@ impl Task {
         turn_client_proto::types::Instant::from_nanos(nanos)
     }
 
+    /// When there is something to do. A request for an address that is never answered ends the protocol's state, which says so only
+    /// when it is asked once more, and names a moment hours away until then.
+    fn poll(&self, client: &mut Client) -> TurnPollRet {
+        let now = self.now();
+        match client.poll(now) {
+            TurnPollRet::WaitUntil(at) if at > now + NOTHING_DUE => client.poll(now),
+            due => due,
+        }
+    }
+
     /// Keeps the relay until nobody wants it any more (`None`) or there is none.
     async fn keep(
         &mut self,
@@ -151,7 +164,7 @@ impl Task {
         inbox: &mut mpsc::Receiver<Command>,
     ) -> Option<RelayFailure> {
         loop {
-            let wakeup = match client.poll(self.now()) {
+            let wakeup = match self.poll(client) {
                 TurnPollRet::WaitUntil(at) => {
                     self.base + Duration::from_nanos(at.as_nanos().max(0).unsigned_abs())
                 }
@@ -189,7 +202,7 @@ impl Task {
                     }
                     Err(failure) => return Some(failure),
                 },
-                () = sleep_until(wakeup.into()) => {}
+                () = sleep_until(wakeup) => {}
             }
         }
     }
@@ -211,7 +224,7 @@ impl Task {
             if at > deadline {
                 return;
             }
-            sleep_until(at.into()).await;
+            sleep_until(at).await;
         }
     }
 
