@@ -13,8 +13,10 @@ pub const EVENT: &str = "desk";
 /// Passes on to the window what the desk tells.
 pub fn to_window(app: AppHandle) -> DeskListener {
     Arc::new(move |event| {
-        if let DeskEvent::Calls(calls) = &event {
-            app.state::<Notices>().follow(calls);
+        match &event {
+            DeskEvent::Calls(calls) => app.state::<Notices>().follow_calls(calls),
+            DeskEvent::Transfer(view) => app.state::<Notices>().follow_transfer(view),
+            _ => {}
         }
         tell(&app, event);
     })

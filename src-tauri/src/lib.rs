@@ -52,6 +52,8 @@ pub fn run() -> anyhow::Result<()> {
         // The first, so that a second start ends before it opens anything; it hands its link over to the next one.
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show_window(app)))
         .plugin(tauri_plugin_deep_link::init())
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_opener::init())
         .plugin(page::stay())
         .plugin(tauri_plugin_window_state::Builder::default().build())
         .setup(|app| {
@@ -60,6 +62,9 @@ pub fn run() -> anyhow::Result<()> {
             }
             app.manage(Notices::default());
             open_desk(app)?;
+            if let Some(window) = app.get_webview_window(WINDOW) {
+                commands::files::follow_drops(&window);
+            }
             follow_links(app);
             Ok(())
         })
@@ -92,7 +97,7 @@ pub fn run() -> anyhow::Result<()> {
             commands::calls::open_link,
             commands::calls::take_invitation,
             commands::calls::join_link,
-            commands::calls::announce_call,
+            commands::calls::announce,
             commands::calls::start_hosted_call,
             commands::calls::answer_lobby,
             commands::calls::look_nearby,
@@ -107,6 +112,18 @@ pub fn run() -> anyhow::Result<()> {
             commands::history::messages_seen,
             commands::history::recent_calls,
             commands::history::recent_calls_seen,
+            commands::files::pick_files,
+            commands::files::forget_picked,
+            commands::files::send_picked,
+            commands::files::transfers,
+            commands::files::transfer_files,
+            commands::files::accept_files,
+            commands::files::decline_files,
+            commands::files::set_transfer_paused,
+            commands::files::cancel_transfer,
+            commands::files::dismiss_transfer,
+            commands::files::show_transfer,
+            commands::files::choose_files_folder,
             commands::connection::check_connection,
             commands::connection::stop_connection_check,
         ])

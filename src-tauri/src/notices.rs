@@ -1,5 +1,5 @@
-//! The system's notifications of calls, for as long as they ring: somebody who works in another window takes or declines a
-//! call there (Desktop Notifications Specification 1.2).
+//! The system's notifications of calls, for as long as they ring, and of files that are offered: somebody who works in another
+//! window takes or declines them there (Desktop Notifications Specification 1.2).
 //!
 //! The window says what a notification reads, in its language, and when one is due. Systems other than Linux show it without
 //! buttons.
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ahoy_client::desk::CallsView;
+use ahoy_client::transfers::{Stage, TransferView};
 use notify_rust::Notification;
 use serde::Deserialize;
 use tauri::AppHandle;
@@ -18,17 +19,15 @@ use tokio::sync::oneshot;
 #[cfg(target_os = "linux")]
 pub(crate) use self::with_buttons::show;
 
-/// A call that rings, in words.
+/// Something that waits for an answer, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct CallNotice {
-    /// Which call.
-    pub call: String,
-    /// Whether it is taken with pictures.
-    pub video: bool,
-    /// Who calls.
+pub struct Notice {
+    /// What it is.
+    pub about: About,
+    /// Who wants something.
     pub title: String,
-    /// That they do.
+    /// What they want.
     pub text: String,
     /// The button that takes it.
     pub accept: String,
@@ -36,40 +35,69 @@ pub struct CallNotice {
     pub decline: String,
 }
 
-/// What is shown, by call. Whatever is taken out of here disappears from the screen.
+/// What waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum About {
+    /// A call that rings.
+    Call {
+        /// Which call.
+        call: String,
+        /// Whether it is taken with pictures.
+        video: bool,
+    },
+    /// Files that are offered.
+    Files {
+        /// Which transfer.
+        transfer: String,
+    },
+}
+
+/// What is shown. Whatever is taken out of here disappears from the screen.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
-    shown: Mutex<HashMap<String, oneshot::Sender<()>>>,
+    shown: Mutex<HashMap<About, oneshot::Sender<()>>>,
 }
 
 impl Notices {
-    fn shown(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<()>>> {
+    fn shown(&self) -> MutexGuard<'_, HashMap<About, oneshot::Sender<()>>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls that don't ring any more need no notification.
-    pub(crate) fn follow(&self, calls: &CallsView) {
-        self.shown().retain(|call, _| calls.ringing.iter().any(|ringing| ringing.call == *call));
+    pub(crate) fn follow_calls(&self, calls: &CallsView) {
+        self.shown().retain(|about, _| match about {
+            About::Call { call, .. } => calls.ringing.iter().any(|ringing| ringing.call == *call),
+            About::Files { .. } => true,
+        });
+    }
+
+    /// Neither do files that are not offered any more.
+    pub(crate) fn follow_transfer(&self, view: &TransferView) {
+        if view.stage != Stage::Offered {
+            self.end(&About::Files { transfer: view.id.clone() });
+        }
     }
 
     /// Begins to show one. Resolves what is returned when it is to disappear; nothing where it is shown already.
-    fn begin(&self, call: &str) -> Option<oneshot::Receiver<()>> {
+    fn begin(&self, about: &About) -> Option<oneshot::Receiver<()>> {
         let mut shown = self.shown();
-        if shown.contains_key(call) {
+        if shown.contains_key(about) {
             return None;
         }
         let (gone, told) = oneshot::channel();
-        shown.insert(call.to_owned(), gone);
+        shown.insert(about.clone(), gone);
         Some(told)
     }
 
-    fn end(&self, call: &str) {
-        self.shown().remove(call);
+    fn end(&self, about: &About) {
+        self.shown().remove(about);
     }
 }
 
 /// What every system shows.
-fn notification(app: &AppHandle, notice: &CallNotice) -> Notification {
+fn notification(app: &AppHandle, notice: &Notice) -> Notification {
     let mut notification = Notification::new();
     notification.appname(&app.package_info().name).summary(&notice.title).body(&notice.text).icon("ahoy");
     notification
@@ -84,7 +112,7 @@ mod with_buttons {
     use tauri::{AppHandle, Manager as _};
     use tokio::sync::oneshot;
 
-    use super::{CallNotice, Notices, notification};
+    use super::{About, Notice, Notices, notification};
     use crate::{events, show_window};
 
     /// Names of the buttons; `default` is a press on the notification itself.
@@ -100,20 +128,23 @@ mod with_buttons {
         Look,
     }
 
-    /// Shows that somebody calls, and does what the person presses.
-    pub(crate) async fn show(app: AppHandle, notice: CallNotice) {
-        let Some(gone) = app.state::<Notices>().begin(&notice.call) else { return };
+    /// Shows that somebody wants something, and does what the person presses.
+    pub(crate) async fn show(app: AppHandle, notice: Notice) {
+        let Some(gone) = app.state::<Notices>().begin(&notice.about) else { return };
         let answer = ask(&app, &notice, gone).await;
-        app.state::<Notices>().end(&notice.call);
+        app.state::<Notices>().end(&notice.about);
         let Some(answer) = answer else { return };
         let desk = app.state::<Desk>();
-        let done = match answer {
-            Answer::Accept => {
+        let done = match (answer, &notice.about) {
+            (Answer::Accept, About::Call { call, video }) => {
                 show_window(&app);
-                desk.accept(&notice.call, notice.video).await
+                desk.accept(call, *video).await
             }
-            Answer::Decline => desk.decline(&notice.call).await,
-            Answer::Look => {
+            (Answer::Decline, About::Call { call, .. }) => desk.decline(call).await,
+            // Whoever takes files goes on with what they do.
+            (Answer::Accept, About::Files { transfer }) => desk.accept_files(transfer, None, None).await,
+            (Answer::Decline, About::Files { transfer }) => desk.decline_files(transfer).await,
+            (Answer::Look, _) => {
                 show_window(&app);
                 Ok(())
             }
@@ -124,13 +155,17 @@ mod with_buttons {
     }
 
     /// `None` where nobody pressed anything: it does not ring any more, was put away, or can't be shown.
-    async fn ask(app: &AppHandle, notice: &CallNotice, gone: oneshot::Receiver<()>) -> Option<Answer> {
-        let shown = notification(app, notice)
-            .hint(Hint::Category("call.incoming".to_owned()))
-            .hint(Hint::DesktopEntry("ahoy".to_owned()))
+    async fn ask(app: &AppHandle, notice: &Notice, gone: oneshot::Receiver<()>) -> Option<Answer> {
+        let (category, urgency, timeout) = match notice.about {
             // It stays until it is answered or does not ring any more.
-            .urgency(Urgency::Critical)
-            .timeout(Timeout::Never)
+            About::Call { .. } => ("call.incoming", Urgency::Critical, Timeout::Never),
+            About::Files { .. } => ("transfer", Urgency::Normal, Timeout::Default),
+        };
+        let shown = notification(app, notice)
+            .hint(Hint::Category(category.to_owned()))
+            .hint(Hint::DesktopEntry("ahoy".to_owned()))
+            .urgency(urgency)
+            .timeout(timeout)
             .action(DEFAULT, &notice.title)
             .action(ACCEPT, &notice.accept)
             .action(DECLINE, &notice.decline)
@@ -167,15 +202,15 @@ mod with_buttons {
     }
 }
 
-/// Shows that somebody calls; the window has the buttons.
+/// Shows that somebody wants something; the window has the buttons.
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn show(app: AppHandle, notice: CallNotice) {
-    let Some(gone) = app.state::<Notices>().begin(&notice.call) else { return };
+pub(crate) async fn show(app: AppHandle, notice: Notice) {
+    let Some(gone) = app.state::<Notices>().begin(&notice.about) else { return };
     if let Err(error) = notification(&app, &notice).show() {
         tracing::info!(%error, "this system shows no notifications");
     }
     let _ = gone.await;
-    app.state::<Notices>().end(&notice.call);
+    app.state::<Notices>().end(&notice.about);
 }
 
 #[cfg(test)]
@@ -194,15 +229,24 @@ mod tests {
         CallsView { current: None, ringing: calls.iter().map(call).collect() }
     }
 
+    fn call(call: &str) -> About {
+        About::Call { call: call.to_owned(), video: true }
+    }
+
+    fn is_open(told: &mut oneshot::Receiver<()>) -> bool {
+        told.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+    }
+
     #[test]
     fn a_notification_is_there_once_and_goes_when_its_call_does() {
         let notices = Notices::default();
-        let mut one = notices.begin("one").expect("it is new");
-        let mut two = notices.begin("two").expect("it is new");
-        assert!(notices.begin("one").is_none(), "it is there already");
-        notices.follow(&ringing(&["two"]));
-        assert!(one.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
-        assert!(two.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
-        assert!(notices.begin("one").is_some(), "it rings again");
+        let files = About::Files { transfer: "one".to_owned() };
+        let mut one = notices.begin(&call("one")).expect("it is new");
+        let mut two = notices.begin(&call("two")).expect("it is new");
+        let mut offer = notices.begin(&files).expect("it is new");
+        assert!(notices.begin(&call("one")).is_none(), "it is there already");
+        notices.follow_calls(&ringing(&["two"]));
+        assert_eq!([&mut one, &mut two, &mut offer].map(is_open), [false, true, true]);
+        assert!(notices.begin(&call("one")).is_some(), "it rings again");
     }
 }

@@ -2,7 +2,6 @@ import type {
   Access,
   AnyProblem,
   Backend,
-  CallNotice,
   CallSnapshot,
   CallStats,
   WayStats,
@@ -14,19 +13,24 @@ import type {
   DeviceState,
   Devices,
   DoctorReport,
+  FileView,
   Invitation,
   LobbyGuest,
   Message,
+  Notice,
   NearbyCall,
   PeopleSnapshot,
   PersonCall,
+  PickedFiles,
   PreviewSnapshot,
   Problem,
   Progress,
   RecentCall,
+  SentFiles,
   Settings,
   SettingsChange,
   ShowListener,
+  TransferView,
 } from '../src/backend';
 import { Events } from '../src/backend/events';
 import { VideoPlayer } from '../src/video/player';
@@ -45,6 +49,8 @@ export const settings: Settings = {
   mirror_self: true,
   save_power: 'auto',
   relay_only: false,
+  files_folder: null,
+  files_from: [],
   first_run_done: true,
 };
 
@@ -193,6 +199,103 @@ function finders(): string {
   return path;
 }
 
+const MEGABYTE = 1_000_000;
+
+/** A transfer from Ada, of whom some files are there. */
+export const transfer: TransferView = {
+  id: '5f0c1d2e3a4b59687786a5b4c3d2e1f0',
+  person: 'u_ada',
+  way: 'received',
+  stage: 'going',
+  names: ['Soundings north shore', 'Chart 12.pdf', 'Tide table.ods'],
+  tops: 5,
+  files: 38,
+  done: 14,
+  failed: 0,
+  bytes: 412 * MEGABYTE,
+  moved: 173 * MEGABYTE,
+  connected: true,
+  paused_here: false,
+  paused_there: false,
+  trouble: null,
+  speed: 11.4 * MEGABYTE,
+  left_s: 21,
+  folder: '/home/marina/Downloads',
+};
+
+export const offer: TransferView = {
+  ...transfer,
+  id: '00c1d2e3a4b59687786a5b4c3d2e1f05',
+  stage: 'offered',
+  names: ['Lighthouse.jpg', 'Pier at dusk.jpg'],
+  tops: 2,
+  files: 2,
+  done: 0,
+  bytes: 9.4 * MEGABYTE,
+  moved: 0,
+  speed: null,
+  left_s: null,
+  folder: null,
+};
+
+/** One that waits for somebody who is not there, one that is over, and one that did not go well. */
+export const otherTransfers: TransferView[] = [
+  {
+    ...transfer,
+    id: 'aa1d2e3a4b59687786a5b4c3d2e1f055',
+    person: 'u_nemo',
+    way: 'sent',
+    names: ['Log book.pdf'],
+    tops: 1,
+    files: 1,
+    done: 0,
+    bytes: 31 * MEGABYTE,
+    moved: 12 * MEGABYTE,
+    connected: false,
+    speed: null,
+    left_s: null,
+    folder: null,
+  },
+  {
+    ...transfer,
+    id: 'bb1d2e3a4b59687786a5b4c3d2e1f055',
+    stage: 'ended',
+    names: ['Harbour plan.svg'],
+    tops: 1,
+    files: 1,
+    done: 1,
+    bytes: 0.48 * MEGABYTE,
+    moved: 0.48 * MEGABYTE,
+    speed: null,
+    left_s: null,
+  },
+  {
+    ...transfer,
+    id: 'cc1d2e3a4b59687786a5b4c3d2e1f055',
+    person: 'u_grace.hopper',
+    way: 'sent',
+    stage: 'ended',
+    names: ['Photos'],
+    tops: 1,
+    files: 212,
+    done: 209,
+    failed: 3,
+    bytes: 1900 * MEGABYTE,
+    moved: 1870 * MEGABYTE,
+    trouble: 'changed',
+    speed: null,
+    left_s: null,
+    folder: null,
+  },
+];
+
+export const offeredFiles: FileView[] = [
+  { number: 0, path: 'Lighthouse.jpg', size: 5.1 * MEGABYTE, moved: 0, stage: 'waiting', reason: null },
+  { number: 1, path: 'Pier at dusk.jpg', size: 4.3 * MEGABYTE, moved: 0, stage: 'waiting', reason: null },
+];
+
+export const picked: PickedFiles = { names: ['Log book.pdf', 'Photos'], count: 2 };
+
 export const ringingCall = { call: 'c_1', handle: 'ada', name: 'Ada Lovelace', video: true };
 
 export const recoveryCodes = ['vzgx-8g4k-mcp6-50rn-dxvy', '9aa8-bczf-af01-4fz3-p60e'];
@@ -339,6 +442,10 @@ export interface Script {
   lobby?: LobbyGuest[];
   /** Calls that are hosted on the network. */
   nearby?: NearbyCall[];
+  transfers?: TransferView[];
+  files?: FileView[];
+  /** What comes of sending what was picked. */
+  sent?: SentFiles;
   /** A link that the program was started with. */
   invitation?: Invitation;
   /** What an examination of the connection tells, and what comes of it; without a report it runs until it is called off. */
@@ -532,8 +639,8 @@ export class ScriptedBackend implements Backend {
     return this.#answer('stopLookingNearby', undefined);
   }
 
-  announceCall(notice: CallNotice) {
-    return this.#answer('announceCall', undefined, `${notice.call} ${notice.title} ${notice.text}`);
+  announce(notice: Notice) {
+    return this.#answer('announce', undefined, `${notice.about.type} ${notice.title} ${notice.text}`);
   }
 
   async accept(call: string, video: boolean) {
@@ -589,6 +696,57 @@ export class ScriptedBackend implements Backend {
   async stopConnectionCheck() {
     await this.#answer('stopConnectionCheck', undefined);
     this.#callOff?.();
+  }
+
+  async pickFiles(folders: boolean) {
+    await this.#answer('pickFiles', undefined, folders ? 'folders' : '');
+    this.emit('files_picked', picked);
+  }
+
+  forgetPicked() {
+    return this.#answer('forgetPicked', undefined);
+  }
+
+  sendPicked(user: string) {
+    const sent = { id: transfer.id, left_out: [], left_out_count: 0 };
+    return this.#answer('sendPicked', this.#script.sent ?? sent, user);
+  }
+
+  transfers() {
+    return this.#answer('transfers', this.#script.transfers ?? []);
+  }
+
+  transferFiles(id: string) {
+    return this.#answer('transferFiles', this.#script.files ?? offeredFiles, id);
+  }
+
+  acceptFiles(id: string, files: number[] | null, elsewhere: boolean) {
+    return this.#answer('acceptFiles', true, `${id} ${files?.join() ?? 'all'} ${elsewhere}`);
+  }
+
+  declineFiles(id: string) {
+    return this.#answer('declineFiles', undefined, id);
+  }
+
+  setTransferPaused(id: string, file: number | null, paused: boolean) {
+    return this.#answer('setTransferPaused', undefined, `${id} ${file ?? 'all'} ${paused}`);
+  }
+
+  cancelTransfer(id: string, file: number | null) {
+    return this.#answer('cancelTransfer', undefined, `${id} ${file ?? 'all'}`);
+  }
+
+  dismissTransfer(id: string) {
+    return this.#answer('dismissTransfer', undefined, id);
+  }
+
+  showTransfer(id: string) {
+    return this.#answer('showTransfer', undefined, id);
+  }
+
+  async chooseFilesFolder() {
+    await this.#answer('chooseFilesFolder', undefined);
+    return this.changeSettings({ files_folder: '/home/marina/From others' });
   }
 
   #begin(current: PersonCall) {

@@ -15,7 +15,9 @@ import {
   messages,
   noDevices,
   off,
+  offer,
   on,
+  otherTransfers,
   paused,
   people,
   personCall,
@@ -26,6 +28,7 @@ import {
   ScriptedBackend,
   stats,
   summary,
+  transfer,
   type Script,
 } from './scripted-backend';
 
@@ -724,11 +727,11 @@ describe('other people', () => {
     await screen.findByText('Edith Clarke');
     backend.emit('calls', { current: null, ringing: [ringingCall] });
     await screen.findByRole('alertdialog');
-    const announced = () => backend.asked.filter((asked) => asked.startsWith('announceCall'));
+    const announced = () => backend.asked.filter((asked) => asked.startsWith('announce'));
     expect(announced()).toEqual([]);
     focus.mockReturnValue(false);
     window.dispatchEvent(new Event('blur'));
-    const once = [`announceCall c_1 Ada Lovelace ${en.people.callsWithVideo}`];
+    const once = [`announce call Ada Lovelace ${en.people.callsWithVideo}`];
     await waitFor(() => expect(announced()).toEqual(once));
     backend.emit('calls', { current: null, ringing: [ringingCall] });
     expect(announced()).toEqual(once);
@@ -1063,5 +1066,164 @@ describe('a call by link', () => {
     backend.asked.length = 0;
     press(en.summary.again);
     await waitFor(() => expect(backend.asked).toContain('startLinkCall true'));
+  });
+});
+
+describe('files', () => {
+  const files = en.files;
+  const tray = () => screen.findByRole('region', { name: files.heading });
+  const asked = (backend: ScriptedBackend, command: string) =>
+    backend.asked.filter((asked) => asked.startsWith(command));
+
+  it('shows what moves, how fast, and for how long, and can stop it', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('transfer', transfer);
+    const open_ = await tray();
+    expect(within(open_).getByText(files.from('Ada Lovelace'))).toBeTruthy();
+    expect(within(open_).getByText(/173 MB of 412 MB · 11 MB\/s · 21 seconds left/)).toBeTruthy();
+    const bar = within(open_).getByRole<HTMLProgressElement>('progressbar');
+    expect(bar.value).toBeCloseTo(173 / 412);
+    within(open_).getByRole('button', { name: files.pause }).click();
+    await waitFor(() => expect(backend.asked).toContain(`setTransferPaused ${transfer.id} all true`));
+    backend.emit('transfer', { ...transfer, paused_here: true });
+    (await within(open_).findByRole('button', { name: files.resume })).click();
+    await waitFor(() => expect(backend.asked).toContain(`setTransferPaused ${transfer.id} all false`));
+    within(open_).getByRole('button', { name: files.cancel }).click();
+    await waitFor(() => expect(backend.asked).toContain(`cancelTransfer ${transfer.id} all`));
+    expect(await violations()).toEqual([]);
+  });
+
+  it('takes what is offered, all of it or a part, and remembers whom one trusts', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('transfer', offer);
+    const open_ = await tray();
+    expect(within(open_).getByText(files.offers('Ada Lovelace'))).toBeTruthy();
+    within(open_).getByRole('button', { name: files.details }).click();
+    (await within(open_).findByRole('checkbox', { name: 'Pier at dusk.jpg' })).click();
+    within(open_)
+      .getByRole('checkbox', { name: files.always('Ada Lovelace') })
+      .click();
+    (await within(open_).findByRole('button', { name: files.acceptSome('1') })).click();
+    await waitFor(() => expect(backend.asked).toContain(`acceptFiles ${offer.id} 0 false`));
+    await waitFor(() =>
+      expect(asked(backend, 'changeSettings')).toEqual(['changeSettings {"files_from":["u_ada"]}']),
+    );
+    expect(await violations()).toEqual([]);
+  });
+
+  it('declines, and saves elsewhere', async () => {
+    const backend = await open({ people, transfers: [offer] });
+    (await screen.findByRole('button', { name: files.open('1') })).click();
+    const open_ = await tray();
+    within(open_).getByRole('button', { name: files.elsewhere }).click();
+    await waitFor(() => expect(backend.asked).toContain(`acceptFiles ${offer.id} all true`));
+    within(open_).getByRole('button', { name: files.decline }).click();
+    await waitFor(() => expect(backend.asked).toContain(`declineFiles ${offer.id}`));
+    expect(asked(backend, 'changeSettings')).toEqual([]);
+  });
+
+  it('says of each that is over how it ended, and puts all of them away', async () => {
+    const backend = await open({ people, transfers: [transfer, ...otherTransfers] });
+    (await screen.findByRole('button', { name: files.open('4', '42%') })).click();
+    const open_ = await tray();
+    expect(within(open_).getByText(files.someFailed('3'))).toBeTruthy();
+    expect(within(open_).getByText(files.troubles.changed)).toBeTruthy();
+    expect(within(open_).getByText(/12 MB of 31 MB · Goes on when you and Captain Nemo/)).toBeTruthy();
+    within(open_).getByRole('button', { name: files.show }).click();
+    await waitFor(() => expect(backend.asked).toContain(`showTransfer ${otherTransfers[1]!.id}`));
+    within(open_).getByRole('button', { name: files.dismissAll }).click();
+    await waitFor(() => expect(within(open_).queryByText('Harbour plan.svg')).toBeNull());
+    expect(asked(backend, 'dismissTransfer')).toHaveLength(2);
+    expect(within(open_).getByText('Log book.pdf')).toBeTruthy();
+  });
+
+  it('sends from the conversation to whom it is with', async () => {
+    const backend = await open({ people, conversations, messages });
+    await screen.findByText('Edith Clarke');
+    press(en.talk.open('Ada Lovelace'));
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    press(files.send('Ada Lovelace'));
+    const dialog = await screen.findByRole('dialog', { name: files.send('Ada Lovelace') });
+    expect(await violations()).toEqual([]);
+    within(dialog).getByRole('button', { name: files.chooseFolder }).click();
+    await waitFor(() => expect(backend.asked).toContain('sendPicked u_ada'));
+    expect(backend.asked).toContain('pickFiles folders');
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  });
+
+  it('asks for whom it is what is dropped on no one in particular, and sends nothing if that is closed', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('files_dragged', true);
+    expect(await screen.findByText(files.drop)).toBeTruthy();
+    backend.emit('files_dragged', false);
+    backend.emit('files_picked', { names: ['Log book.pdf'], count: 3 });
+    const dialog = await screen.findByRole('dialog', { name: files.toWhom });
+    expect(within(dialog).getByText(`Log book.pdf, ${files.more('2')}`)).toBeTruthy();
+    expect(within(dialog).getAllByRole('listitem')).toHaveLength(3);
+    within(dialog).getByRole('button', { name: en.common.close }).click();
+    await waitFor(() => expect(backend.asked).toContain('forgetPicked'));
+    backend.emit('files_picked', { names: ['Log book.pdf'], count: 1 });
+    const again = await screen.findByRole('dialog', { name: files.toWhom });
+    within(again)
+      .getByRole('button', { name: /Captain Nemo/ })
+      .click();
+    await waitFor(() => expect(backend.asked).toContain('sendPicked u_nemo'));
+    expect(await violations()).toEqual([]);
+  });
+
+  it('sends what is dropped during a call to whom one talks with', async () => {
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    press(en.people.callWithVideo('Ada Lovelace'));
+    await screen.findByRole('heading', { level: 1, name: 'Ada Lovelace' });
+    backend.emit('files_dragged', true);
+    expect(await screen.findByText(files.dropFor('Ada Lovelace'))).toBeTruthy();
+    backend.emit('files_dragged', false);
+    backend.emit('files_picked', { names: ['Log book.pdf'], count: 1 });
+    await waitFor(() => expect(backend.asked).toContain('sendPicked u_ada'));
+    expect(screen.queryByRole('dialog')).toBeNull();
+    key('f');
+    expect(await screen.findByRole('dialog', { name: files.send('Ada Lovelace') })).toBeTruthy();
+  });
+
+  it('says what of it is not sent, and why', async () => {
+    const left_out = [{ name: 'current', why: 'link' as const }];
+    const backend = await open({ people, sent: { id: transfer.id, left_out, left_out_count: 1 } });
+    await screen.findByText('Edith Clarke');
+    press(files.send('Captain Nemo'));
+    (await screen.findByRole('button', { name: files.chooseFiles })).click();
+    const open_ = await tray();
+    expect(within(open_).getByText(files.leftOut('1'))).toBeTruthy();
+    expect(within(open_).getByText(`current: ${files.leftOutReasons.link}`)).toBeTruthy();
+    expect(backend.asked).toContain('sendPicked u_nemo');
+  });
+
+  it('has the system announce an offer to who looks at something else, once', async () => {
+    const focus = vi.spyOn(document, 'hasFocus').mockReturnValue(false);
+    const backend = await open({ people });
+    await screen.findByText('Edith Clarke');
+    backend.emit('transfer', offer);
+    backend.emit('transfer', { ...offer, connected: false });
+    const text = files.noticeText('Lighthouse.jpg, Pier at dusk.jpg', '9.4 MB');
+    const once = [`announce files ${files.offers('Ada Lovelace')} ${text}`];
+    await waitFor(() => expect(asked(backend, 'announce')).toEqual(once));
+    focus.mockRestore();
+  });
+
+  it('lets one choose where files go, and whom to ask again', async () => {
+    const backend = await open({ people, settings: { files_from: ['u_ada', 'u_nemo'] } });
+    await screen.findByText('Edith Clarke');
+    press(en.home.settings);
+    expect(await screen.findByText(files.settings.system)).toBeTruthy();
+    press(files.settings.choose);
+    expect(await screen.findByText('/home/marina/From others')).toBeTruthy();
+    press(files.settings.reset);
+    await waitFor(() => expect(backend.asked).toContain('changeSettings {"files_folder":null}'));
+    press(files.settings.stop('Ada Lovelace'));
+    await waitFor(() => expect(backend.asked).toContain('changeSettings {"files_from":["u_nemo"]}'));
+    expect(await violations()).toEqual([]);
   });
 });

@@ -212,7 +212,7 @@ impl ProblemCode {
 
 impl Problem {
     /// A problem with nobody's device.
-    pub(crate) fn new(code: ProblemCode, message: impl AsRef<str>) -> Self {
+    pub fn new(code: ProblemCode, message: impl AsRef<str>) -> Self {
         Self { code, message: sentence(message.as_ref()), device: None }
     }
 

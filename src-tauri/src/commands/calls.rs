@@ -4,7 +4,7 @@ use ahoy_client::desk::{CallSummary, CallsView, Desk, Invitation};
 use tauri::{AppHandle, State};
 
 use super::CommandResult;
-use crate::notices::{self, CallNotice};
+use crate::notices::{self, Notice};
 
 /// Calls with people.
 #[tauri::command]
@@ -154,8 +154,8 @@ pub async fn stop_looking_nearby(desk: State<'_, Desk>) -> CommandResult<()> {
     Ok(())
 }
 
-/// Lets the system show that somebody calls, to who does not look at the window.
+/// Lets the system show that somebody calls or sends files, to who does not look at the window.
 #[tauri::command]
-pub fn announce_call(app: AppHandle, notice: CallNotice) {
+pub fn announce(app: AppHandle, notice: Notice) {
     tauri::async_runtime::spawn(notices::show(app, notice));
 }

@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod connection;
+pub mod files;
 pub mod history;
 pub mod people;
 #[cfg(test)]

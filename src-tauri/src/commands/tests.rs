@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ahoy_client::desk::{
     CallEnding, CallLink, CallStage, CallSummary, CallsView, Connection, Credentials, DeskError, DeskEvent,
-    Ending, Invitation, LobbyGuest, Me, MicrophoneLevel, PeopleSnapshot, PersonCall, PreviewSnapshot, QrCode,
-    RecentCall, RingingCall,
+    Ending, Invitation, LeftOutFile, LeftOutReason, LobbyGuest, Me, MicrophoneLevel, PeopleSnapshot, PersonCall,
+    PickedFiles, PreviewSnapshot, QrCode, RecentCall, RingingCall, SentFiles,
 };
 use ahoy_client::devices::{Camera, SoundDevice};
 use ahoy_client::doctor::{
@@ -22,11 +22,12 @@ use ahoy_client::loopback::{
     WayStats, WaysStats,
 };
 use ahoy_client::settings::{Language, PictureSize, SavePower, Theme};
+use ahoy_client::transfers::{FileStage, FileView, Stage, TransferView, Way};
 use ahoy_signal::{CallPeer, Contact, ContactStanding, Handle, MessageId, Name, Presence, UserId};
 use ts_rs::{Config, TS};
 
 use super::*;
-use crate::notices::CallNotice;
+use crate::notices::{About, Notice};
 
 /// The generated file's whole text.
 fn bindings() -> String {
@@ -83,7 +84,8 @@ fn bindings() -> String {
         Invitation::decl(&config),
         LobbyGuest::decl(&config),
         NearbyCall::decl(&config),
-        CallNotice::decl(&config),
+        Notice::decl(&config),
+        About::decl(&config),
         CallStage::decl(&config),
         RingingCall::decl(&config),
         CallEnding::decl(&config),
@@ -94,6 +96,15 @@ fn bindings() -> String {
         Message::decl(&config),
         MessageState::decl(&config),
         RecentCall::decl(&config),
+        TransferView::decl(&config),
+        Way::decl(&config),
+        Stage::decl(&config),
+        FileView::decl(&config),
+        FileStage::decl(&config),
+        PickedFiles::decl(&config),
+        SentFiles::decl(&config),
+        LeftOutFile::decl(&config),
+        LeftOutReason::decl(&config),
         DoctorReport::decl(&config),
         Conclusion::decl(&config),
         ConclusionCode::decl(&config),

@@ -36,7 +36,7 @@ message: string,
  */
 device: string | null, };
 
-export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "no_relay" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused" | "link_refused" | "invite_invalid" | "room_full" | "room_locked" | "host_unusable" | "network_unasked";
+export type ProblemCode = "camera_missing" | "camera_not_connected" | "camera_busy" | "camera_denied" | "camera_lost" | "camera_stalled" | "camera_unusable" | "microphone_missing" | "microphone_not_connected" | "microphone_busy" | "microphone_denied" | "microphone_lost" | "microphone_stalled" | "microphone_unusable" | "speaker_missing" | "speaker_not_connected" | "speaker_busy" | "speaker_denied" | "speaker_lost" | "speaker_stalled" | "speaker_unusable" | "sound_system_missing" | "clip_unusable" | "sound_file_unusable" | "video_ended" | "recording" | "no_threads" | "not_connected" | "no_relay" | "connection_lost" | "signaling" | "no_media" | "no_pictures" | "no_sound" | "slow_setup" | "frames_lost" | "low_frame_rate" | "freezes" | "poor_picture" | "high_latency" | "sound_gaps" | "lip_sync" | "call_failed" | "call_running" | "no_call" | "settings_not_kept" | "name_refused" | "handle_refused" | "password_refused" | "address_refused" | "server_unreachable" | "server_refused" | "wrong_credentials" | "handle_taken" | "sign_up_closed" | "too_often" | "nobody_found" | "sign_in_not_kept" | "not_signed_in" | "history_unusable" | "message_refused" | "link_refused" | "invite_invalid" | "room_full" | "room_locked" | "host_unusable" | "network_unasked" | "transfers_unusable" | "no_transfer" | "nothing_picked" | "nothing_to_send" | "too_many_files" | "folder_missing";
 
 export type Settings = { 
 /**
@@ -83,6 +83,14 @@ save_power: SavePower,
  * Whether calls go by relays only, so that others learn no address of this machine.
  */
 relay_only: boolean, 
+/**
+ * Where files go that others send; null takes the system's folder for downloads.
+ */
+files_folder: string | null, 
+/**
+ * Ids of those whose files are taken unasked.
+ */
+files_from: Array<string>, 
 /**
  * Whether the first run's questions are answered.
  */
@@ -133,6 +141,14 @@ save_power?: SavePower,
  * See [`Settings::relay_only`].
  */
 relay_only?: boolean, 
+/**
+ * See [`Settings::files_folder`]; null goes back to the default.
+ */
+files_folder?: string | null, 
+/**
+ * See [`Settings::files_from`].
+ */
+files_from?: Array<string>, 
 /**
  * See [`Settings::first_run_done`].
  */
@@ -206,7 +222,7 @@ url: string,
  */
 token: string, };
 
-export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "connection_check", "data": Progress } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "failed", "data": Problem };
+export type DeskEvent = { "type": "call", "data": CallSnapshot } | { "type": "stats", "data": CallStats } | { "type": "ended", "data": CallSummary } | { "type": "level", "data": MicrophoneLevel } | { "type": "devices", "data": Devices } | { "type": "preview", "data": PreviewSnapshot } | { "type": "settings", "data": Settings } | { "type": "people", "data": PeopleSnapshot } | { "type": "calls", "data": CallsView } | { "type": "over", "data": CallEnding } | { "type": "nearby", "data": Array<NearbyCall> } | { "type": "connection_check", "data": Progress } | { "type": "invited" } | { "type": "messages_changed" } | { "type": "recent_calls_changed" } | { "type": "transfer", "data": TransferView } | { "type": "files_dragged", "data": boolean } | { "type": "files_picked", "data": PickedFiles } | { "type": "failed", "data": Problem };
 
 export type CallSnapshot = { 
 /**
@@ -790,21 +806,17 @@ name: string,
  */
 link: string, };
 
-export type CallNotice = { 
+export type Notice = { 
 /**
- * Which call.
+ * What it is.
  */
-call: string, 
+about: About, 
 /**
- * Whether it is taken with pictures.
- */
-video: boolean, 
-/**
- * Who calls.
+ * Who wants something.
  */
 title: string, 
 /**
- * That they do.
+ * What they want.
  */
 text: string, 
 /**
@@ -815,6 +827,20 @@ accept: string,
  * The button that declines it.
  */
 decline: string, };
+
+export type About = { "type": "call", 
+/**
+ * Which call.
+ */
+call: string, 
+/**
+ * Whether it is taken with pictures.
+ */
+video: boolean, } | { "type": "files", 
+/**
+ * Which transfer.
+ */
+transfer: string, };
 
 export type CallStage = "calling" | "ringing" | "waiting" | "connecting" | "connected" | "reconnecting";
 
@@ -939,6 +965,148 @@ seconds: number | null,
  * Whether one knows of it.
  */
 seen: boolean, };
+
+export type TransferView = { 
+/**
+ * Which: 32 hexadecimal digits.
+ */
+id: string, 
+/**
+ * With whom.
+ */
+person: string, 
+/**
+ * In which direction.
+ */
+way: Way, 
+/**
+ * How far it is.
+ */
+stage: Stage, 
+/**
+ * What is at the top of it: the first names.
+ */
+names: Array<string>, 
+/**
+ * How many there are at the top.
+ */
+tops: number, 
+/**
+ * Files that are wanted.
+ */
+files: number, 
+/**
+ * Of these, those that are where they belong.
+ */
+done: number, 
+/**
+ * Of these, those that failed.
+ */
+failed: number, 
+/**
+ * Bytes of the files that are wanted.
+ */
+bytes: number, 
+/**
+ * Bytes that are there.
+ */
+moved: number, 
+/**
+ * Whether there is a connection.
+ */
+connected: boolean, 
+/**
+ * Whether it was stopped on this side.
+ */
+paused_here: boolean, 
+/**
+ * Whether it was stopped on the other.
+ */
+paused_there: boolean, 
+/**
+ * Why it was stopped, where nobody asked for that, or why files failed.
+ */
+trouble: string | null, 
+/**
+ * Bytes per second.
+ */
+speed: number | null, 
+/**
+ * Seconds that the rest will take.
+ */
+left_s: number | null, 
+/**
+ * Where it goes, or went.
+ */
+folder: string | null, };
+
+export type Way = "sent" | "received";
+
+export type Stage = "offered" | "going" | "ended";
+
+export type FileView = { 
+/**
+ * Which: its number in the transfer.
+ */
+number: number, 
+/**
+ * Where it is in the transfer, with slashes.
+ */
+path: string, 
+/**
+ * In bytes.
+ */
+size: number, 
+/**
+ * Bytes that are there.
+ */
+moved: number, 
+/**
+ * How it is doing.
+ */
+stage: FileStage, 
+/**
+ * Why it failed.
+ */
+reason: string | null, };
+
+export type FileStage = "waiting" | "moving" | "checking" | "done" | "failed" | "skipped";
+
+export type PickedFiles = { 
+/**
+ * The first names.
+ */
+names: Array<string>, 
+/**
+ * How many files and folders there are.
+ */
+count: number, };
+
+export type SentFiles = { 
+/**
+ * The transfer.
+ */
+id: string, 
+/**
+ * What is not sent: the first of it.
+ */
+left_out: Array<LeftOutFile>, 
+/**
+ * How much is not sent.
+ */
+left_out_count: number, };
+
+export type LeftOutFile = { 
+/**
+ * What it is called.
+ */
+name: string, 
+/**
+ * Why.
+ */
+why: LeftOutReason, };
+
+export type LeftOutReason = "link" | "special" | "name" | "unreadable";
 
 export type DoctorReport = { 
 /**

@@ -33,6 +33,8 @@ const initial: Settings = {
   mirror_self: true,
   save_power: 'auto',
   relay_only: false,
+  files_folder: null,
+  files_from: [],
   first_run_done: false,
 };
 
@@ -217,7 +219,7 @@ export class BrowserBackend implements Backend {
   answerLobby = () => refuse(DESKTOP);
   lookNearby = () => Promise.resolve();
   stopLookingNearby = () => Promise.resolve();
-  announceCall = () => Promise.resolve();
+  announce = () => Promise.resolve();
   accept = () => refuse(DESKTOP);
   decline = () => refuse(DESKTOP);
 
@@ -229,6 +231,18 @@ export class BrowserBackend implements Backend {
   recentCallsSeen = () => Promise.resolve();
   checkConnection = () => refuse(DESKTOP);
   stopConnectionCheck = () => Promise.resolve();
+  pickFiles = () => refuse(DESKTOP);
+  forgetPicked = () => Promise.resolve();
+  sendPicked = () => refuse(DESKTOP);
+  transfers = () => Promise.resolve([]);
+  transferFiles = () => refuse(DESKTOP);
+  acceptFiles = () => refuse(DESKTOP);
+  declineFiles = () => refuse(DESKTOP);
+  setTransferPaused = () => refuse(DESKTOP);
+  cancelTransfer = () => refuse(DESKTOP);
+  dismissTransfer = () => refuse(DESKTOP);
+  showTransfer = () => refuse(DESKTOP);
+  chooseFilesFolder = () => refuse(DESKTOP);
 
   conversations(): Promise<Conversation[]> {
     return Promise.resolve([]);

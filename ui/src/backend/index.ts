@@ -1,7 +1,6 @@
 import type { Stream } from '../video/protocol';
 import type {
   AppInfo,
-  CallNotice,
   CallSummary,
   CallsView,
   Conversation,
@@ -9,14 +8,18 @@ import type {
   DeskEvent,
   Devices,
   DoctorReport,
+  FileView,
   Invitation,
   Message,
+  Notice,
   PeopleSnapshot,
   Problem,
   ProblemCode,
   RecentCall,
+  SentFiles,
   Settings,
   SettingsChange,
+  TransferView,
 } from './bindings';
 
 export type * from './bindings';
@@ -105,8 +108,8 @@ export interface Backend {
   /** Looks for calls on the network; event `nearby` tells which are there. */
   lookNearby(): Promise<void>;
   stopLookingNearby(): Promise<void>;
-  /** Has the system show that somebody calls, until it does not ring any more. */
-  announceCall(notice: CallNotice): Promise<void>;
+  /** Has the system show that somebody calls or sends files, until that waits for no answer any more. */
+  announce(notice: Notice): Promise<void>;
   accept(call: string, video: boolean): Promise<void>;
   decline(call: string): Promise<void>;
   setHeld(held: boolean): Promise<void>;
@@ -130,6 +133,25 @@ export interface Backend {
    */
   checkConnection(server: string | null): Promise<DoctorReport | null>;
   stopConnectionCheck(): Promise<void>;
+  /** Asks for files to send, or folders; event `files_picked` follows where some are chosen, or dropped on the window. */
+  pickFiles(folders: boolean): Promise<void>;
+  forgetPicked(): Promise<void>;
+  /** Offers what was picked to a contact, who is named by id. */
+  sendPicked(user: string): Promise<SentFiles>;
+  /** All transfers of files; event `transfer` when one is new, or another than before. */
+  transfers(): Promise<TransferView[]>;
+  transferFiles(id: string): Promise<FileView[]>;
+  /** Takes what is offered, all of it with `null`; first asks into which folder where that is wanted. Tells whether it did. */
+  acceptFiles(id: string, files: number[] | null, elsewhere: boolean): Promise<boolean>;
+  declineFiles(id: string): Promise<void>;
+  /** Of one file, or all of them with `null`. */
+  setTransferPaused(id: string, file: number | null, paused: boolean): Promise<void>;
+  cancelTransfer(id: string, file: number | null): Promise<void>;
+  dismissTransfer(id: string): Promise<void>;
+  /** Opens the folder that files were taken to. */
+  showTransfer(id: string): Promise<void>;
+  /** Asks into which folder files go, for the settings. */
+  chooseFilesFolder(): Promise<Settings>;
   /** Calls `handle` for each event until the returned function is called. */
   on<Kind extends keyof DeskEvents>(kind: Kind, handle: (data: DeskEvents[Kind]) => void): () => void;
 }

@@ -7,7 +7,6 @@ import type { Backend, ShowListener } from '.';
 import type {
   Access,
   AppInfo,
-  CallNotice,
   CallSummary,
   CallsView,
   Conversation,
@@ -15,12 +14,16 @@ import type {
   DeskEvent,
   Devices,
   DoctorReport,
+  FileView,
   Invitation,
   Message,
+  Notice,
   PeopleSnapshot,
   RecentCall,
+  SentFiles,
   Settings,
   SettingsChange,
+  TransferView,
 } from './bindings';
 import { Events } from './events';
 
@@ -76,7 +79,7 @@ class TauriBackend implements Backend {
     this.#ask<void>('answer_lobby', { participant, admit });
   lookNearby = () => this.#ask<void>('look_nearby');
   stopLookingNearby = () => this.#ask<void>('stop_looking_nearby');
-  announceCall = (notice: CallNotice) => this.#ask<void>('announce_call', { notice });
+  announce = (notice: Notice) => this.#ask<void>('announce', { notice });
   accept = (call: string, video: boolean) => this.#ask<void>('accept', { call, video });
   decline = (call: string) => this.#ask<void>('decline', { call });
   setHeld = (held: boolean) => this.#ask<void>('set_held', { held });
@@ -90,6 +93,20 @@ class TauriBackend implements Backend {
   recentCallsSeen = () => this.#ask<void>('recent_calls_seen');
   checkConnection = (server: string | null) => this.#ask<DoctorReport | null>('check_connection', { server });
   stopConnectionCheck = () => this.#ask<void>('stop_connection_check');
+  pickFiles = (folders: boolean) => this.#ask<void>('pick_files', { folders });
+  forgetPicked = () => this.#ask<void>('forget_picked');
+  sendPicked = (user: string) => this.#ask<SentFiles>('send_picked', { user });
+  transfers = () => this.#ask<TransferView[]>('transfers');
+  transferFiles = (id: string) => this.#ask<FileView[]>('transfer_files', { id });
+  acceptFiles = (id: string, files: number[] | null, elsewhere: boolean) =>
+    this.#ask<boolean>('accept_files', { id, files, elsewhere });
+  declineFiles = (id: string) => this.#ask<void>('decline_files', { id });
+  setTransferPaused = (id: string, file: number | null, paused: boolean) =>
+    this.#ask<void>('set_transfer_paused', { id, file, paused });
+  cancelTransfer = (id: string, file: number | null) => this.#ask<void>('cancel_transfer', { id, file });
+  dismissTransfer = (id: string) => this.#ask<void>('dismiss_transfer', { id });
+  showTransfer = (id: string) => this.#ask<void>('show_transfer', { id });
+  chooseFilesFolder = () => this.#ask<Settings>('choose_files_folder');
 
   /** Not before events are heard: those that a command sets off must not be missed. */
   async #ask<Answer>(command: string, given?: Record<string, unknown>): Promise<Answer> {

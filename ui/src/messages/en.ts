@@ -1,4 +1,5 @@
 import { connection } from './connection.en';
+import { files } from './files.en';
 import { problems } from './problems.en';
 
 export const en = {
@@ -391,6 +392,7 @@ export const en = {
     problems: 'Reported by your devices',
   },
   connection,
+  files,
   problems,
   plugin: { command: 'On Debian and Ubuntu' },
   failure: {

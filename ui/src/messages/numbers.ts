@@ -8,6 +8,15 @@ const UNITS = [
   ['second', 1],
 ] as const;
 
+/** Bytes that each has, the largest first: a thousand of the one below, as disks and networks count. */
+const SIZES = [
+  ['terabyte', 1e12],
+  ['gigabyte', 1e9],
+  ['megabyte', 1e6],
+  ['kilobyte', 1e3],
+  ['byte', 1],
+] as const;
+
 /** Numbers with their units, as the language writes them. */
 export class Numbers {
   readonly #language: string;
@@ -41,6 +50,21 @@ export class Numbers {
     });
 
   megabytes = (value: number) => this.#units.megabytes(this.#digits(value));
+
+  bytes = (value: number) => this.#size(value, '');
+
+  /** Bytes in a second. */
+  speed = (value: number) => this.#size(value, '-per-second');
+
+  #size(value: number, per: '' | '-per-second'): string {
+    const [unit, size] = SIZES.find(([, size]) => value >= size) ?? ['byte', 1];
+    return (value / size).toLocaleString(this.#language, {
+      style: 'unit',
+      unit: `${unit}${per}`,
+      unitDisplay: 'short',
+      maximumFractionDigits: value / size < 10 && size > 1 ? 1 : 0,
+    });
+  }
 
   count = (value: number | null) => (value === null ? this.#units.notMeasured : this.#digits(value));
 

@@ -273,6 +273,30 @@ export const problems: ProblemWords = {
     title: 'A plug-in for video is missing',
     text: 'Calls work, but use more of the processor: the system’s web view lacks H.264, so Ahoy decodes the pictures itself. Install the package gstreamer1.0-libav, then start Ahoy again.',
   },
+  transfers_unusable: {
+    title: 'Files can’t be sent or taken',
+    text: 'What goes on with them can’t be remembered on this computer: another Ahoy may be at it, or the disk is full. Close the other one or make room, then start Ahoy again.',
+  },
+  no_transfer: {
+    title: 'This transfer is not there any more',
+    text: 'It has ended or was put away meanwhile.',
+  },
+  nothing_picked: {
+    title: 'Nothing was chosen to send',
+    text: 'Choose files or a folder, or drop them on the window.',
+  },
+  nothing_to_send: {
+    title: 'There is nothing in it that can be sent',
+    text: 'Links and devices are not sent, and neither is what can’t be read. Check that you may read the files.',
+  },
+  too_many_files: {
+    title: 'That is too much for one transfer',
+    text: 'Send the folders one by one, or put them into one archive first.',
+  },
+  folder_missing: {
+    title: 'There is no folder to use',
+    text: 'Choose one for files from others in the settings, under General.',
+  },
   invite_invalid: {
     title: 'This invitation is not good any more',
     text: 'It has run out, was used up or was taken back. Ask for a new link.',

@@ -269,6 +269,30 @@ export const problems: ProblemWords = {
     title: '缺少视频插件',
     text: '通话可以进行，但会占用更多处理器：系统的网页视图不支持 H.264，画面由 Ahoy 自行解码。请安装软件包 gstreamer1.0-libav，然后重新启动 Ahoy。',
   },
+  transfers_unusable: {
+    title: '无法发送或接收文件',
+    text: '无法在此电脑上记录传输：可能另一个 Ahoy 正在使用，或磁盘已满。请关闭另一个或腾出空间，然后重新启动 Ahoy。',
+  },
+  no_transfer: {
+    title: '此传输已不存在',
+    text: '它已结束或已被移除。',
+  },
+  nothing_picked: {
+    title: '没有选择要发送的内容',
+    text: '请选择文件或文件夹，或把它们拖到窗口上。',
+  },
+  nothing_to_send: {
+    title: '其中没有可发送的内容',
+    text: '链接、设备以及无法读取的内容不会发送。请检查你是否有权读取这些文件。',
+  },
+  too_many_files: {
+    title: '一次传输放不下这么多',
+    text: '请逐个发送文件夹，或先打包成一个压缩文件。',
+  },
+  folder_missing: {
+    title: '没有可用的文件夹',
+    text: '请在设置的“通用”页选择存放收到文件的文件夹。',
+  },
   invite_invalid: {
     title: '此邀请已失效',
     text: '它已过期、已用完或已被撤回。请索取新的链接。',

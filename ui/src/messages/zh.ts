@@ -1,5 +1,6 @@
 import type { Messages } from './en';
 import { connection } from './connection.zh';
+import { files } from './files.zh';
 import { problems } from './problems.zh';
 
 export const zh: Messages = {
@@ -371,6 +372,7 @@ export const zh: Messages = {
     problems: '设备报告的问题',
   },
   connection,
+  files,
   problems,
   plugin: { command: '在 Debian 和 Ubuntu 上' },
   failure: {

@@ -4,7 +4,9 @@ import {
   type AnyProblem,
   type AppInfo,
   type Backend,
+  type Contact,
   type Invitation,
+  type PickedFiles,
   type Settings,
 } from '../backend';
 import { chooseMessages } from '../messages';
@@ -18,6 +20,7 @@ import type { DeviceKind } from './remedies';
 import { SelfViewStore } from './selfview.svelte';
 import { SettingsStore } from './settings.svelte';
 import { TalkStore } from './talk.svelte';
+import { TransfersStore } from './transfers.svelte';
 
 export type View = 'first-run' | 'home' | 'sign-in' | 'chat' | 'call' | 'summary' | 'settings';
 export type SettingsPage = 'general' | 'audio' | 'video' | 'connection' | 'about';
@@ -45,6 +48,7 @@ export class App {
   readonly preview: PreviewStore;
   readonly people: PeopleStore;
   readonly talk: TalkStore;
+  readonly transfers: TransfersStore;
   readonly check: CheckStore;
   readonly selfView = new SelfViewStore();
 
@@ -56,6 +60,7 @@ export class App {
     this.preview = new PreviewStore(backend);
     this.people = new PeopleStore(backend);
     this.talk = new TalkStore(backend);
+    this.transfers = new TransfersStore(backend);
     this.check = new CheckStore(backend);
     if (!settings.first_run_done) this.view = 'first-run';
   }
@@ -110,18 +115,23 @@ export class App {
 
   /** Connects the stores with the program. The returned function ends it. */
   start(): () => void {
-    const { settings, devices, call, preview, people, talk, check } = this;
-    const stores = [settings, devices, call, preview, people, talk, check];
+    const { settings, devices, call, preview, people, talk, transfers, check } = this;
+    const stores = [settings, devices, call, preview, people, talk, transfers, check];
     const stops = [
       ...stores.map((store) => store.listen()),
       this.backend.on('failed', (problem) => (this.error = problem)),
       this.backend.on('invited', () => void this.#takeInvitation()),
       this.backend.on('calls', () => this.#announceCalls()),
+      this.backend.on('transfer', () => this.#announceOffers()),
+      this.backend.on('files_picked', (picked) => void this.#offerPicked(picked)),
     ];
     void this.run(() => this.devices.load());
     void this.run(() => this.people.load());
     const focused = () => this.refreshDevices();
-    const blurred = () => this.#announceCalls();
+    const blurred = () => {
+      this.#announceCalls();
+      this.#announceOffers();
+    };
     window.addEventListener('focus', focused);
     window.addEventListener('blur', blurred);
     void this.#takeInvitation();
@@ -204,8 +214,55 @@ export class App {
     for (const { call, name, video } of waiting) {
       this.#announced.add(call);
       const text = video ? callsWithVideo : calls;
-      void this.run(() => this.backend.announceCall({ call, video, title: name, text, accept, decline }));
+      const about = { type: 'call', call, video } as const;
+      void this.run(() => this.backend.announce({ about, title: name, text, accept, decline }));
     }
+  }
+
+  /** So are files that are offered. */
+  #announceOffers() {
+    const { offers } = this.transfers;
+    const waiting = document.hasFocus() ? [] : offers.filter(({ id }) => !this.#announced.has(id));
+    const { files } = this.text;
+    for (const view of waiting) {
+      this.#announced.add(view.id);
+      const about = { type: 'files', transfer: view.id } as const;
+      const title = files.offers(this.nameOf(view.person));
+      const text = files.noticeText(view.names.join(', '), this.numbers.bytes(view.bytes));
+      const { accept, decline } = files;
+      void this.run(() => this.backend.announce({ about, title, text, accept, decline }));
+    }
+  }
+
+  /** What somebody is called whose id is known. */
+  nameOf(user: string): string {
+    const contact = this.people.contacts.find((contact) => contact.user === user);
+    return contact?.name ?? this.text.files.somebody;
+  }
+
+  /** Whoever gets what is dropped on the window: those one looks at. */
+  get beside(): Contact | undefined {
+    const user = this.view === 'call' ? this.people.calls.current?.user : this.talk.open;
+    if (this.view !== 'call' && this.view !== 'chat') return undefined;
+    return this.people.contacts.find((contact) => contact.user === user && contact.standing === 'contact');
+  }
+
+  /** Where it is known who gets what was picked it is offered to them; otherwise that is asked. */
+  async #offerPicked(picked: PickedFiles): Promise<void> {
+    const to = this.transfers.to ?? this.beside?.user;
+    if (to) await this.sendPicked(to);
+    else this.transfers.picked = picked;
+  }
+
+  /** Offers what was picked to somebody. */
+  async sendPicked(user: string): Promise<void> {
+    const { transfers } = this;
+    await this.run(async () => {
+      const { left_out, left_out_count } = await this.backend.sendPicked(user);
+      transfers.leftOut = left_out_count > 0 ? { files: left_out, count: left_out_count } : null;
+      transfers.open = true;
+    });
+    [transfers.picked, transfers.to] = [null, null];
   }
 
   /** The view follows when the program says that there is a call. */

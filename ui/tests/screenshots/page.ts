@@ -9,7 +9,7 @@ import { mount } from 'svelte';
 
 import type { Access, PersonCall } from '../../src/backend';
 import Start from '../../src/Start.svelte';
-import { ScriptedBackend, stats } from '../scripted-backend';
+import { picked, ScriptedBackend, stats } from '../scripted-backend';
 import { paintPerson } from './person';
 import { scenes, type SceneName } from './scenes';
 
@@ -43,6 +43,8 @@ if (scene) {
   document.addEventListener('person', (event) => {
     backend.emit('calls', { current: (event as CustomEvent<PersonCall>).detail, ringing: [] });
   });
+  document.addEventListener('picked', () => backend.emit('files_picked', picked));
+  document.addEventListener('dragged', () => backend.emit('files_dragged', true));
   // The graphs of a call that has lasted for a while.
   document.addEventListener('numbers', () => {
     for (let at = 0; at < 110; at++) backend.emit('stats', (scene.stats ?? stats)(at));

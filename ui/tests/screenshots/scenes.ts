@@ -11,6 +11,8 @@ import {
   messages,
   noDevices,
   off,
+  offer,
+  otherTransfers,
   paused,
   people,
   personCall,
@@ -19,6 +21,7 @@ import {
   running,
   stats,
   summary,
+  transfer,
   type Script,
 } from '../scripted-backend';
 import { allWell, blocked, checked, troubled, underWay, wentBadly, wentWell } from '../scripted-check';
@@ -129,6 +132,47 @@ export const scenes = {
       await callPerson(page, text);
       await page.keyboard.press('t');
       await page.getByRole('textbox', { name: text.talk.write }).waitFor();
+      await page.mouse.move(0, 0);
+    },
+  },
+  'home-files': {
+    script: { people, transfers: [transfer, ...otherTransfers], conversations },
+    go: (page, text) => page.getByRole('button', { name: new RegExp(`^${text.files.heading}`) }).click(),
+  },
+  'home-files-closed': { script: { people, transfers: [transfer, ...otherTransfers], conversations } },
+  'home-files-offered': {
+    script: { people, transfers: [offer], conversations },
+    async go(page, text) {
+      await page.getByRole('button', { name: new RegExp(`^${text.files.heading}`) }).click();
+      await page.getByRole('button', { name: text.files.details }).click();
+      await page.mouse.move(0, 0);
+    },
+  },
+  'home-files-to-whom': {
+    script: { people, conversations },
+    go: (page) => page.evaluate(() => document.dispatchEvent(new Event('picked'))).then(() => undefined),
+  },
+  'chat-files': {
+    script: { people, conversations, messages },
+    async go(page, text) {
+      await page.getByRole('button', { name: text.talk.open('Ada Lovelace') }).click();
+      await page.getByRole('button', { name: text.files.send('Ada Lovelace') }).click();
+      await page.mouse.move(0, 0);
+    },
+  },
+  'chat-files-dragged': {
+    script: { people, conversations, messages },
+    async go(page, text) {
+      await page.getByRole('button', { name: text.talk.open('Ada Lovelace') }).click();
+      await page.evaluate(() => document.dispatchEvent(new Event('dragged')));
+    },
+  },
+  'call-person-files': {
+    script: { people, snapshot: call, transfers: [transfer, otherTransfers[1]!] },
+    tiles: 2,
+    async go(page, text) {
+      await callPerson(page, text);
+      await page.getByRole('button', { name: new RegExp(`^${text.files.heading}`) }).click();
       await page.mouse.move(0, 0);
     },
   },
@@ -316,6 +360,13 @@ export type SceneName =
   | 'first-run-busy'
   | 'home'
   | 'home-nothing-found'
+  | 'home-files'
+  | 'home-files-closed'
+  | 'home-files-offered'
+  | 'home-files-to-whom'
+  | 'chat-files'
+  | 'chat-files-dragged'
+  | 'call-person-files'
   | 'home-signed-out'
   | 'home-ringing'
   | 'home-invited'
