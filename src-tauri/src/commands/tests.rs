@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ahoy_client::desk::{
     CallEnding, CallLink, CallStage, CallSummary, CallsView, Connection, Credentials, DeskError, DeskEvent,
-    Ending, Invitation, LeftOutFile, LeftOutReason, LobbyGuest, Me, MicrophoneLevel, PeopleSnapshot, PersonCall,
-    PickedFiles, PreviewSnapshot, QrCode, RecentCall, RingingCall, SentFiles,
+    Ending, Invitation, LeftOutFile, LeftOutReason, LobbyGuest, Me, MicrophoneLevel, PeopleSnapshot,
+    PersonCall, PickedFiles, PreviewSnapshot, QrCode, RecentCall, RingingCall, SentFiles,
 };
 use ahoy_client::devices::{Camera, SoundDevice};
 use ahoy_client::doctor::{

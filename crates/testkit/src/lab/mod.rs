@@ -18,7 +18,7 @@ mod session_bus;
 mod vm;
 
 pub use clip::{Clip, speak};
-pub use desktop::{Desktop, Element, Notifications, Preferences, Window};
+pub use desktop::{Desktop, Dragged, Element, Notifications, Preferences, Window};
 pub use fake_camera::{CameraPixels, CameraScene, FakeCamera, FakeCameraSpec};
 pub use keyring::KeyringLab;
 pub use listen::{HeardSound, Listening, write_chirps};

@@ -18,6 +18,8 @@ pub(super) enum DisplayError {
     Silent(#[from] ReplyOrIdError),
     #[error("the program shows no window")]
     NoWindow,
+    #[error("the window does not take what is dropped on it")]
+    NotTaken,
     #[error("the picture can't be stored: {0}")]
     Png(#[from] png::EncodingError),
 }
@@ -37,9 +39,9 @@ impl From<x11rb::errors::ReplyError> for DisplayError {
 /// Width and height in pixels.
 type Size = (u16, u16);
 
-struct Display {
-    connection: RustConnection,
-    root: WindowId,
+pub(super) struct Display {
+    pub(super) connection: RustConnection,
+    pub(super) root: WindowId,
     protocols: Atom,
     delete_window: Atom,
 }
@@ -71,8 +73,7 @@ pub(super) fn close_window(display: &str) -> Result<(), DisplayError> {
 /// What is to be seen of the largest window on the display, as PNG.
 pub(super) fn picture_of(display: &str) -> Result<Vec<u8>, DisplayError> {
     let display = Display::open(display)?;
-    let largest = display.windows()?.into_iter().max_by_key(|(_, (w, h))| u32::from(*w) * u32::from(*h));
-    let (window, (width, height)) = largest.ok_or(DisplayError::NoWindow)?;
+    let (window, (width, height)) = display.largest()?;
     let image = display.connection.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX)?;
     // At a depth of 24: blue, green, red and a byte without meaning.
     let pixels = image.reply()?.data.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect::<Vec<_>>();
@@ -84,7 +85,7 @@ pub(super) fn picture_of(display: &str) -> Result<Vec<u8>, DisplayError> {
 }
 
 impl Display {
-    fn open(name: &str) -> Result<Self, DisplayError> {
+    pub(super) fn open(name: &str) -> Result<Self, DisplayError> {
         let (connection, screen) = RustConnection::connect(Some(name))?;
         let root = connection.setup().roots[screen].root;
         let atom = |name: &[u8]| -> Result<Atom, DisplayError> {
@@ -92,6 +93,12 @@ impl Display {
         };
         let (protocols, delete_window) = (atom(b"WM_PROTOCOLS")?, atom(b"WM_DELETE_WINDOW")?);
         Ok(Self { connection, root, protocols, delete_window })
+    }
+
+    /// The largest window, with its size.
+    pub(super) fn largest(&self) -> Result<(WindowId, Size), DisplayError> {
+        let largest = self.windows()?.into_iter().max_by_key(|(_, (w, h))| u32::from(*w) * u32::from(*h));
+        largest.ok_or(DisplayError::NoWindow)
     }
 
     /// The visible windows that can be closed, with their sizes. Without a window manager all are children of the root.

@@ -2,6 +2,7 @@
 //! machine. Programs started on it can be used through [`Window`].
 
 mod display;
+mod drag;
 mod notifications;
 mod window;
 
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 
 use super::{LabError, name_of, start_error};
 
+pub use drag::Dragged;
 pub use notifications::Notifications;
 pub use window::{Element, Window};
 

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::display::{DisplayError, close_window, picture_of, take_focus_away};
+use super::drag::Dragged;
 use super::{Desktop, Running};
 use crate::lab::LabError;
 
@@ -159,6 +160,11 @@ impl<'a> Window<'a> {
     /// Gives the window a size in pixels.
     pub fn resize(&self, width: u32, height: u32) -> Result<(), LabError> {
         self.post("window/rect", &json!({ "width": width, "height": height })).map(drop)
+    }
+
+    /// Holds files over the window, as somebody does who drags them there.
+    pub fn drag_over(&self, paths: &[&Path]) -> Result<Dragged, LabError> {
+        Ok(Dragged::over(&self.desktop.display_name, paths)?)
     }
 
     /// Whoever works at the desktop turns to something else: the window has the keyboard no more.
