@@ -12,7 +12,7 @@ use ahoy_signal::{CallSignal, ClientMessage, LinkEnd, LinkSaid, UserId};
 use crate::leg::{CONNECT_WITHIN, LinkState};
 
 /// When it is knocked again where nobody has answered, at first and at most: each time twice as late.
-const KNOCK_AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+const KNOCK_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 /// When a connection that was lost or did not come about is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// How long a connection that was lost may come back by itself.

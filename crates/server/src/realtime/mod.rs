@@ -128,7 +128,15 @@ impl Realtime {
         let contacts = Arc::new(ContactBook::new(contacts, presence.clone(), bus.clone()));
         let inboxes = Inboxes::new(inboxes, contacts.clone(), presence.clone(), bus.clone());
         let inboxes = Arc::new(inboxes);
-        let herald = Herald::start(contacts.clone(), presence.clone());
+        let book = contacts.clone();
+        let herald = Herald::start(move |user| {
+            let book = book.clone();
+            async move {
+                if let Err(refusal) = book.tell_presence(user).await {
+                    tracing::warn!(%user, %refusal, "contacts were not told of somebody's presence");
+                }
+            }
+        });
         let switchboard = Switchboard::start(Lines {
             bus: bus.clone(),
             presence: presence.clone(),
