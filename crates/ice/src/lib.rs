@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod bulk;
 mod candidate;
 mod config;
 #[doc(hidden)]
@@ -35,6 +36,7 @@ mod streams;
 mod view;
 mod wire;
 
+pub use bulk::Bulk;
 pub use agent::{Ice, IceEvent, IceEvents, IceState};
 pub use candidate::{CandidateError, CandidateKind};
 pub use config::{Credentials, IceConfig, IceError, IceServer, Policy, ServerUrl, ServerUrlError, Transport};

@@ -62,6 +62,26 @@ impl Socket {
             self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
     }
 
+    /// Sends datagrams of `segment` bytes each, or one, now. Errors of the way are none of the socket's, as below.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`].
+    pub(crate) fn try_send(&self, to: SocketAddr, datagrams: &[u8], segment: Option<usize>) -> io::Result<()> {
+        let transmit = transmit(to, datagrams, segment);
+        let sent =
+            self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the system may have room. Any number may wait.
+    pub(crate) async fn writable(&self) {
+        // A socket that fails is taken away by the agent.
+        let _ = self.socket.writable().await;
+    }
+
     /// Sends datagrams of `segment` bytes each, or one. Errors of the way to one address, such as "unreachable", are not
     /// errors of the socket: the datagram counts as sent, and lost.
     pub(crate) fn poll_send(

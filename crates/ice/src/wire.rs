@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::bulk::{Bulk, Queue, is_quic};
 use crate::relay::RelayHandle;
 use crate::socket::{Burst, Socket};
 use crate::streams::StreamHandle;
@@ -103,6 +104,8 @@ struct Shared {
     /// What can be received next: from relays and connections, and what had to wait.
     given: VecDeque<Bytes>,
     unproven: VecDeque<(Pair, Bytes)>,
+    /// Where datagrams of the second protocol go, if anybody wants them.
+    bulk: Option<Arc<Queue>>,
     waker: Option<Waker>,
     /// Where reading went on last, so that one busy socket does not starve the others.
     next: usize,
@@ -230,6 +233,18 @@ impl Wire {
         Poll::Pending
     }
 
+    /// Datagrams of a second protocol beside media, from now on; without this they are dropped.
+    pub fn bulk(&self) -> Bulk {
+        let queue = Arc::clone(self.lock().bulk.get_or_insert_default());
+        Bulk::new(self.clone(), queue)
+    }
+
+    /// Where datagrams go at the moment, and how.
+    pub(crate) fn route(&self) -> Option<(SocketAddr, Carrier)> {
+        let shared = self.lock();
+        shared.route.as_ref().map(|route| (route.pair.remote, route.carrier.clone()))
+    }
+
     /// Has whoever receives look again, for something that this does not know of.
     pub fn wake_receiver(&self) {
         if let Some(waker) = self.lock().waker.take() {
@@ -257,6 +272,7 @@ impl Wire {
             None => false,
         };
         let mut media = false;
+        let mut bulk = Vec::new();
         let mut kept = 0;
         let mut at = 0;
         while at < len {
@@ -264,6 +280,8 @@ impl Wire {
             if is_stun(buf[at]) {
                 let datagram = Bytes::copy_from_slice(&buf[at..end]);
                 let _ = self.stun.try_send(Arrival { pair, datagram });
+            } else if known && is_quic(buf[at]) {
+                bulk.push(Bytes::copy_from_slice(&buf[at..end]));
             } else if known {
                 media = true;
                 buf.copy_within(at..end, kept);
@@ -276,7 +294,24 @@ impl Wire {
         if media {
             self.media_came(shared, pair, now);
         }
+        if !bulk.is_empty() {
+            self.bulk_came(shared, pair, now, bulk);
+        }
         Received { len: kept, stride }
+    }
+
+    /// Datagrams of the second protocol came this way, which shows as well as media that the other side is there.
+    fn bulk_came(
+        &self,
+        shared: &mut Shared,
+        pair: Pair,
+        now: Instant,
+        datagrams: impl IntoIterator<Item = Bytes>,
+    ) {
+        self.media_came(shared, pair, now);
+        if let Some(queue) = &shared.bulk {
+            queue.extend(datagrams.into_iter());
+        }
     }
 
     /// Notes that media came this way. Where it did not before, the agent is told: the other side may have moved.
@@ -307,6 +342,10 @@ impl Wire {
         match shared.known.get_mut(&pair) {
             Some(known) => known.heard = now,
             None => return shared.wait(pair, &datagram),
+        }
+        if datagram.first().copied().is_some_and(is_quic) {
+            self.bulk_came(&mut shared, pair, now, [datagram]);
+            return;
         }
         self.media_came(&mut shared, pair, now);
         shared.give(datagram);

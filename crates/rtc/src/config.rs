@@ -68,6 +68,8 @@ pub struct PeerConfig {
     pub max_message_size: u32,
     /// Between which rates media is sent, in bits per second with all headers.
     pub limits: Limits,
+    /// Whether there is to be a [`Bulk`](crate::Bulk) connection, where the other side has one as well.
+    pub bulk: bool,
     /// Bytes that a data channel holds for sending before `send` waits.
     pub channel_send_buffer: usize,
 }
@@ -102,6 +104,7 @@ impl PeerConfig {
             tls: None,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
             limits: Self::DEFAULT_LIMITS,
+            bulk: false,
             channel_send_buffer: Self::DEFAULT_CHANNEL_SEND_BUFFER,
         }
     }

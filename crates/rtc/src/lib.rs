@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod channels;
 mod config;
 mod error;
@@ -33,6 +34,7 @@ pub use ahoy_ice::{
     CandidateError, CandidateKind, IceServer, IceView, LocalView, PairView, Policy, RemoteView, ServerUrl,
     ServerUrlError, Transport,
 };
+pub use bulk::{Bulk, BulkLost, ReadExactError, ReadToEndError, RecvStream, SendStream, WriteError};
 pub use channels::{Channel, ChannelEvent, ChannelOptions, Message, Reliability};
 pub use config::{FirstOffer, PeerConfig, Politeness};
 pub use error::RtcError;

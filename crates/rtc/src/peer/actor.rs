@@ -25,6 +25,7 @@ use self::ice::{IceSide, combined};
 use self::tracks::Sending;
 use super::bridge::{Bridge, LIBRARY_QUEUE, LibraryEvent};
 use super::{Command, ConnectionState, PeerEvent, Phase};
+use crate::bulk::Awaited;
 use crate::channels::Channel;
 use crate::config::{self, PeerConfig};
 use crate::error::{LibraryError, RtcError, no_port};
@@ -69,8 +70,8 @@ impl Actor {
         config: PeerConfig,
         clock: MediaClock,
         events: mpsc::Sender<PeerEvent>,
-    ) -> Result<Self, RtcError> {
-        let (ice, ice_events, runtime) = IceSide::open(&config)?;
+    ) -> Result<(Self, Option<Awaited>), RtcError> {
+        let (ice, ice_events, runtime, bulk) = IceSide::open(&config)?;
         let local = runtime.local();
         let (to_actor, library) = mpsc::channel(LIBRARY_QUEUE);
         let bridge = Bridge(to_actor);
@@ -98,7 +99,7 @@ impl Actor {
             Ok(connection) => Arc::new(connection),
             Err(error) => return Err(no_port(local).unwrap_or(RtcError::Setup(error))),
         };
-        Ok(Self {
+        let actor = Self {
             negotiation: Negotiation::new(config.role, config.first_offer),
             config,
             clock,
@@ -121,7 +122,8 @@ impl Actor {
             library_state: ConnectionState::New,
             path: None,
             overrun: false,
-        })
+        };
+        Ok((actor, bulk))
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -143,6 +145,8 @@ impl Actor {
             }
             self.overrun |= self.library.len() == LIBRARY_QUEUE;
         }
+        // While there is a way to say so.
+        self.ice.close_bulk();
         self.close().await;
         // Until here, so that whoever waits for the end of the commands finds everything given back.
         drop(commands);
@@ -244,6 +248,7 @@ impl Actor {
                 self.ice.state = state;
                 if state == IceState::Connected {
                     self.reach(Phase::IceConnected);
+                    self.ice.connected();
                 }
                 self.combine_states();
             }
@@ -362,7 +367,7 @@ impl Actor {
     }
 
     async fn answer(&mut self, offer: String) -> Result<String, LibraryError> {
-        self.ice.hello.told(&offer);
+        self.ice.told(&offer);
         let seen = self.ice.stand_in.to_library(&offer);
         self.connection.set_remote_description(RTCSessionDescription::offer(seen)?).await?;
         let theirs = remote_ice(&offer);
@@ -378,7 +383,7 @@ impl Actor {
     }
 
     async fn accept(&mut self, answer: String) -> Result<(), LibraryError> {
-        self.ice.hello.told(&answer);
+        self.ice.told(&answer);
         let seen = self.ice.stand_in.to_library(&answer);
         self.connection.set_remote_description(RTCSessionDescription::answer(seen)?).await?;
         if let Some(theirs) = remote_ice(&answer) {

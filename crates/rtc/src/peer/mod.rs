@@ -10,6 +10,7 @@ use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bulk::{Awaited, Bulk};
 use crate::channels::{Channel, ChannelOptions};
 use crate::config::PeerConfig;
 use crate::error::RtcError;
@@ -108,6 +109,7 @@ type Reply<T> = oneshot::Sender<Result<T, RtcError>>;
 #[derive(Clone, Debug)]
 pub struct Peer {
     commands: mpsc::Sender<Command>,
+    bulk: Option<Awaited>,
 }
 
 impl Peer {
@@ -121,9 +123,9 @@ impl Peer {
     pub async fn new(config: PeerConfig, clock: MediaClock) -> Result<(Peer, PeerEvents), RtcError> {
         let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
         let (outbox, events) = mpsc::channel(EVENT_QUEUE);
-        let actor = actor::Actor::start(config, clock, outbox).await?;
+        let (actor, bulk) = actor::Actor::start(config, clock, outbox).await?;
         tokio::spawn(actor.run(inbox));
-        Ok((Peer { commands }, PeerEvents { events }))
+        Ok((Peer { commands, bulk }, PeerEvents { events }))
     }
 
     /// Adds a track for frames in `codec`. It can send once the other side has agreed and the connection stands.
@@ -139,6 +141,12 @@ impl Peer {
     ) -> Result<Channel, RtcError> {
         let label = label.into();
         self.ask(|reply| Command::OpenChannel(label, options, reply)).await
+    }
+
+    /// Waits until it is known whether there is a connection for what is large ([`PeerConfig::bulk`]): `None` where there is none,
+    /// at the latest three seconds after a way to the other side was found.
+    pub async fn bulk(&self) -> Option<Bulk> {
+        self.bulk.as_ref()?.known().await
     }
 
     /// Takes in what the other side's [`PeerEvent::Signal`] said, in order.

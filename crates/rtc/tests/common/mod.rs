@@ -101,10 +101,18 @@ pub async fn pair_that_answers() -> Pair {
 }
 
 async fn pair_of(polite: PeerConfig, to_impolite: Carry, to_polite: Carry) -> Pair {
+    pair_of_both(polite, PeerConfig::loopback(Politeness::Impolite), to_impolite, to_polite).await
+}
+
+pub async fn pair_of_both(
+    polite: PeerConfig,
+    impolite: PeerConfig,
+    to_impolite: Carry,
+    to_polite: Carry,
+) -> Pair {
     let clock = MediaClock::start();
     let (polite, polite_events) = Peer::new(polite, clock).await.unwrap();
-    let (impolite, impolite_events) =
-        Peer::new(PeerConfig::loopback(Politeness::Impolite), clock).await.unwrap();
+    let (impolite, impolite_events) = Peer::new(impolite, clock).await.unwrap();
     let polite = side(polite, polite_events, impolite.clone(), to_impolite);
     let impolite = side(impolite, impolite_events, polite.peer.clone(), to_polite);
     Pair { clock, polite, impolite }

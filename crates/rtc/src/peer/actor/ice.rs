@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ahoy_ice::{Credentials, Ice, IceConfig, IceEvents, IceState};
 
+use crate::bulk::{Awaited, BulkSide};
 use crate::config::PeerConfig;
 use crate::error::RtcError;
 use crate::hello::Hello;
@@ -17,6 +18,8 @@ pub(super) struct IceSide {
     pub(super) ice: Ice,
     pub(super) stand_in: Arc<StandIn>,
     pub(super) hello: Arc<Hello>,
+    /// The connection for what is large, where one is wanted.
+    bulk: Option<BulkSide>,
     pub(super) state: IceState,
     /// What the other side knows this one by.
     current: Credentials,
@@ -34,7 +37,9 @@ pub(super) struct IceSide {
 
 impl IceSide {
     /// Opens the sockets and begins to gather.
-    pub(super) fn open(config: &PeerConfig) -> Result<(Self, IceEvents, CallRuntime), RtcError> {
+    pub(super) fn open(
+        config: &PeerConfig,
+    ) -> Result<(Self, IceEvents, CallRuntime, Option<Awaited>), RtcError> {
         let current = Credentials::random();
         let ice_config = IceConfig {
             bind: config.bind.clone(),
@@ -47,10 +52,19 @@ impl IceSide {
         let local = wire.any_local().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let stand_in = Arc::new(StandIn::new(local));
         let hello = Arc::new(Hello::new());
+        let bulk = match config.bulk {
+            true => BulkSide::new(wire.bulk(), config.role).map(Some).unwrap_or_else(|error| {
+                tracing::warn!(%error, "no certificate for QUIC");
+                None
+            }),
+            false => None,
+        };
+        let (bulk, awaited) = bulk.unzip();
         let side = Self {
             ice,
             stand_in: Arc::clone(&stand_in),
             hello: Arc::clone(&hello),
+            bulk,
             state: IceState::New,
             current,
             staged: None,
@@ -59,7 +73,12 @@ impl IceSide {
             candidates: Vec::new(),
             told: None,
         };
-        Ok((side, events, CallRuntime::new(wire, stand_in, hello)))
+        Ok((side, events, CallRuntime::new(wire, stand_in, hello), awaited))
+    }
+
+    /// The other side is to know that this one ends.
+    pub(super) fn close_bulk(&mut self) {
+        self.bulk = None;
     }
 
     /// The next offer asks for a new generation.
@@ -77,7 +96,23 @@ impl IceSide {
 
     /// The library's description as the other side is to know it.
     pub(super) fn describe(&self, sdp: &str) -> String {
-        to_peer(sdp, self.staged.as_ref().unwrap_or(&self.current), &self.hello.line())
+        let bulk = self.bulk.as_ref().map(BulkSide::line).unwrap_or_default();
+        to_peer(sdp, self.staged.as_ref().unwrap_or(&self.current), &(self.hello.line() + &bulk))
+    }
+
+    /// Takes in what the other side's description says that the library does not know.
+    pub(super) fn told(&mut self, sdp: &str) {
+        self.hello.told(sdp);
+        if let Some(bulk) = &mut self.bulk {
+            bulk.told(sdp);
+        }
+    }
+
+    /// There is a way.
+    pub(super) fn connected(&mut self) {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.connected();
+        }
     }
 
     /// The other side's offer is about to be answered: where it begins anew, so does this side.

@@ -1,0 +1,111 @@
+//! Datagrams of a second protocol beside media, its keys and STUN: QUIC's, which are known by their first byte (RFC 9443
+//! section 2), for what is large and may wait.
+//!
+//! They come from the same sockets and go the same way as the rest. Whoever reads the [`Wire`] sorts them out, so that they never
+//! wake whoever waits for media; they wait in a queue of their own.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::wire::{Carrier, Wire};
+
+/// Datagrams that wait to be received: as many as 100 ms of a gigabit. New ones are dropped, as on any way that is too fast.
+const WAITING_MOST: usize = 8192;
+
+/// Whether a datagram that begins with `first` is QUIC's: the bit that RFC 9000 section 17 fixes is set, which tells it from STUN,
+/// DTLS and RTP.
+pub(crate) const fn is_quic(first: u8) -> bool {
+    matches!(first, 64..=127 | 192..=255)
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    datagrams: VecDeque<Bytes>,
+    waker: Option<Waker>,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Datagrams have come.
+    pub(crate) fn extend(&self, datagrams: impl Iterator<Item = Bytes>) {
+        let mut waiting = self.lock();
+        let room = WAITING_MOST.saturating_sub(waiting.datagrams.len());
+        waiting.datagrams.extend(datagrams.take(room));
+        if let Some(waker) = waiting.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The way to the other side for that protocol. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Bulk {
+    wire: Wire,
+    queue: Arc<Queue>,
+}
+
+impl Bulk {
+    pub(crate) fn new(wire: Wire, queue: Arc<Queue>) -> Self {
+        Self { wire, queue }
+    }
+
+    /// Datagrams that [`try_send`](Self::try_send) takes at once.
+    pub fn most_sent_at_once(&self) -> usize {
+        self.wire.most_sent_at_once()
+    }
+
+    /// Sends datagrams of `segment` bytes each, or one. Without a way they are lost.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where the system has no room: see [`writable`](Self::writable).
+    pub fn try_send(&self, datagrams: &[u8], segment: Option<usize>) -> io::Result<()> {
+        // The system may take a while, in which media must be able to go.
+        let Some((remote, carrier)) = self.wire.route() else { return Ok(()) };
+        match carrier {
+            Carrier::Socket(socket) => socket.try_send(remote, datagrams, segment),
+            carrier @ (Carrier::Stream(_) | Carrier::Relay(_)) => {
+                let each = segment.unwrap_or(datagrams.len()).max(1);
+                datagrams.chunks(each).for_each(|datagram| carrier.send_now(remote, datagram));
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until the system may have room.
+    pub async fn writable(&self) {
+        if let Some((_, Carrier::Socket(socket))) = self.wire.route() {
+            socket.writable().await;
+        }
+    }
+
+    /// The next datagrams, at most as many as `take` returns `true` for; it is given each.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, mut take: impl FnMut(&[u8]) -> bool) -> Poll<()> {
+        let mut waiting = self.queue.lock();
+        if waiting.datagrams.is_empty() {
+            waiting.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        while let Some(datagram) = waiting.datagrams.pop_front() {
+            if !take(&datagram) {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// An address of this machine that is in use; `None` once closed.
+    pub fn any_local(&self) -> Option<SocketAddr> {
+        self.wire.any_local()
+    }
+}
