@@ -135,6 +135,8 @@ impl Leg {
         let Ways { bind, servers, policy, tunnel, tls } = plan.ways;
         let mut config = PeerConfig { first_offer, policy, tunnel, tls, ..PeerConfig::new(role) };
         config.ice_servers = servers;
+        // What it sends does not give way to media.
+        config.bulk = plan.files && !plan.media;
         if !bind.is_empty() {
             config.bind = bind;
         }

@@ -1,53 +1,40 @@
-//! What a connection has for files: one channel for what is said, one for chunks (docs/file-transfer.md).
+//! What a connection has for files: a way for what is said, which keeps its order, and one for chunks, which does not
+//! (docs/file-transfer.md). It is QUIC where both sides have that, and data channels otherwise.
 
-use std::time::Duration;
-
-use ahoy_rtc::{Channel, ChannelEvent, ChannelOptions, Message, Peer, RtcError};
+use ahoy_rtc::{Peer, PeerConfig, RtcError};
+use ahoy_transfer::CHUNK;
 use bytes::Bytes;
-use tokio::time::sleep;
 
-/// Streams, as both sides know them.
-const SAID_STREAM: u16 = 1000;
-const DATA_STREAM: u16 = 1001;
-const SAID_LABEL: &str = "files";
-const DATA_LABEL: &str = "file-data";
-/// What is said first. The library loses what comes before it has told of the connection, so nothing else is said before the other
-/// side is known to hear: whoever hears this says it once more.
-const GREETING: &str = r#"{"type":"hello"}"#;
-/// How often it is looked whether the other side has what was said last.
-const FAREWELL_TICK: Duration = Duration::from_millis(10);
+use super::bulk_channels::BulkChannels;
+use super::data_channels::DataChannels;
 
-/// The channels of one connection.
+/// What is said first. Nothing else is said before the other side is known to hear.
+pub(super) const GREETING: &str = r#"{"type":"hello"}"#;
+
+/// The way for files of one connection.
 #[derive(Debug)]
 pub struct FileChannels {
-    said: Channel,
-    data: Channel,
-    stage: Stage,
-    /// Whether the greeting is to be said next.
-    to_greet: bool,
-    /// Whether it was heard before both are open here.
-    greeted_early: bool,
+    peer: Peer,
+    data: DataChannels,
+    by: By,
 }
 
-/// How far they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// One after the other; whether the second one is opening.
-    Opening {
-        is_data: bool,
-    },
-    /// It is not known yet whether the other side hears.
-    Greeting,
-    /// It does, and nobody was told.
-    Greeted,
-    Open,
+/// What it goes by.
+#[derive(Debug)]
+enum By {
+    /// It is not known yet whether there is anything better than data channels.
+    Undecided,
+    Data,
+    Bulk(BulkChannels),
 }
 
-/// What happens on them.
+/// What happens on it.
 #[derive(Debug)]
 pub(super) enum FromChannels {
-    /// Both can be used.
+    /// It can be used.
     Open,
+    /// It can't be used any more; another way over the same connection may open.
+    Lost,
     /// Something was said.
     Said(Bytes),
     /// A chunk came.
@@ -56,113 +43,96 @@ pub(super) enum FromChannels {
     Room,
 }
 
+/// It is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gone;
+
+impl From<RtcError> for Gone {
+    fn from(_: RtcError) -> Self {
+        Self
+    }
+}
+
 impl FileChannels {
-    /// Opens them; the other side has to do so as well, which needs no word between the two.
+    /// Opens it; the other side has to do so as well, which needs no word between the two.
     ///
     /// # Errors
     /// [`RtcError`].
     pub async fn open(peer: &Peer) -> Result<Self, RtcError> {
-        let said = ChannelOptions::default().on_stream(SAID_STREAM);
-        let data = ChannelOptions::unordered().on_stream(DATA_STREAM);
-        Ok(Self {
-            said: peer.open_channel(SAID_LABEL, said).await?,
-            data: peer.open_channel(DATA_LABEL, data).await?,
-            stage: Stage::Opening { is_data: false },
-            to_greet: false,
-            greeted_early: false,
-        })
+        let data = DataChannels::open(peer).await?;
+        Ok(Self { peer: peer.clone(), data, by: By::Undecided })
     }
 
-    /// The next thing that happens; nothing more once one of them is closed. It can be given up and begun again at any time.
+    /// The next thing that happens; nothing more once it is gone for good. It can be given up and begun again at any time.
     pub(super) async fn next(&mut self) -> Option<FromChannels> {
         loop {
-            if self.to_greet {
-                self.said.send_text(GREETING).await.ok()?;
-                self.to_greet = false;
-            }
-            match self.stage {
-                Stage::Opening { is_data } => self.await_open(is_data).await?,
-                Stage::Greeting => match self.said.next_event().await? {
-                    ChannelEvent::Message(Message::Text(text)) if text == GREETING => self.hear(),
-                    ChannelEvent::Closed => return None,
-                    // Nothing else is said before.
-                    _ => {}
-                },
-                Stage::Greeted => {
-                    self.stage = Stage::Open;
-                    return Some(FromChannels::Open);
-                }
-                Stage::Open => {
-                    let (is_data, event) = tokio::select! {
-                        event = self.said.next_event() => (false, event?),
-                        event = self.data.next_event() => (true, event?),
+            match &mut self.by {
+                By::Undecided => {
+                    self.by = match self.peer.bulk().await {
+                        Some(bulk) => By::Bulk(BulkChannels::start(bulk)),
+                        None => By::Data,
                     };
-                    match event {
-                        ChannelEvent::Message(Message::Text(text)) if text == GREETING => {}
-                        ChannelEvent::Message(message) => return Some(happened(is_data, message)),
-                        ChannelEvent::BufferedAmountLow if is_data => return Some(FromChannels::Room),
-                        ChannelEvent::BufferedAmountLow | ChannelEvent::Open => {}
-                        ChannelEvent::Closed => return None,
+                }
+                By::Data => return self.data.next().await,
+                By::Bulk(bulk) => {
+                    if let Some(event) = bulk.next().await {
+                        return Some(event);
                     }
+                    // Where the whole connection is gone the data channels say so.
+                    self.by = By::Data;
+                    return Some(FromChannels::Lost);
                 }
             }
         }
     }
 
-    /// Waits until a channel is open.
-    async fn await_open(&mut self, is_data: bool) -> Option<()> {
-        let channel = if is_data { &self.data } else { &self.said };
-        match channel.next_event().await? {
-            ChannelEvent::Open if is_data => {
-                (self.stage, self.to_greet) = (Stage::Greeting, true);
-                if std::mem::take(&mut self.greeted_early) {
-                    self.hear();
-                }
-            }
-            ChannelEvent::Open => self.stage = Stage::Opening { is_data: true },
-            // It may come before the news that there is a channel.
-            ChannelEvent::Message(Message::Text(text)) if text == GREETING => self.greeted_early = true,
-            ChannelEvent::Message(_) | ChannelEvent::BufferedAmountLow => {}
-            ChannelEvent::Closed => return None,
+    pub(super) async fn say(&self, text: &str) -> Result<(), Gone> {
+        match &self.by {
+            By::Bulk(bulk) => bulk.say(text).await,
+            By::Data | By::Undecided => Ok(self.data.say(text).await?),
         }
-        Some(())
     }
 
-    /// The other side hears. It may have lost the first greeting, so that it gets another one.
-    fn hear(&mut self) {
-        (self.stage, self.to_greet) = (Stage::Greeted, true);
-    }
-
-    pub(super) async fn say(&self, text: &str) -> Result<(), RtcError> {
-        self.said.send_text(text).await
-    }
-
-    pub(super) async fn send(&self, chunk: &[u8]) -> Result<(), RtcError> {
-        self.data.send(chunk).await
+    pub(super) async fn send(&self, chunk: Bytes) -> Result<(), Gone> {
+        match &self.by {
+            By::Bulk(bulk) => bulk.send(chunk).await,
+            By::Data | By::Undecided => Ok(self.data.send(&chunk).await?),
+        }
     }
 
     /// Bytes of chunks that the other side has not acknowledged.
-    pub(super) async fn waiting(&self) -> Result<u64, RtcError> {
-        Ok(self.data.buffered_amount().await? as u64)
+    pub(super) async fn waiting(&self) -> Result<u64, Gone> {
+        match &self.by {
+            By::Bulk(bulk) => Ok(bulk.waiting()),
+            By::Data | By::Undecided => Ok(self.data.waiting().await?),
+        }
+    }
+
+    /// As many bytes of chunks may wait: less than what would have [`send`](Self::send) wait, least of all for somebody who is
+    /// gone.
+    pub(super) fn most_waiting(&self) -> u64 {
+        match &self.by {
+            By::Bulk(_) => BulkChannels::MOST_WAITING,
+            By::Data | By::Undecided => PeerConfig::DEFAULT_CHANNEL_SEND_BUFFER as u64 - 4 * CHUNK,
+        }
     }
 
     /// Waits until the other side has all that was said.
     pub(super) async fn said_all(&self) {
-        while self.said.buffered_amount().await.is_ok_and(|waiting| waiting > 0) {
-            sleep(FAREWELL_TICK).await;
+        match &self.by {
+            By::Bulk(bulk) => bulk.said_all().await,
+            By::Data | By::Undecided => self.data.said_all().await,
         }
     }
 
     /// Says [`FromChannels::Room`] when no more than this waits.
-    pub(super) async fn tell_below(&self, bytes: u32) -> Result<(), RtcError> {
-        self.data.set_low_water(bytes).await
+    pub(super) async fn tell_below(&self, bytes: u64) -> Result<(), Gone> {
+        match &self.by {
+            By::Bulk(bulk) => bulk.tell_below(bytes),
+            By::Data | By::Undecided => {
+                self.data.tell_below(u32::try_from(bytes).unwrap_or(u32::MAX)).await?;
+            }
+        }
+        Ok(())
     }
-}
-
-fn happened(is_data: bool, message: Message) -> FromChannels {
-    let bytes = match message {
-        Message::Text(text) => text.into(),
-        Message::Binary(bytes) => bytes,
-    };
-    if is_data { FromChannels::Chunk(bytes) } else { FromChannels::Said(bytes) }
 }

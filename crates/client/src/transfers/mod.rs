@@ -4,7 +4,9 @@
 //! whoever has a connection hands them over with [`Transfers::connected`]. Disks are waited for by the threads of [`ahoy_files`],
 //! whose news find their way back by the transfer's id.
 
+mod bulk_channels;
 mod channels;
+mod data_channels;
 mod person;
 mod view;
 

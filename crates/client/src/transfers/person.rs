@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use ahoy_files::{RestoredGiven, RestoredTaken, Sources};
-use ahoy_rtc::PeerConfig;
 use ahoy_transfer::{
     CHUNK, Command, FileState, GivenRecord, Input, Link, Manifest, Outcome, Output, Past, Ranges, Rate,
     TransferId,
@@ -26,9 +25,8 @@ const LOOKED_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What waits for the network at most, as time: whatever is said has to wait behind it.
 const AHEAD_S: f64 = 0.5;
-/// The same in bytes. The least is enough to find out what the path carries; the most is less than what a channel holds, so that
-/// nothing is waited for when a chunk is sent, least of all somebody who is gone.
-const AHEAD: (u64, u64) = (256 * 1024, PeerConfig::DEFAULT_CHANNEL_SEND_BUFFER as u64 - 4 * CHUNK);
+/// The least in bytes, which is enough to find out what the path carries. The most is the channels' business.
+const AHEAD_LEAST: u64 = 256 * 1024;
 /// After so many bytes it is looked how many of them still wait.
 const LOOK_AFTER: u64 = CHUNK;
 /// Transfers with one person that are over and still known.
@@ -145,11 +143,15 @@ impl PersonTask {
                 },
                 event = next_of(&mut self.next), if self.next.is_some() => {
                     let next = self.next.take();
-                    // The first news is that it is open, or that it will not be.
-                    if event.is_some() {
-                        self.lose();
-                        self.channels = next;
-                        self.connect().await;
+                    // The first news is that it is open, or that it will not be, at last or in one way.
+                    match event {
+                        Some(FromChannels::Lost) => self.next = next,
+                        Some(_) => {
+                            self.lose();
+                            self.channels = next;
+                            self.connect().await;
+                        }
+                        None => {}
                     }
                 }
                 () = sleep_until(at.unwrap_or_else(Instant::now).into()), if at.is_some() => self.on_time().await,
@@ -228,6 +230,7 @@ impl PersonTask {
     async fn on_channels(&mut self, event: FromChannels) {
         match event {
             FromChannels::Open => self.connect().await,
+            FromChannels::Lost => self.disconnect(),
             FromChannels::Said(text) => self.handle(Input::Said(text)),
             FromChannels::Chunk(chunk) => self.handle(Input::Chunk(chunk)),
             FromChannels::Room => self.look_for_room().await,
@@ -245,7 +248,13 @@ impl PersonTask {
     /// The connection is gone.
     fn lose(&mut self) {
         if self.channels.take().is_some() {
-            self.connected = false;
+            self.disconnect();
+        }
+    }
+
+    /// It can't be used at the moment.
+    fn disconnect(&mut self) {
+        if std::mem::take(&mut self.connected) {
             self.handle(Input::Lost);
             self.known.values_mut().for_each(|known| known.rate.stopped());
             self.known.keys().for_each(|id| _ = self.changed.insert(*id));
@@ -257,10 +266,10 @@ impl PersonTask {
         let Some(channels) = self.channels.as_ref().filter(|_| self.connected) else { return };
         let now = Instant::now();
         let speed: f64 = self.known.values().filter_map(|known| known.rate.per_second(now)).sum();
-        let ahead = ((speed * AHEAD_S) as u64).clamp(AHEAD.0, AHEAD.1);
+        let ahead = ((speed * AHEAD_S) as u64).clamp(AHEAD_LEAST, channels.most_waiting());
         self.sent = 0;
         // First, so that no moment is missed at which it falls below.
-        let _ = channels.tell_below((ahead / 2) as u32).await;
+        let _ = channels.tell_below(ahead / 2).await;
         match channels.waiting().await {
             Ok(waiting) => {
                 self.handle(Input::Room(ahead.saturating_sub(waiting)));
@@ -283,7 +292,7 @@ impl PersonTask {
                 Output::Send(chunk) => {
                     let Some(channels) = &self.channels else { continue };
                     self.sent += chunk.content.len() as u64;
-                    if !matches!(timeout(STUCK, channels.send(&chunk.write())).await, Ok(Ok(()))) {
+                    if !matches!(timeout(STUCK, channels.send(chunk.write())).await, Ok(Ok(()))) {
                         self.lose();
                     } else if self.sent >= LOOK_AFTER {
                         self.look_for_room().await;

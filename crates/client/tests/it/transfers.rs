@@ -146,11 +146,16 @@ impl Connection {
     }
 
     async fn over(one: &End, two: &End, link: LinkConfig) -> Self {
+        Self::by([true; 2], one, two, link).await
+    }
+
+    /// One whose ends take QUIC, or do not.
+    async fn by(bulk: [bool; 2], one: &End, two: &End, link: LinkConfig) -> Self {
         let relay = Arc::new(UdpRelay::start(link.clone(), link).unwrap());
         let clock = MediaClock::start();
-        let (first, first_events) = Peer::new(PeerConfig::loopback(Politeness::Polite), clock).await.unwrap();
-        let (second, second_events) =
-            Peer::new(PeerConfig::loopback(Politeness::Impolite), clock).await.unwrap();
+        let config = |role, bulk| PeerConfig { bulk, ..PeerConfig::loopback(role) };
+        let (first, first_events) = Peer::new(config(Politeness::Polite, bulk[0]), clock).await.unwrap();
+        let (second, second_events) = Peer::new(config(Politeness::Impolite, bulk[1]), clock).await.unwrap();
         // As in calls, before anything is heard from the other side.
         let to_one = FileChannels::open(&first).await.unwrap();
         let to_two = FileChannels::open(&second).await.unwrap();
@@ -225,6 +230,53 @@ async fn a_folder_arrives_as_it_was_with_its_times_and_nothing_is_left_over() {
     assert_eq!(tree(gives.has.path()), tree(takes.gets.path()));
     let arrived = fs::metadata(takes.gets.path().join("album/part 1/ä 1.bin")).unwrap();
     assert_eq!(arrived.modified().unwrap(), old);
+    connection.lose().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_side_does_not_take_quic_files_go_over_data_channels() {
+    for bulk in [[true, false], [false, true], [false, false]] {
+        let (mut gives, mut takes) = (End::new().await, End::new().await);
+        let content = random(3_000_000, 4);
+        let id = gives.give(&[gives.write("large.bin", &content)]);
+        let connection = Connection::by(bulk, &gives, &takes, LinkConfig::default()).await;
+        takes.takes().await;
+        assert_eq!((gives.ends(id).await.done, takes.ends(id).await.done), (1, 1), "{bulk:?}");
+        assert!(fs::read(takes.gets.path().join("large.bin")).unwrap() == content);
+        connection.lose().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_quic_is_lost_and_the_connection_is_not_data_channels_go_on() {
+    let (mut gives, mut takes) = (End::new().await, End::new().await);
+    let content = random(6_000_000, 5);
+    let id = gives.give(&[gives.write("large.bin", &content)]);
+    let connection = Connection::slow(&gives, &takes).await;
+    takes.takes().await;
+    takes.becomes(id, |view| view.moved > 1_000_000).await;
+    connection.peers[0].bulk().await.expect("QUIC").close();
+    assert_eq!((gives.ends(id).await.done, takes.ends(id).await.done), (1, 1));
+    assert!(fs::read(takes.gets.path().join("large.bin")).unwrap() == content);
+    connection.lose().await;
+}
+
+/// A packet in a hundred is lost, which data channels take for a jam.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_arrive_whole_over_a_link_that_loses_packets() {
+    let (mut gives, mut takes) = (End::new().await, End::new().await);
+    let content = random(6_000_000, 6);
+    let id = gives.give(&[gives.write("large.bin", &content)]);
+    let link = LinkConfig::builder()
+        .rate(RateSchedule::constant(100_000_000))
+        .delay(Duration::from_millis(20))
+        .random_loss(0.02)
+        .build()
+        .unwrap();
+    let connection = Connection::over(&gives, &takes, link).await;
+    takes.takes().await;
+    assert_eq!((gives.ends(id).await.done, takes.ends(id).await.done), (1, 1));
+    assert!(fs::read(takes.gets.path().join("large.bin")).unwrap() == content);
     connection.lose().await;
 }
 
