@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod files;
 mod footprint;
 mod idle;
 mod intervals;
@@ -41,6 +42,8 @@ struct Cli {
 enum Bench {
     /// A call to oneself on this machine: delivery, latency, picture, CPU and memory, beside Chromium's
     Loopback(loopback::Args),
+    /// Files from one disk to another: loopback, long links, links that lose packets, beside Chromium's and rsync
+    Files(files::Args),
     /// The window's start, memory, processor time and size, in a call beside Chromium's
     Footprint(footprint::Args),
     /// Calls over links that change or lose packets: what of the link is used, the queue before it, freezes, beside Chromium's
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let machine = output::Machine::look();
     let measured = match cli.bench {
         Bench::Loopback(args) => loopback::run(&args, cli.quick).map(|rows| ("loopback", rows)),
+        Bench::Files(args) => files::run(&args, cli.quick).map(|rows| ("files", rows)),
         Bench::Footprint(args) => footprint::run(&args, cli.quick).map(|rows| ("footprint", rows)),
         Bench::Network(args) => network::run(&args, cli.quick).map(|rows| ("network", rows)),
         Bench::Setup(args) => setup::run(&args, cli.quick).map(|rows| ("setup", rows)),

@@ -18,6 +18,8 @@ pub(crate) enum Goal {
     Within(f64, f64),
     /// Ours is at most so many times the peer's.
     RatioAtMost(f64),
+    /// Ours is at least so many times the peer's.
+    RatioAtLeast(f64),
 }
 
 impl Goal {
@@ -28,6 +30,7 @@ impl Goal {
             Goal::AtLeast(limit) => ours.map(|v| v >= limit),
             Goal::Within(least, most) => ours.map(|v| (least..=most).contains(&v)),
             Goal::RatioAtMost(limit) => ratio.map(|v| v <= limit),
+            Goal::RatioAtLeast(limit) => ratio.map(|v| v >= limit),
         }
     }
 }
@@ -39,6 +42,7 @@ impl fmt::Display for Goal {
             Goal::AtLeast(v) => write!(f, ">= {v}"),
             Goal::Within(least, most) => write!(f, "{least} to {most}"),
             Goal::RatioAtMost(v) => write!(f, "ratio <= {v}"),
+            Goal::RatioAtLeast(v) => write!(f, "ratio >= {v}"),
         }
     }
 }

@@ -1,0 +1,158 @@
+//! Our own: two ends as two programs have them, in this one.
+
+use std::fs;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ahoy_client::transfers::{FileChannels, Person, Stage, TransferView, Transfers, TransfersEvent, scan};
+use ahoy_media_types::MediaClock;
+use ahoy_rtc::{Peer, PeerConfig, PeerEvent, Politeness, Signal};
+use ahoy_testkit::{Side, UdpRelay};
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::mpsc;
+use tokio::time::{interval, timeout};
+
+use super::{Arrived, GIVE_UP};
+
+/// How often it is looked how much memory there is in use.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Sends a file, and looks whether it is the same afterwards.
+pub(super) fn send(path: &Path, relay: Option<UdpRelay>) -> Result<Arrived> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(sent(path, relay.map(Arc::new)))
+}
+
+async fn sent(path: &Path, relay: Option<Arc<UdpRelay>>) -> Result<Arrived> {
+    let [here, there, inbox] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
+    let other = || Person("other".to_owned());
+    let (gives, given) = Transfers::open(other(), here.path().to_owned()).await?;
+    let (takes, mut taken) = Transfers::open(other(), there.path().to_owned()).await?;
+    let _drained = tokio::spawn(drain(given));
+    let clock = MediaClock::start();
+    let config = |role| PeerConfig { bulk: true, ..PeerConfig::loopback(role) };
+    let (first, first_events) = Peer::new(config(Politeness::Polite), clock).await?;
+    let (second, second_events) = Peer::new(config(Politeness::Impolite), clock).await?;
+    let (to_one, to_two) = (FileChannels::open(&first).await?, FileChannels::open(&second).await?);
+    for (there, mut events, side) in
+        [(second.clone(), first_events, Side::A), (first.clone(), second_events, Side::B)]
+    {
+        let relay = relay.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if let PeerEvent::Signal(signal) = event
+                    && let Some(signal) = over(relay.as_deref(), side, signal)
+                {
+                    let _ = there.handle_signal(signal).await;
+                }
+            }
+        });
+    }
+    gives.connected(&other(), to_one);
+    takes.connected(&other(), to_two);
+    let sources = scan(&[path.to_owned()], |_| true)?.sources;
+    let idle = resident()?;
+    gives.give(&other(), sources);
+    let id = loop {
+        if let TransfersEvent::Offered(view) = taken.recv().await.context("it has ended")? {
+            break view.id.parse()?;
+        }
+    };
+    let began = Instant::now();
+    takes.accept(id, None, inbox.path().to_owned())?;
+    let mut most = idle;
+    let mut look = interval(LOOK_EVERY);
+    let mut last: Option<TransferView> = None;
+    let over = timeout(GIVE_UP, async {
+        loop {
+            tokio::select! {
+                event = taken.recv() => match event.context("it has ended")? {
+                    TransfersEvent::Changed(view) => {
+                        let ended = view.stage == Stage::Ended;
+                        last = Some(*view);
+                        if ended {
+                            return anyhow::Ok(());
+                        }
+                    }
+                    TransfersEvent::Offered(_) => {}
+                },
+                _ = look.tick() => most = most.max(resident()?),
+            }
+        }
+    })
+    .await;
+    let took = began.elapsed();
+    let last = last.context("nothing was told")?;
+    if let Ok(over) = over {
+        over?;
+        if last.done != 1 {
+            bail!("it did not arrive: {last:?}");
+        }
+        let name = path.file_name().context("a name")?;
+        if !same(path, &inbox.path().join(name))? {
+            bail!("another one arrived");
+        }
+    }
+    let (bytes, memory) = (last.moved, Some(most - idle));
+    gives.close().await;
+    takes.close().await;
+    first.close().await;
+    second.close().await;
+    Ok(Arrived { bytes, took, memory })
+}
+
+/// Nobody looks at the giving side.
+async fn drain(mut events: mpsc::Receiver<TransfersEvent>) {
+    while events.recv().await.is_some() {}
+}
+
+fn over(relay: Option<&UdpRelay>, from: Side, signal: Signal) -> Option<Signal> {
+    let Some(relay) = relay else { return Some(signal) };
+    Some(match signal {
+        Signal::Description { kind, sdp } => {
+            Signal::Description { kind, sdp: relay.rewrite_sdp(from, &sdp).ok()? }
+        }
+        Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag } => {
+            let candidate = relay.rewrite_candidate(from, &candidate).ok()??;
+            Signal::Candidate { candidate, sdp_mid, sdp_mline_index, ufrag }
+        }
+    })
+}
+
+fn same(one: &Path, other: &Path) -> Result<bool> {
+    if fs::metadata(one)?.len() != fs::metadata(other)?.len() {
+        return Ok(false);
+    }
+    let [mut one, mut other] = [one, other].map(|path| fs::File::open(path).map(BufReader::new));
+    let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let (read, theirs) = (fill(one.as_mut(), &mut a)?, fill(other.as_mut(), &mut b)?);
+        if a[..read] != b[..theirs] {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+fn fill(file: Result<&mut BufReader<fs::File>, &mut std::io::Error>, buffer: &mut [u8]) -> Result<usize> {
+    let file = file.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+/// Bytes of memory of this program.
+fn resident() -> Result<u64> {
+    let status = procfs::process::Process::myself()?.status()?;
+    // The kernel says kB and means 1,024 bytes.
+    Ok(status.rssanon.context("the system does not tell how much memory is used")? * 1024)
+}
