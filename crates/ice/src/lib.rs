@@ -36,8 +36,8 @@ mod streams;
 mod view;
 mod wire;
 
-pub use bulk::Bulk;
 pub use agent::{Ice, IceEvent, IceEvents, IceState};
+pub use bulk::Bulk;
 pub use candidate::{CandidateError, CandidateKind};
 pub use config::{Credentials, IceConfig, IceError, IceServer, Policy, ServerUrl, ServerUrlError, Transport};
 pub use lite::{CheckAnswer, answer_check};

@@ -66,7 +66,12 @@ impl Socket {
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`].
-    pub(crate) fn try_send(&self, to: SocketAddr, datagrams: &[u8], segment: Option<usize>) -> io::Result<()> {
+    pub(crate) fn try_send(
+        &self,
+        to: SocketAddr,
+        datagrams: &[u8],
+        segment: Option<usize>,
+    ) -> io::Result<()> {
         let transmit = transmit(to, datagrams, segment);
         let sent =
             self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));

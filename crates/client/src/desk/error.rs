@@ -44,6 +44,9 @@ pub enum DeskError {
     /// Transfers can't be remembered.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// They could not be, which was told then.
+    #[error("files can't be sent or taken: what goes on with them can't be remembered on this computer")]
+    NoFiles,
     /// A window names a transfer that there is not.
     #[error(transparent)]
     NoTransfer(#[from] NoTransfer),
@@ -89,7 +92,7 @@ impl From<DeskError> for Problem {
             DeskError::History(_) => ProblemCode::HistoryUnusable,
             DeskError::NoSuchPerson => ProblemCode::NobodyFound,
             DeskError::NoSuchMessage => ProblemCode::HistoryUnusable,
-            DeskError::Disk(_) => ProblemCode::TransfersUnusable,
+            DeskError::Disk(_) | DeskError::NoFiles => ProblemCode::TransfersUnusable,
             DeskError::NoTransfer(_) => ProblemCode::NoTransfer,
             DeskError::NothingPicked => ProblemCode::NothingPicked,
             DeskError::Scan(ScanError::Manifest(_)) => ProblemCode::TooManyFiles,

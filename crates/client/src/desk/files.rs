@@ -4,13 +4,15 @@
 //! picked stays here until the window says for whom it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::known::Teller;
 use super::{Desk, DeskError, DeskEvent, SharedSettings};
+use crate::account::{AccountPlace, SignedIn};
 use crate::settings::Settings;
 use crate::transfers::{
     FileView, LeftOut, NoTransfer, Person, Ranges, ScanError, Scanned, TransferId, TransferView, Transfers,
@@ -245,8 +247,52 @@ fn parsed(id: &str) -> Result<TransferId, DeskError> {
     id.parse().map_err(|_| NoTransfer.into())
 }
 
+/// Transfers of whoever is signed in, and the task that tells of them.
+pub(super) struct Files {
+    transfers: Transfers,
+    telling: JoinHandle<()>,
+}
+
+impl Files {
+    /// Goes on with what there is. Where it can't be remembered that is told, and everything else goes on without.
+    pub(super) async fn open(
+        accounts: &AccountPlace,
+        signed_in: &SignedIn,
+        settings: &SharedSettings,
+        told: &Teller,
+    ) -> Option<Self> {
+        let record = signed_in.record()?;
+        match Transfers::open(Person(record.user.to_string()), accounts.transfers(record)).await {
+            Ok((transfers, events)) => {
+                let telling = tell_transfers(transfers.clone(), events, Arc::clone(settings), told.clone());
+                Some(Self { transfers, telling: tokio::spawn(telling) })
+            }
+            Err(error) => {
+                tracing::error!(%error, "there are no transfers of files");
+                told.tell(DeskEvent::Failed(DeskError::from(error).into()));
+                None
+            }
+        }
+    }
+
+    pub(super) fn transfers(&self) -> Transfers {
+        self.transfers.clone()
+    }
+
+    /// Lets all files go, so that they can be taken up again.
+    pub(super) async fn close(self) {
+        self.transfers.close().await;
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.telling.abort();
+    }
+}
+
 /// Tells the window how transfers are doing, and takes what is offered by those of whom everything is taken.
-pub(super) async fn tell_transfers(
+async fn tell_transfers(
     transfers: Transfers,
     mut events: mpsc::Receiver<TransfersEvent>,
     settings: SharedSettings,

@@ -8,7 +8,7 @@ use ahoy_signal::{CallId, CallMedia, CallPeer, ClientInfo, Contact, Handle, Name
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::files::tell_transfers;
+use super::files::Files;
 use super::known::{Connection, Known, Me, PeopleSnapshot, Teller};
 use super::past::tell_news;
 use super::person_call::{CallsView, summary};
@@ -20,7 +20,7 @@ use crate::calls::{Calls, CallsEvent, CallsOptions, CommandError, MediaSnapshot}
 use crate::history::History;
 use crate::loopback::{CallPhase, CallSnapshot};
 use crate::signaling::{RoomEvent, Signaling, SignalingError, SignalingEvent};
-use crate::transfers::{Person, Transfers};
+use crate::transfers::Transfers;
 
 /// How long a server is looked for before the window says that it has stopped trying.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -54,7 +54,7 @@ struct Session {
     signaling: Signaling,
     calls: Calls,
     history: Option<History>,
-    transfers: Option<Transfers>,
+    files: Option<Files>,
     task: JoinHandle<()>,
 }
 
@@ -151,8 +151,9 @@ impl People {
         self.end().await;
         let signed_in = Arc::new(signed_in);
         let (signaling, events) = Signaling::start(&signed_in, self.options.client.clone(), PATIENCE)?;
-        let transfers = self.open_transfers(&signed_in).await;
-        let options = CallsOptions { transfers: transfers.clone(), ..options };
+        let files = Files::open(&self.options.accounts, &signed_in, &self.settings, &self.told).await;
+        let transfers = files.as_ref().map(Files::transfers);
+        let options = CallsOptions { transfers, ..options };
         let (calls, events) = Calls::start(&signaling, events, options);
         let me = signed_in.record().map(|record| Me {
             handle: record.handle.to_string(),
@@ -166,7 +167,7 @@ impl People {
             known.snapshot = PeopleSnapshot { me, connection: Connection::Connecting, contacts: vec![] }
         });
         let task = tokio::spawn(listen(signaling.clone(), events, history.clone(), self.told.clone()));
-        *session = Some(Session { signed_in, signaling, calls, history, transfers, task });
+        *session = Some(Session { signed_in, signaling, calls, history, files, task });
         Ok(())
     }
 
@@ -186,28 +187,11 @@ impl People {
         }
     }
 
-    /// Transfers of whoever is signed in. Where they can't be remembered that is told; everything else goes on without.
-    async fn open_transfers(&self, signed_in: &SignedIn) -> Option<Transfers> {
-        let record = signed_in.record()?;
-        let folder = self.options.accounts.transfers(record);
-        match Transfers::open(Person(record.user.to_string()), folder).await {
-            Ok((transfers, events)) => {
-                let (settings, told) = (Arc::clone(&self.settings), self.told.clone());
-                tokio::spawn(tell_transfers(transfers.clone(), events, settings, told));
-                Some(transfers)
-            }
-            Err(error) => {
-                tracing::error!(%error, "there are no transfers of files");
-                (self.listener)(DeskEvent::Failed(DeskError::from(error).into()));
-                None
-            }
-        }
-    }
-
     /// Transfers of whoever is signed in.
     pub(super) async fn transfers(&self) -> Result<Transfers, DeskError> {
         let session = self.session.lock().await;
-        session.as_ref().and_then(|session| session.transfers.clone()).ok_or(DeskError::NotSignedIn)
+        let session = session.as_ref().ok_or(DeskError::NotSignedIn)?;
+        session.files.as_ref().map(Files::transfers).ok_or(DeskError::NoFiles)
     }
 
     pub(super) async fn kept_history(&self) -> Option<History> {
@@ -221,13 +205,12 @@ impl People {
 
     /// Ends the session here; one is still signed in.
     pub(super) async fn end(&self) {
-        let Some(Session { signaling, calls, transfers, mut task, .. }) = self.session.lock().await.take()
-        else {
+        let Some(Session { signaling, calls, files, mut task, .. }) = self.session.lock().await.take() else {
             return;
         };
         // While there are connections, to say what was not said.
-        if let Some(transfers) = transfers {
-            transfers.close().await;
+        if let Some(files) = files {
+            files.close().await;
         }
         // Before the session: who hangs up says so.
         drop(calls);
