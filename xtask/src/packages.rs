@@ -110,6 +110,12 @@ pub(crate) const PACKAGES: &[Package] = &[
         "presses the window's buttons in tests",
     ),
     package(Test, "faketime", Program(&["faketime"]), "clocks that are wrong"),
+    package(
+        Test,
+        "rsync",
+        Program(&["rsync"]),
+        "what files are sent with otherwise, for `cargo xtask bench files`",
+    ),
     package(Test, "util-linux", Program(&["unshare"]), "machines without a network, for tests as root"),
     package(
         Test,

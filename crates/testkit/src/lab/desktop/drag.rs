@@ -73,7 +73,7 @@ impl Dragged {
             uris: atom("text/uri-list")?,
             targets: atom("TARGETS")?,
         };
-        let source = connection.generate_id().map_err(x11rb::errors::ReplyOrIdError::from)?;
+        let source = connection.generate_id()?;
         let (class, aux) = (WindowClass::INPUT_ONLY, CreateWindowAux::new());
         connection.create_window(0, source, display.root, 0, 0, 1, 1, 0, class, 0, &aux)?.check()?;
         connection.set_selection_owner(source, atoms.selection, x11rb::CURRENT_TIME)?.check()?;
