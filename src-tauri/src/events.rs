@@ -16,6 +16,7 @@ pub fn to_window(app: AppHandle) -> DeskListener {
         match &event {
             DeskEvent::Calls(calls) => app.state::<Notices>().follow_calls(calls),
             DeskEvent::Transfer(view) => app.state::<Notices>().follow_transfer(view),
+            DeskEvent::People(people) if people.me.is_none() => app.state::<Notices>().signed_out(),
             _ => {}
         }
         tell(&app, event);

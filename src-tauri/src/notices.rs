@@ -80,6 +80,11 @@ impl Notices {
         }
     }
 
+    /// Nobody is signed in any more to whom files could be offered.
+    pub(crate) fn signed_out(&self) {
+        self.shown().retain(|about, _| matches!(about, About::Call { .. }));
+    }
+
     /// Begins to show one. Resolves what is returned when it is to disappear; nothing where it is shown already.
     fn begin(&self, about: &About) -> Option<oneshot::Receiver<()>> {
         let mut shown = self.shown();
@@ -96,10 +101,23 @@ impl Notices {
     }
 }
 
+/// As text that says what it says where bodies may have markup (Desktop Notifications Specification 1.2, "Markup"): names of files
+/// are others' words.
+fn plain(text: &str) -> String {
+    if !cfg!(target_os = "linux") {
+        return text.to_owned();
+    }
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// What every system shows.
 fn notification(app: &AppHandle, notice: &Notice) -> Notification {
     let mut notification = Notification::new();
-    notification.appname(&app.package_info().name).summary(&notice.title).body(&notice.text).icon("ahoy");
+    notification
+        .appname(&app.package_info().name)
+        .summary(&notice.title)
+        .body(&plain(&notice.text))
+        .icon("ahoy");
     notification
 }
 

@@ -16,6 +16,8 @@ use crate::wire::{Carrier, Wire};
 
 /// Datagrams that wait to be received: as many as 100 ms of a gigabit. New ones are dropped, as on any way that is too fast.
 const WAITING_MOST: usize = 8192;
+/// The longest of them: no way that is used has room for more.
+const LONGEST: usize = 1500;
 
 /// Whether a datagram that begins with `first` is QUIC's: the bit that RFC 9000 section 17 fixes is set, which tells it from STUN,
 /// DTLS and RTP.
@@ -41,7 +43,7 @@ impl Queue {
     pub(crate) fn extend(&self, datagrams: impl Iterator<Item = Bytes>) {
         let mut waiting = self.lock();
         let room = WAITING_MOST.saturating_sub(waiting.datagrams.len());
-        waiting.datagrams.extend(datagrams.take(room));
+        waiting.datagrams.extend(datagrams.filter(|datagram| datagram.len() <= LONGEST).take(room));
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
@@ -60,9 +62,18 @@ impl Bulk {
         Self { wire, queue }
     }
 
-    /// Datagrams that [`try_send`](Self::try_send) takes at once.
+    /// Nobody takes what comes any more.
+    pub fn end(&self) {
+        self.wire.end_bulk();
+        self.queue.lock().datagrams.clear();
+    }
+
+    /// Datagrams that [`try_send`](Self::try_send) takes at once, on the way that there is.
     pub fn most_sent_at_once(&self) -> usize {
-        self.wire.most_sent_at_once()
+        match self.wire.route() {
+            Some((_, Carrier::Socket(socket))) => socket.most_sent_at_once(),
+            Some((_, Carrier::Stream(_) | Carrier::Relay(_))) | None => 1,
+        }
     }
 
     /// Sends datagrams of `segment` bytes each, or one. Without a way they are lost.

@@ -75,9 +75,14 @@ impl Socket {
         let transmit = transmit(to, datagrams, segment);
         let sent =
             self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+        match (sent, segment) {
+            (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            // A device that does not take several at once, which is known from now on.
+            (Err(_), Some(segment)) => {
+                datagrams.chunks(segment.max(1)).for_each(|datagram| self.send_now(to, datagram));
+                Ok(())
+            }
+            (Ok(()) | Err(_), _) => Ok(()),
         }
     }
 

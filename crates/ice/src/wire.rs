@@ -239,6 +239,11 @@ impl Wire {
         Bulk::new(self.clone(), queue)
     }
 
+    /// Drops datagrams of that protocol from now on.
+    pub(crate) fn end_bulk(&self) {
+        self.lock().bulk = None;
+    }
+
     /// Where datagrams go at the moment, and how.
     pub(crate) fn route(&self) -> Option<(SocketAddr, Carrier)> {
         let shared = self.lock();

@@ -173,6 +173,10 @@ pub async fn dismiss_transfer(desk: State<'_, Desk>, id: String) -> CommandResul
 #[tauri::command]
 pub async fn show_transfer(app: AppHandle, desk: State<'_, Desk>, id: String) -> CommandResult<()> {
     let folder = desk.folder_of(&id).await?;
+    // Anything else would be opened by whatever the system has for it.
+    if !folder.is_dir() {
+        return Err(Problem::new(ProblemCode::FolderMissing, "the folder is not there any more"));
+    }
     app.opener()
         .open_path(folder.to_string_lossy(), None::<&str>)
         .map_err(|error| Problem::new(ProblemCode::FolderMissing, error.to_string()))

@@ -10,11 +10,11 @@ pub mod people;
 #[cfg(test)]
 mod tests;
 
-use ahoy_client::Problem;
 use ahoy_client::desk::Desk;
 use ahoy_client::devices::Devices;
 use ahoy_client::picture_socket::Access;
 use ahoy_client::settings::{Settings, SettingsChange};
+use ahoy_client::{Problem, ProblemCode};
 use serde::Serialize;
 use tauri::{AppHandle, State};
 
@@ -60,6 +60,10 @@ pub fn settings(desk: State<'_, Desk>) -> Settings {
 /// `DeskError::Settings`.
 #[tauri::command]
 pub async fn change_settings(desk: State<'_, Desk>, change: SettingsChange) -> CommandResult<Settings> {
+    // The page names no paths: a folder is chosen in a dialog of the system.
+    if matches!(change.files_folder, Some(Some(_))) {
+        return Err(Problem::new(ProblemCode::FolderMissing, "a folder is chosen in the system's dialog"));
+    }
     Ok(desk.change_settings(change).await?)
 }
 

@@ -250,7 +250,8 @@ export class App {
   /** Where it is known who gets what was picked it is offered to them; otherwise that is asked. */
   async #offerPicked(picked: PickedFiles): Promise<void> {
     const to = this.transfers.to ?? this.beside?.user;
-    if (to) await this.sendPicked(to);
+    if (!this.people.snapshot.me) await this.transfers.forget();
+    else if (to) await this.sendPicked(to);
     else this.transfers.picked = picked;
   }
 

@@ -16,6 +16,8 @@ export class TransfersStore {
   open = $state(false);
 
   readonly #backend: Backend;
+  /** Whether what goes on since before is known: that is no news. */
+  #loaded = false;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -48,17 +50,22 @@ export class TransfersStore {
   }
 
   async load() {
-    this.all = await this.#backend.transfers();
+    const all = await this.#backend.transfers();
+    // What was heard meanwhile is newer.
+    const heard = new Set(this.all.map(({ id }) => id));
+    this.all = [...this.all, ...all.filter(({ id }) => !heard.has(id))];
+    this.#loaded = true;
   }
 
   clear() {
     [this.all, this.picked, this.to, this.leftOut, this.open] = [[], null, null, null, false];
+    this.#loaded = false;
   }
 
   #put(view: TransferView) {
     const known = this.all.some(({ id }) => id === view.id);
     // What is new is what one wants to see.
-    if (!known) this.open = true;
+    if (!known && this.#loaded) this.open = true;
     this.all = known ? this.all.map((old) => (old.id === view.id ? view : old)) : [view, ...this.all];
   }
 
@@ -74,7 +81,8 @@ export class TransfersStore {
 
   async dismiss(views: readonly TransferView[]) {
     const gone = new Set(views.map(({ id }) => id));
-    for (const id of gone) await this.#backend.dismissTransfer(id);
     this.all = this.all.filter(({ id }) => !gone.has(id));
+    // One that is forgotten already is put away as well.
+    for (const id of gone) await this.#backend.dismissTransfer(id).catch(() => undefined);
   }
 }

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ahoy_signal::ContactStanding;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -300,7 +301,7 @@ async fn tell_transfers(
 ) {
     while let Some(event) = events.recv().await {
         match event {
-            TransfersEvent::Offered(view) if !taken_unasked(&transfers, &settings, &view) => {
+            TransfersEvent::Offered(view) if !taken_unasked(&transfers, &settings, &told, &view) => {
                 told.tell(DeskEvent::Transfer(*view));
             }
             // What becomes of it is told.
@@ -310,10 +311,20 @@ async fn tell_transfers(
     }
 }
 
-fn taken_unasked(transfers: &Transfers, settings: &SharedSettings, view: &TransferView) -> bool {
+/// Whether somebody is a contact now: who was removed or blocked is not trusted any more.
+fn is_contact(told: &Teller, person: &str) -> bool {
+    let Ok(user) = person.parse() else { return false };
+    told.known().contacts.get(&user).is_some_and(|contact| contact.standing == ContactStanding::Contact)
+}
+
+fn taken_unasked(
+    transfers: &Transfers,
+    settings: &SharedSettings,
+    told: &Teller,
+    view: &TransferView,
+) -> bool {
     let settings = settings.lock().unwrap_or_else(PoisonError::into_inner).get().clone();
-    let Some(folder) = files_folder(&settings).filter(|_| settings.files_from.contains(&view.person)) else {
-        return false;
-    };
+    let is_trusted = settings.files_from.contains(&view.person) && is_contact(told, &view.person);
+    let Some(folder) = files_folder(&settings).filter(|_| is_trusted) else { return false };
     view.id.parse().is_ok_and(|id| transfers.accept(id, None, folder).is_ok())
 }

@@ -35,6 +35,8 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Account`].
     pub async fn sign_out(&self) -> Result<(), DeskError> {
+        // It was picked for somebody whom this account knows.
+        self.forget_picked();
         self.people.sign_out().await
     }
 

@@ -1,5 +1,7 @@
 //! Files over QUIC: what is said goes over one stream in both directions, each chunk over a stream of its own, so that one that is
 //! lost holds up no other.
+//!
+//! What the other side may have here is bounded: chunks that nobody takes are not read forever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +18,8 @@ use super::channels::{FromChannels, GREETING, Gone};
 const SAYINGS: usize = 64;
 /// Chunks that have come and nobody has taken yet. What comes after them waits in QUIC's own windows.
 const CHUNKS: usize = 16;
+/// Chunks that are being read or wait to be taken, at most: four times as many as an honest side has on its way.
+const HELD_MOST: usize = 512;
 /// The longest chunk, as a message.
 const CHUNK_LONGEST: usize = CHUNK_HEADER + CHUNK as usize;
 
@@ -42,6 +46,7 @@ pub(super) struct BulkChannels {
     heard: mpsc::Receiver<FromChannels>,
     chunks: mpsc::Receiver<Bytes>,
     outstanding: Arc<Outstanding>,
+    greeted: bool,
     /// They end with this.
     _tasks: JoinSet<()>,
 }
@@ -63,17 +68,25 @@ impl BulkChannels {
             }
         });
         tasks.spawn(take_chunks(bulk.clone(), to_chunks));
-        Self { bulk, sayings, heard, chunks, outstanding: Arc::default(), _tasks: tasks }
+        Self { bulk, sayings, heard, chunks, outstanding: Arc::default(), greeted: false, _tasks: tasks }
     }
 
     /// The next thing that happens; nothing more once it is gone. It can be given up and begun again at any time.
     pub(super) async fn next(&mut self) -> Option<FromChannels> {
         tokio::select! {
             biased;
-            heard = self.heard.recv() => heard,
+            heard = self.heard.recv() => {
+                self.greeted = true;
+                heard
+            }
             () = self.outstanding.room.notified() => Some(FromChannels::Room),
-            Some(chunk) = self.chunks.recv() => Some(FromChannels::Chunk(chunk)),
+            Some(chunk) = self.chunks.recv(), if self.greeted => Some(FromChannels::Chunk(chunk)),
         }
+    }
+
+    /// Whether the other side is known to hear.
+    pub(super) fn is_open(&self) -> bool {
+        self.greeted
     }
 
     pub(super) async fn say(&self, text: &str) -> Result<(), Gone> {
@@ -84,15 +97,15 @@ impl BulkChannels {
     pub(super) async fn send(&self, chunk: Bytes) -> Result<(), Gone> {
         let length = chunk.len() as u64;
         let mut stream = self.bulk.open().await.map_err(|_| Gone)?;
-        self.outstanding.bytes.fetch_add(length, Ordering::Relaxed);
+        self.outstanding.bytes.fetch_add(length, Ordering::SeqCst);
         stream.write_chunk(chunk).await.map_err(|_| Gone)?;
         stream.finish().map_err(|_| Gone)?;
         let outstanding = Arc::clone(&self.outstanding);
         tokio::spawn(async move {
             // Acknowledged, or of no use to anybody any more.
             let _ = stream.stopped().await;
-            let before = outstanding.bytes.fetch_sub(length, Ordering::Relaxed);
-            let below = outstanding.below.load(Ordering::Relaxed);
+            let before = outstanding.bytes.fetch_sub(length, Ordering::SeqCst);
+            let below = outstanding.below.load(Ordering::SeqCst);
             if before > below && before - length <= below {
                 outstanding.room.notify_one();
             }
@@ -101,11 +114,11 @@ impl BulkChannels {
     }
 
     pub(super) fn waiting(&self) -> u64 {
-        self.outstanding.bytes.load(Ordering::Relaxed)
+        self.outstanding.bytes.load(Ordering::SeqCst)
     }
 
     pub(super) fn tell_below(&self, bytes: u64) {
-        self.outstanding.below.store(bytes, Ordering::Relaxed);
+        self.outstanding.below.store(bytes, Ordering::SeqCst);
     }
 
     pub(super) async fn said_all(&self) {
@@ -113,6 +126,13 @@ impl BulkChannels {
         if self.sayings.send(Saying::End(arrived)).await.is_ok() {
             let _ = told.await;
         }
+    }
+}
+
+impl Drop for BulkChannels {
+    /// What is on its way is of no use any more, and would be in the way of what goes instead.
+    fn drop(&mut self) {
+        self.bulk.close();
     }
 }
 
@@ -127,6 +147,8 @@ enum Silence {
     Read(#[from] ReadExactError),
     #[error("the other side says more at once than fits into a message")]
     TooLong,
+    #[error("the other side does not greet first")]
+    Rude,
 }
 
 /// Says and hears, until one of the two is over. Each side greets the other first.
@@ -169,6 +191,7 @@ async fn say(mut stream: SendStream, mut to_say: mpsc::Receiver<Saying>) -> Resu
 }
 
 async fn listen(mut stream: RecvStream, heard: mpsc::Sender<FromChannels>) -> Result<(), Silence> {
+    let mut greeted = false;
     loop {
         let mut length = [0; 4];
         stream.read_exact(&mut length).await?;
@@ -178,10 +201,13 @@ async fn listen(mut stream: RecvStream, heard: mpsc::Sender<FromChannels>) -> Re
         }
         let mut message = vec![0; length];
         stream.read_exact(&mut message).await?;
-        let event = match message == GREETING.as_bytes() {
-            true => FromChannels::Open,
-            false => FromChannels::Said(message.into()),
+        let event = match (message == GREETING.as_bytes(), greeted) {
+            (true, false) => FromChannels::Open,
+            (false, true) => FromChannels::Said(message.into()),
+            (true, true) => continue,
+            (false, false) => return Err(Silence::Rude),
         };
+        greeted = true;
         if heard.send(event).await.is_err() {
             return Ok(());
         }
@@ -194,20 +220,35 @@ async fn take_chunks(bulk: Bulk, chunks: mpsc::Sender<Bytes>) {
     loop {
         tokio::select! {
             stream = bulk.accept() => match stream {
-                Ok(mut stream) => {
-                    let (chunks, bulk) = (chunks.clone(), bulk.clone());
-                    reading.spawn(async move {
-                        match stream.read_to_end(CHUNK_LONGEST).await {
-                            Ok(chunk) => drop(chunks.send(chunk.into()).await),
-                            Err(ahoy_rtc::ReadToEndError::TooLong) => bulk.close(),
-                            // The sender has thought better of it.
-                            Err(ahoy_rtc::ReadToEndError::Read(_)) => {}
-                        }
-                    });
-                }
+                // An honest side waits for what it has sent.
+                Ok(_) if reading.len() >= HELD_MOST => return bulk.close(),
+                Ok(stream) => _ = reading.spawn(take_chunk(stream, bulk.clone(), chunks.clone())),
                 Err(_) => return,
             },
             Some(_) = reading.join_next() => {}
         }
     }
+}
+
+/// Takes one. It is read into one piece of memory, so that what holds it does not depend on how it was cut.
+async fn take_chunk(mut stream: RecvStream, bulk: Bulk, chunks: mpsc::Sender<Bytes>) {
+    let mut chunk = vec![0; CHUNK_LONGEST];
+    let mut length = 0;
+    loop {
+        match stream.read(&mut chunk[length..]).await {
+            Ok(Some(read)) => length += read,
+            Ok(None) => break,
+            // The sender has thought better of it.
+            Err(_) => return,
+        }
+        if length == CHUNK_LONGEST {
+            match stream.read(&mut [0]).await {
+                Ok(None) => break,
+                Ok(Some(_)) => return bulk.close(),
+                Err(_) => return,
+            }
+        }
+    }
+    chunk.truncate(length);
+    let _ = chunks.send(chunk.into()).await;
 }

@@ -1,15 +1,21 @@
 //! What a connection has for files: a way for what is said, which keeps its order, and one for chunks, which does not
 //! (docs/file-transfer.md). It is QUIC where both sides have that, and data channels otherwise.
 
+use std::time::Duration;
+
 use ahoy_rtc::{Peer, PeerConfig, RtcError};
 use ahoy_transfer::CHUNK;
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 
 use super::bulk_channels::BulkChannels;
 use super::data_channels::DataChannels;
 
 /// What is said first. Nothing else is said before the other side is known to hear.
 pub(super) const GREETING: &str = r#"{"type":"hello"}"#;
+
+/// How long it may take until both sides are known to hear. One may have given up what the other one believes in.
+const GREETED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The way for files of one connection.
 #[derive(Debug)]
@@ -25,7 +31,11 @@ enum By {
     /// It is not known yet whether there is anything better than data channels.
     Undecided,
     Data,
-    Bulk(BulkChannels),
+    Bulk {
+        channels: BulkChannels,
+        /// Until when it has to be open.
+        open_by: Instant,
+    },
 }
 
 /// What happens on it.
@@ -69,14 +79,21 @@ impl FileChannels {
             match &mut self.by {
                 By::Undecided => {
                     self.by = match self.peer.bulk().await {
-                        Some(bulk) => By::Bulk(BulkChannels::start(bulk)),
+                        Some(bulk) => By::Bulk {
+                            channels: BulkChannels::start(bulk),
+                            open_by: Instant::now() + GREETED_WITHIN,
+                        },
                         None => By::Data,
                     };
                 }
                 By::Data => return self.data.next().await,
-                By::Bulk(bulk) => {
-                    if let Some(event) = bulk.next().await {
-                        return Some(event);
+                By::Bulk { channels, open_by } => {
+                    let event = match channels.is_open() {
+                        true => channels.next().await,
+                        false => timeout_at(*open_by, channels.next()).await.ok().flatten(),
+                    };
+                    if event.is_some() {
+                        return event;
                     }
                     // Where the whole connection is gone the data channels say so.
                     self.by = By::Data;
@@ -86,16 +103,25 @@ impl FileChannels {
         }
     }
 
+    /// What was to be sent could not be: goes over to what is left, which opens when it can. Whether there is anything.
+    pub(super) fn fall_back(&mut self) -> bool {
+        let is_bulk = matches!(self.by, By::Bulk { .. });
+        if is_bulk {
+            self.by = By::Data;
+        }
+        is_bulk
+    }
+
     pub(super) async fn say(&self, text: &str) -> Result<(), Gone> {
         match &self.by {
-            By::Bulk(bulk) => bulk.say(text).await,
+            By::Bulk { channels, .. } => channels.say(text).await,
             By::Data | By::Undecided => Ok(self.data.say(text).await?),
         }
     }
 
     pub(super) async fn send(&self, chunk: Bytes) -> Result<(), Gone> {
         match &self.by {
-            By::Bulk(bulk) => bulk.send(chunk).await,
+            By::Bulk { channels, .. } => channels.send(chunk).await,
             By::Data | By::Undecided => Ok(self.data.send(&chunk).await?),
         }
     }
@@ -103,7 +129,7 @@ impl FileChannels {
     /// Bytes of chunks that the other side has not acknowledged.
     pub(super) async fn waiting(&self) -> Result<u64, Gone> {
         match &self.by {
-            By::Bulk(bulk) => Ok(bulk.waiting()),
+            By::Bulk { channels, .. } => Ok(channels.waiting()),
             By::Data | By::Undecided => Ok(self.data.waiting().await?),
         }
     }
@@ -112,7 +138,7 @@ impl FileChannels {
     /// gone.
     pub(super) fn most_waiting(&self) -> u64 {
         match &self.by {
-            By::Bulk(_) => BulkChannels::MOST_WAITING,
+            By::Bulk { .. } => BulkChannels::MOST_WAITING,
             By::Data | By::Undecided => PeerConfig::DEFAULT_CHANNEL_SEND_BUFFER as u64 - 4 * CHUNK,
         }
     }
@@ -120,7 +146,7 @@ impl FileChannels {
     /// Waits until the other side has all that was said.
     pub(super) async fn said_all(&self) {
         match &self.by {
-            By::Bulk(bulk) => bulk.said_all().await,
+            By::Bulk { channels, .. } => channels.said_all().await,
             By::Data | By::Undecided => self.data.said_all().await,
         }
     }
@@ -128,7 +154,7 @@ impl FileChannels {
     /// Says [`FromChannels::Room`] when no more than this waits.
     pub(super) async fn tell_below(&self, bytes: u64) -> Result<(), Gone> {
         match &self.by {
-            By::Bulk(bulk) => bulk.tell_below(bytes),
+            By::Bulk { channels, .. } => channels.tell_below(bytes),
             By::Data | By::Undecided => {
                 self.data.tell_below(u32::try_from(bytes).unwrap_or(u32::MAX)).await?;
             }

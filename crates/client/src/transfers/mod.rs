@@ -23,7 +23,7 @@ use ahoy_transfer::{Command, Outcome};
 pub use ahoy_transfer::{Ranges, TransferId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 pub use self::channels::FileChannels;
 use self::person::{Before, PersonTask, ToPerson};
@@ -74,6 +74,8 @@ type Directory = Arc<Mutex<Listed>>;
 
 #[derive(Default)]
 struct Listed {
+    /// Nothing is begun any more.
+    closed: bool,
     tasks: HashMap<Person, Task>,
     people: HashMap<TransferId, Person>,
 }
@@ -149,6 +151,9 @@ impl Transfers {
 
     fn tell(&self, person: &Person, message: ToPerson) {
         let mut listed = lock(&self.directory);
+        if listed.closed {
+            return;
+        }
         if let ToPerson::Give { id, .. } = &message {
             listed.people.insert(*id, person.clone());
         }
@@ -175,10 +180,16 @@ impl Transfers {
 
     /// Stops all of it, and waits until all files are let go, so that they can be taken up again.
     pub async fn close(&self) {
-        let tasks = std::mem::take(&mut lock(&self.directory).tasks);
-        for Task { messages, mut task } in tasks.into_values() {
-            drop(messages);
-            if timeout(STOP_WITHIN, &mut task).await.is_err() {
+        let tasks = {
+            let mut listed = lock(&self.directory);
+            listed.closed = true;
+            std::mem::take(&mut listed.tasks)
+        };
+        // All of them hear of it before any is waited for.
+        let ending: Vec<_> = tasks.into_values().map(|Task { task, .. }| task).collect();
+        let deadline = Instant::now() + STOP_WITHIN;
+        for mut task in ending {
+            if timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
             }
         }

@@ -145,12 +145,12 @@ impl PersonTask {
                     let next = self.next.take();
                     // The first news is that it is open, or that it will not be, at last or in one way.
                     match event {
-                        Some(FromChannels::Lost) => self.next = next,
-                        Some(_) => {
+                        Some(FromChannels::Open) => {
                             self.lose();
                             self.channels = next;
                             self.connect().await;
                         }
+                        Some(_) => self.next = next,
                         None => {}
                     }
                 }
@@ -252,6 +252,14 @@ impl PersonTask {
         }
     }
 
+    /// Nothing can be sent over it any more: by what is left of it, if there is anything.
+    fn fall_back(&mut self) {
+        match self.channels.as_mut().is_some_and(FileChannels::fall_back) {
+            true => self.disconnect(),
+            false => self.lose(),
+        }
+    }
+
     /// It can't be used at the moment.
     fn disconnect(&mut self) {
         if std::mem::take(&mut self.connected) {
@@ -286,14 +294,14 @@ impl PersonTask {
                     let Some(channels) = &self.channels else { continue };
                     let text = said.write();
                     if !matches!(timeout(STUCK, channels.say(&text)).await, Ok(Ok(()))) {
-                        self.lose();
+                        self.fall_back();
                     }
                 }
                 Output::Send(chunk) => {
                     let Some(channels) = &self.channels else { continue };
                     self.sent += chunk.content.len() as u64;
                     if !matches!(timeout(STUCK, channels.send(chunk.write())).await, Ok(Ok(()))) {
-                        self.lose();
+                        self.fall_back();
                     } else if self.sent >= LOOK_AFTER {
                         self.look_for_room().await;
                     }

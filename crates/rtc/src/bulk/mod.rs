@@ -17,6 +17,7 @@ use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 pub(crate) use self::identity::Identity;
@@ -32,8 +33,15 @@ const PIECES: u32 = 256;
 /// Bytes of one stream, and of all, that may wait here to be read: 100 Mb/s over more than a second.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const WINDOW: u32 = 16 * 1024 * 1024;
-/// ICE finds out that the other side is gone, and may find another way to it; until then this stays.
-const IDLE: Duration = Duration::from_secs(120);
+/// How long it stays without a word of the other side: less than those who use it wait for an answer before they stop, and as long
+/// as ICE looks for another way.
+const IDLE: Duration = Duration::from_secs(30);
+/// How often it is asked whether the other side is there, while there is nothing to say.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+/// How long the good-bye may take.
+const FAREWELL: Duration = Duration::from_millis(200);
+/// Bytes of a connection that asks to be taken, of which there is one.
+const ASKING: u64 = 64 * 1024;
 /// What a question may take before anything is known of the way.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -49,6 +57,7 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Bulk {
     connection: Connection,
+    endpoint: Endpoint,
 }
 
 /// The connection is gone.
@@ -104,6 +113,13 @@ impl Bulk {
         self.connection.close(VarInt::from_u32(0), b"");
     }
 
+    /// There is another way: what was sent over the one before may be lost, and need not be waited for.
+    fn go_on(&self, datagrams: Datagrams) {
+        if let Err(error) = self.endpoint.rebind_abstract(Arc::new(Socket(datagrams))) {
+            tracing::debug!(%error, "QUIC does not go on at once");
+        }
+    }
+
     /// Waits until it is gone.
     pub async fn closed(&self) {
         self.connection.closed().await;
@@ -133,7 +149,7 @@ pub(crate) struct BulkSide {
     identity: Arc<Identity>,
     role: Politeness,
     theirs: Option<identity::Fingerprint>,
-    begun: bool,
+    connecting: Option<AbortHandle>,
     state: Arc<watch::Sender<State>>,
 }
 
@@ -141,7 +157,7 @@ impl BulkSide {
     pub(crate) fn new(datagrams: Datagrams, role: Politeness) -> Result<(Self, Awaited), rcgen::Error> {
         let (state, known) = watch::channel(State::Pending);
         let identity = Arc::new(Identity::new()?);
-        let side = Self { datagrams, identity, role, theirs: None, begun: false, state: Arc::new(state) };
+        let side = Self { datagrams, identity, role, theirs: None, connecting: None, state: Arc::new(state) };
         Ok((side, Awaited(known)))
     }
 
@@ -152,26 +168,43 @@ impl BulkSide {
 
     /// Takes in the other side's description.
     pub(crate) fn told(&mut self, sdp: &str) {
-        if !self.begun {
+        if self.connecting.is_none() {
             self.theirs = identity::told(sdp);
         }
     }
 
-    /// There is a way: connects over it, once.
+    /// Ends it, while there is a way to say so.
+    pub(crate) async fn end(self) {
+        let open = match &*self.state.borrow() {
+            State::Open(bulk) => Some(bulk.clone()),
+            State::Pending | State::None => None,
+        };
+        if let Some(bulk) = open {
+            bulk.close();
+            // Gone when the other side has had time to hear it.
+            let _ = timeout(FAREWELL, bulk.endpoint.wait_idle()).await;
+        }
+    }
+
+    /// There is a way, or another one: connects over it, or has the connection go on there.
     pub(crate) fn connected(&mut self) {
-        if std::mem::replace(&mut self.begun, true) {
+        if let State::Open(bulk) = &*self.state.borrow() {
+            bulk.go_on(self.datagrams.clone());
+        }
+        if self.connecting.is_some() {
             return;
         }
         let Some(theirs) = self.theirs else {
+            self.datagrams.end();
             self.state.send_replace(State::None);
             return;
         };
         let (datagrams, identity, role) = (self.datagrams.clone(), Arc::clone(&self.identity), self.role);
         let state = Arc::clone(&self.state);
-        tokio::spawn(async move {
-            let connecting = timeout(WITHIN, connect(datagrams, &identity, role, theirs));
+        let connecting = tokio::spawn(async move {
+            let connecting = timeout(WITHIN, connect(datagrams.clone(), &identity, role, theirs));
             let outcome = match connecting.await {
-                Ok(Ok(connection)) => State::Open(Bulk { connection }),
+                Ok(Ok(bulk)) => State::Open(bulk),
                 Ok(Err(error)) => {
                     tracing::info!(error, "files go over data channels");
                     State::None
@@ -181,13 +214,27 @@ impl BulkSide {
                     State::None
                 }
             };
-            state.send_replace(outcome);
+            match &outcome {
+                State::Open(bulk) => {
+                    let connection = bulk.connection.clone();
+                    state.send_replace(outcome);
+                    connection.closed().await;
+                }
+                State::None | State::Pending => drop(state.send_replace(outcome)),
+            }
+            // Nobody takes them any more.
+            datagrams.end();
         });
+        self.connecting = Some(connecting.abort_handle());
     }
 }
 
 impl Drop for BulkSide {
     fn drop(&mut self) {
+        if let Some(connecting) = &self.connecting {
+            connecting.abort();
+        }
+        self.datagrams.end();
         if let State::Open(bulk) = &*self.state.borrow() {
             bulk.close();
         }
@@ -199,7 +246,7 @@ async fn connect(
     identity: &Identity,
     role: Politeness,
     theirs: identity::Fingerprint,
-) -> Result<Connection, String> {
+) -> Result<Bulk, String> {
     let mut options = EndpointConfig::default();
     // It tells these datagrams from others.
     options.grease_quic_bit(false);
@@ -211,6 +258,7 @@ async fn connect(
             let mut config = ServerConfig::with_crypto(Arc::new(crypto));
             // The way is ICE's business.
             config.transport_config(Arc::clone(&transport)).migration(false);
+            config.max_incoming(1).incoming_buffer_size(ASKING).incoming_buffer_size_total(ASKING);
             Some(config)
         }
     };
@@ -220,6 +268,7 @@ async fn connect(
         .map_err(|error| error.to_string())?;
     let connection = if is_server {
         let incoming = endpoint.accept().await.ok_or("it was closed")?;
+        endpoint.set_server_config(None);
         incoming.await
     } else {
         let crypto = identity.client(theirs).map_err(|error| error.to_string())?;
@@ -227,7 +276,8 @@ async fn connect(
         config.transport_config(transport);
         endpoint.connect_with(config, THERE, identity::NAME).map_err(|error| error.to_string())?.await
     };
-    connection.map_err(|error| error.to_string())
+    let connection = connection.map_err(|error| error.to_string())?;
+    Ok(Bulk { connection, endpoint })
 }
 
 fn transport() -> TransportConfig {
@@ -242,6 +292,7 @@ fn transport() -> TransportConfig {
         .send_fairness(false)
         .initial_rtt(FIRST_ROUND_TRIP)
         .max_idle_timeout(IDLE.try_into().ok())
+        .keep_alive_interval(Some(ASK_EVERY))
         .datagram_receive_buffer_size(None)
         .congestion_controller_factory(Arc::new(BbrConfig::default()));
     transport

@@ -146,7 +146,7 @@ impl Actor {
             self.overrun |= self.library.len() == LIBRARY_QUEUE;
         }
         // While there is a way to say so.
-        self.ice.close_bulk();
+        self.ice.close_bulk().await;
         self.close().await;
         // Until here, so that whoever waits for the end of the commands finds everything given back.
         drop(commands);
@@ -258,6 +258,7 @@ impl Actor {
                     // The first one is what all began with.
                     if self.path.is_some() {
                         self.control.path_changed();
+                        self.ice.connected();
                     }
                     self.path = Some(path.clone());
                     self.emit(PeerEvent::SelectedPath(path));

@@ -77,8 +77,10 @@ impl IceSide {
     }
 
     /// The other side is to know that this one ends.
-    pub(super) fn close_bulk(&mut self) {
-        self.bulk = None;
+    pub(super) async fn close_bulk(&mut self) {
+        if let Some(bulk) = self.bulk.take() {
+            bulk.end().await;
+        }
     }
 
     /// The next offer asks for a new generation.
