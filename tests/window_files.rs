@@ -76,7 +76,7 @@ mod needs_display {
         ada.screenshot("files-to-whom.png");
         ada.run("[...document.querySelectorAll('dialog li button')].find((b) => b.textContent.includes('Grace')).click()");
         grace.until_text("Ada wants to send you files");
-        grace.press("Show each file");
+        grace.press("Show each file: chart.bin, Summer trip");
         grace.until_text("Summer trip.plan.txt");
         grace.screenshot("files-offered.png");
         ada.until_text("Grace has been asked");
@@ -125,14 +125,14 @@ mod needs_display {
         assert_eq!(fs::read_to_string(inbox.join("note.txt")).unwrap(), "hello");
         shown.until_shown(0).unwrap();
 
-        ada.press("Put away");
+        ada.press("Put away: note.txt");
         ada.press("Back");
         send();
         grace.until_text("Ada wants to send you files");
         grace.run("document.querySelector('section[aria-labelledby] label input[type=checkbox]').click()");
         grace.press("Accept");
         ada.until_text("Done · 1 file");
-        ada.press("Put away");
+        ada.press("Put away: note.txt");
         ada.press("Back");
         send();
         ada.until_text("Done · 1 file");

@@ -1072,6 +1072,8 @@ describe('a call by link', () => {
 describe('files', () => {
   const files = en.files;
   const tray = () => screen.findByRole('region', { name: files.heading });
+  /** A button of one transfer. */
+  const act = (action: string) => new RegExp(`^${action}: `);
   const asked = (backend: ScriptedBackend, command: string) =>
     backend.asked.filter((asked) => asked.startsWith(command));
 
@@ -1084,12 +1086,16 @@ describe('files', () => {
     expect(within(open_).getByText(/173 MB of 412 MB · 11 MB\/s · 21 seconds left/)).toBeTruthy();
     const bar = within(open_).getByRole<HTMLProgressElement>('progressbar');
     expect(bar.value).toBeCloseTo(173 / 412);
-    within(open_).getByRole('button', { name: files.pause }).click();
+    within(open_)
+      .getByRole('button', { name: act(files.pause) })
+      .click();
     await waitFor(() => expect(backend.asked).toContain(`setTransferPaused ${transfer.id} all true`));
     backend.emit('transfer', { ...transfer, paused_here: true });
-    (await within(open_).findByRole('button', { name: files.resume })).click();
+    (await within(open_).findByRole('button', { name: act(files.resume) })).click();
     await waitFor(() => expect(backend.asked).toContain(`setTransferPaused ${transfer.id} all false`));
-    within(open_).getByRole('button', { name: files.cancel }).click();
+    within(open_)
+      .getByRole('button', { name: act(files.cancel) })
+      .click();
     await waitFor(() => expect(backend.asked).toContain(`cancelTransfer ${transfer.id} all`));
     expect(await violations()).toEqual([]);
   });
@@ -1100,7 +1106,10 @@ describe('files', () => {
     backend.emit('transfer', offer);
     const open_ = await tray();
     expect(within(open_).getByText(files.offers('Ada Lovelace'))).toBeTruthy();
-    within(open_).getByRole('button', { name: files.details }).click();
+    expect(screen.getByRole('status').textContent).toBe(files.offers('Ada Lovelace'));
+    within(open_)
+      .getByRole('button', { name: act(files.details) })
+      .click();
     (await within(open_).findByRole('checkbox', { name: 'Pier at dusk.jpg' })).click();
     within(open_)
       .getByRole('checkbox', { name: files.always('Ada Lovelace') })
@@ -1131,7 +1140,9 @@ describe('files', () => {
     expect(within(open_).getByText(files.someFailed('3'))).toBeTruthy();
     expect(within(open_).getByText(files.troubles.changed)).toBeTruthy();
     expect(within(open_).getByText(/12 MB of 31 MB · Goes on when you and Captain Nemo/)).toBeTruthy();
-    within(open_).getByRole('button', { name: files.show }).click();
+    within(open_)
+      .getByRole('button', { name: act(files.show) })
+      .click();
     await waitFor(() => expect(backend.asked).toContain(`showTransfer ${otherTransfers[1]!.id}`));
     within(open_).getByRole('button', { name: files.dismissAll }).click();
     await waitFor(() => expect(within(open_).queryByText('Harbour plan.svg')).toBeNull());

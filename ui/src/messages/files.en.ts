@@ -43,6 +43,8 @@ export const files = {
   done: 'Done',
   someFailed: (count: string) => `${count} failed`,
   progress: (name: string) => `How far: ${name}`,
+  /** What a button does with which transfer: there may be several. */
+  act: (action: string, what: string) => `${action}: ${what}`,
   pause: 'Pause',
   resume: 'Go on',
   cancel: 'Cancel',

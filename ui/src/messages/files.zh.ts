@@ -44,6 +44,7 @@ export const files: typeof en = {
   done: '完成',
   someFailed: (count) => `${count} 个失败`,
   progress: (name) => `进度：${name}`,
+  act: (action, what) => `${action}：${what}`,
   pause: '暂停',
   resume: '继续',
   cancel: '取消',

@@ -144,7 +144,7 @@ export const scenes = {
     script: { people, transfers: [offer], conversations },
     async go(page, text) {
       await page.getByRole('button', { name: new RegExp(`^${text.files.heading}`) }).click();
-      await page.getByRole('button', { name: text.files.details }).click();
+      await page.getByRole('button', { name: new RegExp(`^${text.files.details}`) }).click();
       await page.mouse.move(0, 0);
     },
   },
