@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -113,10 +112,5 @@ impl Bulk {
             }
         }
         Poll::Ready(())
-    }
-
-    /// An address of this machine that is in use; `None` once closed.
-    pub fn any_local(&self) -> Option<SocketAddr> {
-        self.wire.any_local()
     }
 }

@@ -34,7 +34,7 @@ pub use ahoy_ice::{
     CandidateError, CandidateKind, IceServer, IceView, LocalView, PairView, Policy, RemoteView, ServerUrl,
     ServerUrlError, Transport,
 };
-pub use bulk::{Bulk, BulkLost, ReadExactError, ReadToEndError, RecvStream, SendStream, WriteError};
+pub use bulk::{Bulk, BulkLost, ReadExactError, RecvStream, SendStream, WriteError};
 pub use channels::{Channel, ChannelEvent, ChannelOptions, Message, Reliability};
 pub use config::{FirstOffer, PeerConfig, Politeness};
 pub use error::RtcError;

@@ -1,7 +1,7 @@
 //! Our own: two ends as two programs have them, in this one.
 
 use std::fs;
-use std::io::{BufReader, Read};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,32 +122,22 @@ fn over(relay: Option<&UdpRelay>, from: Side, signal: Signal) -> Option<Signal> 
 }
 
 fn same(one: &Path, other: &Path) -> Result<bool> {
-    if fs::metadata(one)?.len() != fs::metadata(other)?.len() {
+    let mut left = fs::metadata(one)?.len();
+    if fs::metadata(other)?.len() != left {
         return Ok(false);
     }
-    let [mut one, mut other] = [one, other].map(|path| fs::File::open(path).map(BufReader::new));
+    let (mut one, mut other) = (fs::File::open(one)?, fs::File::open(other)?);
     let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
-    loop {
-        let (read, theirs) = (fill(one.as_mut(), &mut a)?, fill(other.as_mut(), &mut b)?);
-        if a[..read] != b[..theirs] {
+    while left > 0 {
+        let next = left.min(a.len() as u64) as usize;
+        one.read_exact(&mut a[..next])?;
+        other.read_exact(&mut b[..next])?;
+        if a[..next] != b[..next] {
             return Ok(false);
         }
-        if read == 0 {
-            return Ok(true);
-        }
+        left -= next as u64;
     }
-}
-
-fn fill(file: Result<&mut BufReader<fs::File>, &mut std::io::Error>, buffer: &mut [u8]) -> Result<usize> {
-    let file = file.map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
+    Ok(true)
 }
 
 /// Bytes of memory of this program.

@@ -16,9 +16,10 @@ use super::channels::{FromChannels, GREETING, Gone};
 
 /// What was said and nobody has taken yet, here or there. When it is full the other side waits.
 const SAYINGS: usize = 64;
-/// Chunks that have come and nobody has taken yet. What comes after them waits in QUIC's own windows.
+/// Chunks that have come and nobody has taken yet. Those after them wait with whoever has read them, see [`HELD_MOST`].
 const CHUNKS: usize = 16;
-/// Chunks that are being read or wait to be taken, at most: four times as many as an honest side has on its way.
+/// Chunks that are being read or wait to be taken, at most: four times as many as an honest side has on its way. Whoever sends more
+/// loses the connection. To let them wait instead could have both sides wait for each other.
 const HELD_MOST: usize = 512;
 /// The longest chunk, as a message.
 const CHUNK_LONGEST: usize = CHUNK_HEADER + CHUNK as usize;

@@ -24,6 +24,7 @@ impl Seat {
     }
 
     async fn takes_files_to(&self, folder: &Path) {
+        std::fs::create_dir_all(folder).unwrap();
         let folder = Some(Some(folder.to_str().unwrap().to_owned()));
         let change = SettingsChange { files_folder: folder, ..SettingsChange::default() };
         self.desk.change_settings(change).await.unwrap();
@@ -47,7 +48,6 @@ async fn what_is_picked_is_offered_taken_and_there() {
     let server = server();
     let (mut ada, mut grace) = two(folder.path(), &server).await;
     let inbox = folder.path().join("inbox");
-    std::fs::create_dir_all(&inbox).unwrap();
     grace.takes_files_to(&inbox).await;
     let photo = written(folder.path(), "photo.jpg", &vec![7; 300_000]);
     written(folder.path(), "trip/plan.txt", b"tomorrow");
@@ -95,7 +95,6 @@ async fn files_of_those_whom_one_trusts_are_taken_unasked_and_others_can_be_decl
     let server = server();
     let (mut ada, mut grace) = two(folder.path(), &server).await;
     let inbox = folder.path().join("inbox");
-    std::fs::create_dir_all(&inbox).unwrap();
     grace.takes_files_to(&inbox).await;
     let note = written(folder.path(), "note.txt", b"hello");
 

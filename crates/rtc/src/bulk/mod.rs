@@ -24,7 +24,7 @@ pub(crate) use self::identity::Identity;
 use self::socket::{Socket, THERE};
 use crate::config::Politeness;
 
-pub use quinn::{ReadExactError, ReadToEndError, RecvStream, SendStream, WriteError};
+pub use quinn::{ReadExactError, RecvStream, SendStream, WriteError};
 
 /// How long it may take to come about, once there is a way.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -96,11 +96,6 @@ impl Bulk {
     /// [`BulkLost`].
     pub async fn accept(&self) -> Result<RecvStream, BulkLost> {
         Ok(self.connection.accept_uni().await?)
-    }
-
-    /// The round trip as measured last.
-    pub fn round_trip(&self) -> Duration {
-        self.connection.rtt()
     }
 
     /// Whether this side has connected to the other: then it opens what there is one of.
@@ -206,7 +201,7 @@ impl BulkSide {
             let outcome = match connecting.await {
                 Ok(Ok(bulk)) => State::Open(bulk),
                 Ok(Err(error)) => {
-                    tracing::info!(error, "files go over data channels");
+                    tracing::info!(%error, "files go over data channels");
                     State::None
                 }
                 Err(_) => {
@@ -241,12 +236,27 @@ impl Drop for BulkSide {
     }
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum NotConnected {
+    #[error(transparent)]
+    Identity(#[from] identity::Unusable),
+    #[error(transparent)]
+    Socket(#[from] std::io::Error),
+    #[error(transparent)]
+    Asked(#[from] quinn::ConnectError),
+    #[error(transparent)]
+    Lost(#[from] quinn::ConnectionError),
+    #[error("it was closed")]
+    Closed,
+}
+
 async fn connect(
     datagrams: Datagrams,
     identity: &Identity,
     role: Politeness,
     theirs: identity::Fingerprint,
-) -> Result<Bulk, String> {
+) -> Result<Bulk, NotConnected> {
     let mut options = EndpointConfig::default();
     // It tells these datagrams from others.
     options.grease_quic_bit(false);
@@ -254,7 +264,7 @@ async fn connect(
     let server = match role {
         Politeness::Impolite => None,
         Politeness::Polite => {
-            let crypto = identity.server(theirs).map_err(|error| error.to_string())?;
+            let crypto = identity.server(theirs)?;
             let mut config = ServerConfig::with_crypto(Arc::new(crypto));
             // The way is ICE's business.
             config.transport_config(Arc::clone(&transport)).migration(false);
@@ -264,19 +274,17 @@ async fn connect(
     };
     let is_server = server.is_some();
     let socket = Arc::new(Socket(datagrams));
-    let endpoint = Endpoint::new_with_abstract_socket(options, server, socket, Arc::new(TokioRuntime))
-        .map_err(|error| error.to_string())?;
+    let endpoint = Endpoint::new_with_abstract_socket(options, server, socket, Arc::new(TokioRuntime))?;
     let connection = if is_server {
-        let incoming = endpoint.accept().await.ok_or("it was closed")?;
+        let incoming = endpoint.accept().await.ok_or(NotConnected::Closed)?;
         endpoint.set_server_config(None);
-        incoming.await
+        incoming.await?
     } else {
-        let crypto = identity.client(theirs).map_err(|error| error.to_string())?;
+        let crypto = identity.client(theirs)?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(transport);
-        endpoint.connect_with(config, THERE, identity::NAME).map_err(|error| error.to_string())?.await
+        endpoint.connect_with(config, THERE, identity::NAME)?.await?
     };
-    let connection = connection.map_err(|error| error.to_string())?;
     Ok(Bulk { connection, endpoint })
 }
 
