@@ -211,9 +211,11 @@ impl BulkSide {
             };
             match &outcome {
                 State::Open(bulk) => {
-                    let connection = bulk.connection.clone();
+                    let Bulk { connection, endpoint } = bulk.clone();
                     state.send_replace(outcome);
                     connection.closed().await;
+                    // A good-bye that was lost is said again to whoever goes on.
+                    endpoint.wait_idle().await;
                 }
                 State::None | State::Pending => drop(state.send_replace(outcome)),
             }
