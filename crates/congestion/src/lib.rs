@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod average;
+mod background;
 mod controller;
 mod delay;
 mod delivery;
@@ -19,6 +21,7 @@ mod reporter;
 mod sender;
 mod sound;
 
+pub use background::{Background, CallPath};
 pub use estimate::{Limits, NetworkEstimate, Reason};
 pub use history::{PacketResult, PacketStatus, SentPacket};
 pub use pacer::PacketKind;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ahoy_media_types::MediaTime;
 
+use crate::average::AverageRate;
+use crate::background::CallPath;
 use crate::controller::{Controller, Traffic};
 use crate::estimate::{Limits, NetworkEstimate};
 use crate::history::{History, News, PacketResult, PacketStatus, SentPacket};
@@ -27,6 +29,8 @@ const COPY_AFTER: Duration = Duration::from_millis(15);
 pub struct Departure<T> {
     /// What was given to [`Sender::push`].
     pub packet: T,
+    /// Its length on the wire, as it was given.
+    pub bytes: usize,
     /// What it is for.
     pub kind: PacketKind,
     /// Counts packets; the lower 16 bits are its transport-wide sequence number.
@@ -59,27 +63,6 @@ struct Duplicate<T> {
     content: u64,
 }
 
-/// A rate that is averaged over [`RATES_S`].
-#[derive(Clone, Copy, Debug, Default)]
-struct AverageRate {
-    bits: f64,
-    at: MediaTime,
-}
-
-impl AverageRate {
-    fn decay(&self, now: MediaTime) -> f64 {
-        self.bits * (-(now - self.at).as_secs_f64() / RATES_S).exp()
-    }
-
-    fn add(&mut self, bytes: usize, now: MediaTime) {
-        *self = Self { bits: self.decay(now) + bytes as f64 * 8.0, at: now };
-    }
-
-    fn bps(&self, now: MediaTime) -> f64 {
-        self.decay(now) / RATES_S
-    }
-}
-
 /// See the module's description. `T` is whatever a packet is to its owner.
 #[derive(Debug)]
 pub struct Sender<T> {
@@ -106,9 +89,9 @@ impl<T> Sender<T> {
             pacer,
             repeats: Repeats::default(),
             copies: VecDeque::new(),
-            sound: AverageRate::default(),
-            repeated: AverageRate::default(),
-            video: AverageRate::default(),
+            sound: AverageRate::over(RATES_S),
+            repeated: AverageRate::over(RATES_S),
+            video: AverageRate::over(RATES_S),
         }
     }
 
@@ -204,7 +187,7 @@ impl<T> Sender<T> {
             burst: queued.burst,
             content: queued.content,
         });
-        Some(Departure { packet: queued.packet, kind, number })
+        Some(Departure { packet: queued.packet, bytes, kind, number })
     }
 
     /// When to poll next; `None` while nothing waits and nothing is awaited.
@@ -276,6 +259,22 @@ impl<T> Sender<T> {
             afresh: self.left(self.sound.bps(now)),
             sent: self.sound.bps(now) + self.repeated.bps(now) + self.video.bps(now),
             ..self.controller.estimate()
+        }
+    }
+
+    /// What whatever may wait has to know of the path.
+    pub fn path_of_call(&self, now: MediaTime) -> CallPath {
+        let known = self.estimate(now);
+        CallPath {
+            wanted: self.controller.most(),
+            target: known.target,
+            sent: known.sent,
+            acknowledged: known.acknowledged,
+            queue: self.controller.standing_queue(),
+            holds_back: self.controller.holds_back(),
+            noise: self.controller.noise(),
+            round_trip: known.rtt_ms / 1e3,
+            expected_loss: known.expected_loss,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::interceptors::{
     SenderReports, TRANSPORT_CC_URI,
 };
 use crate::tracks::REPEATED_MIME_TYPE;
+use crate::uplink::Uplink;
 
 /// Which side gives way when both offer at once (perfect negotiation, W3C WebRTC section 10.7). The two sides of a
 /// call must differ.
@@ -70,6 +71,8 @@ pub struct PeerConfig {
     pub limits: Limits,
     /// Whether there is to be a [`Bulk`](crate::Bulk) connection, where the other side has one as well.
     pub bulk: bool,
+    /// The way out of this machine: whoever has the same one gives way to each other's calls.
+    pub uplink: Uplink,
     /// Bytes that a data channel holds for sending before `send` waits.
     pub channel_send_buffer: usize,
 }
@@ -105,6 +108,7 @@ impl PeerConfig {
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
             limits: Self::DEFAULT_LIMITS,
             bulk: false,
+            uplink: Uplink::default(),
             channel_send_buffer: Self::DEFAULT_CHANNEL_SEND_BUFFER,
         }
     }

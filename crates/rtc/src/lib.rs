@@ -28,6 +28,7 @@ pub(crate) mod socket;
 pub(crate) mod stand_in;
 mod stats;
 mod tracks;
+mod uplink;
 
 pub use ahoy_congestion::{Limits, NetworkEstimate, Reason};
 pub use ahoy_ice::{
@@ -48,3 +49,4 @@ pub use tracks::{
     LocalTrack, LocalTrackEvent, PAYLOAD_SHARE, RemoteTrack, RemoteTrackEvent, Unwrapped, Unwrapper,
     wire_bytes,
 };
+pub use uplink::Uplink;

@@ -3,8 +3,12 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ahoy_rtc::{Bulk, ChannelEvent, ChannelOptions, PeerConfig, Politeness, Signal};
-use common::{Carry, Pair, pair_of_both, within};
+use ahoy_testkit::{LinkConfig, RateSchedule, Side, UdpRelay};
+use common::{Carry, Pair, carry_over, pair_of_both, within};
 
 fn same() -> Carry {
     Box::new(|signal| vec![signal])
@@ -86,6 +90,33 @@ async fn there_is_none_where_one_side_does_not_take_it() {
         assert!(both(&pair).await.iter().all(Option::is_none));
         pair.close().await;
     }
+}
+
+/// Of what is on its way nothing is acknowledged any more then, so that there is no room for anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_bye_passes_what_fills_the_way() {
+    let link = LinkConfig::builder()
+        .rate(RateSchedule::constant(20_000_000))
+        .delay(Duration::from_millis(5))
+        .build()
+        .unwrap();
+    let relay = Arc::new(UdpRelay::start(link.clone(), link).unwrap());
+    let (to_impolite, to_polite) = (carry_over(&relay, Side::A), carry_over(&relay, Side::B));
+    let pair = pair(true, true, to_impolite, to_polite).await;
+    let [polite, impolite] = both(&pair).await.map(Option::unwrap);
+    let sending = polite.clone();
+    let sending = tokio::spawn(async move {
+        let mut stream = sending.open().await.unwrap();
+        while stream.write_all(&[7; 65_536]).await.is_ok() {}
+    });
+    let mut stream = within("a stream", impolite.accept()).await.unwrap();
+    let mut start = vec![0; 1_000_000];
+    within("the start", stream.read_exact(&mut start)).await.unwrap();
+    polite.close();
+    let why = within("the end", impolite.closed()).await;
+    assert!(why.to_string().contains("closed by peer"), "{why}");
+    sending.await.unwrap();
+    pair.close().await;
 }
 
 /// Whoever carries signals can change them, for DTLS as well; but whoever only answers on the way is found out.

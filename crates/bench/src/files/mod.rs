@@ -1,6 +1,7 @@
 //! Files from one disk to another: over this machine's loopback, over a long link, over one that loses packets; beside Chromium's
-//! data channels, and beside rsync where a socket of TCP can go.
+//! data channels, and beside rsync where a socket of TCP can go. And beside a call.
 
+mod beside_call;
 mod chromium;
 mod ours;
 mod rsync;
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3)]
     runs: u32,
 
-    /// Only this: loopback, long or loss
+    /// Only this: loopback, long, loss or call
     #[arg(long)]
     only: Option<String>,
 
@@ -45,6 +46,9 @@ const DELAY: Duration = Duration::from_millis(50);
 const QUEUE: Duration = Duration::from_millis(100);
 /// What has not arrived by then counts with what has.
 const GIVE_UP: Duration = Duration::from_secs(60);
+
+/// What the case beside a call is asked for by.
+const CALL: &str = "call";
 
 /// Where a file goes.
 struct Case {
@@ -97,8 +101,8 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir().context("there is no place for files")?;
     let mut rows = Vec::new();
     let wanted = |case: &&Case| args.only.as_ref().is_none_or(|only| only == case.key);
-    if let Some(only) = args.only.as_ref().filter(|only| CASES.iter().all(|case| case.key != **only)) {
-        bail!("there is no case {only}: loopback, long and loss are there");
+    if let Some(only) = args.only.as_ref().filter(|only| **only != CALL && CASES.iter().all(|case| case.key != **only)) {
+        bail!("there is no case {only}: loopback, long, loss and call are there");
     }
     for case in CASES.iter().filter(wanted) {
         let size = if case.link.is_some() { megabytes / 4 } else { megabytes } * 1_000_000;
@@ -135,6 +139,11 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
             rows.push(row("speed, beside rsync", "MB/s", median(&ours), Some(("rsync", value)), None));
         }
         rows.push(row("memory, both ends", "MB", median(&memory), None, Some(Goal::AtMost(64.0))));
+    }
+    if args.only.as_ref().is_none_or(|only| only == CALL) {
+        let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?;
+        let file = random_file(folder.path(), beside_call::FILE)?;
+        rows.extend(beside_call::run(&file, &clip.pictures, runs, quick)?);
     }
     Ok(rows)
 }

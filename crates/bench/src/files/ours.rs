@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ahoy_client::transfers::{FileChannels, Person, Stage, TransferView, Transfers, TransfersEvent, scan};
+use ahoy_client::transfers::{
+    FileChannels, Person, Stage, TransferId, TransferView, Transfers, TransfersEvent, scan,
+};
 use ahoy_media_types::MediaClock;
-use ahoy_rtc::{Peer, PeerConfig, PeerEvent, Politeness, Signal};
+use ahoy_rtc::{Peer, PeerConfig, PeerEvent, Politeness, Signal, Uplink};
 use ahoy_testkit::{Side, UdpRelay};
 use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 
@@ -26,57 +29,24 @@ pub(super) fn send(path: &Path, relay: Option<UdpRelay>) -> Result<Arrived> {
 }
 
 async fn sent(path: &Path, relay: Option<Arc<UdpRelay>>) -> Result<Arrived> {
-    let [here, there, inbox] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
-    let other = || Person("other".to_owned());
-    let (gives, given) = Transfers::open(other(), here.path().to_owned()).await?;
-    let (takes, mut taken) = Transfers::open(other(), there.path().to_owned()).await?;
-    let _drained = tokio::spawn(drain(given));
-    let clock = MediaClock::start();
-    let config = |role| PeerConfig { bulk: true, ..PeerConfig::loopback(role) };
-    let (first, first_events) = Peer::new(config(Politeness::Polite), clock).await?;
-    let (second, second_events) = Peer::new(config(Politeness::Impolite), clock).await?;
-    let (to_one, to_two) = (FileChannels::open(&first).await?, FileChannels::open(&second).await?);
-    for (there, mut events, side) in
-        [(second.clone(), first_events, Side::A), (first.clone(), second_events, Side::B)]
-    {
-        let relay = relay.clone();
-        tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                if let PeerEvent::Signal(signal) = event
-                    && let Some(signal) = over(relay.as_deref(), side, signal)
-                {
-                    let _ = there.handle_signal(signal).await;
-                }
-            }
-        });
-    }
-    gives.connected(&other(), to_one);
-    takes.connected(&other(), to_two);
-    let sources = scan(&[path.to_owned()], |_| true)?.sources;
+    let mut ends = Ends::connect(relay, Uplink::default()).await?;
     let idle = resident()?;
-    gives.give(&other(), sources);
-    let id = loop {
-        if let TransfersEvent::Offered(view) = taken.recv().await.context("it has ended")? {
-            break view.id.parse()?;
-        }
-    };
+    let id = ends.offer(path).await?;
     let began = Instant::now();
-    takes.accept(id, None, inbox.path().to_owned())?;
+    ends.accept(id)?;
     let mut most = idle;
     let mut look = interval(LOOK_EVERY);
     let mut last: Option<TransferView> = None;
     let over = timeout(GIVE_UP, async {
         loop {
             tokio::select! {
-                event = taken.recv() => match event.context("it has ended")? {
-                    TransfersEvent::Changed(view) => {
-                        let ended = view.stage == Stage::Ended;
-                        last = Some(*view);
-                        if ended {
-                            return anyhow::Ok(());
-                        }
+                view = ends.changed() => {
+                    let view = view?;
+                    let ended = view.stage == Stage::Ended;
+                    last = Some(view);
+                    if ended {
+                        return anyhow::Ok(());
                     }
-                    TransfersEvent::Offered(_) => {}
                 },
                 _ = look.tick() => most = most.max(resident()?),
             }
@@ -91,16 +61,91 @@ async fn sent(path: &Path, relay: Option<Arc<UdpRelay>>) -> Result<Arrived> {
             bail!("it did not arrive: {last:?}");
         }
         let name = path.file_name().context("a name")?;
-        if !same(path, &inbox.path().join(name))? {
+        if !same(path, &ends.inbox.path().join(name))? {
             bail!("another one arrived");
         }
     }
     let (bytes, memory) = (last.moved, Some(most - idle));
-    gives.close().await;
-    takes.close().await;
-    first.close().await;
-    second.close().await;
+    ends.close().await;
     Ok(Arrived { bytes, took, memory })
+}
+
+/// Two who are connected for files.
+pub(super) struct Ends {
+    gives: Transfers,
+    takes: Transfers,
+    taken: mpsc::Receiver<TransfersEvent>,
+    peers: [Peer; 2],
+    inbox: TempDir,
+    _remembers: [TempDir; 2],
+}
+
+fn other() -> Person {
+    Person("other".to_owned())
+}
+
+impl Ends {
+    /// The first end, of those that the relay connects, is the one that gives.
+    pub(super) async fn connect(relay: Option<Arc<UdpRelay>>, uplink: Uplink) -> Result<Self> {
+        let [here, there, inbox] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
+        let (gives, given) = Transfers::open(other(), here.path().to_owned()).await?;
+        let (takes, taken) = Transfers::open(other(), there.path().to_owned()).await?;
+        tokio::spawn(drain(given));
+        let clock = MediaClock::start();
+        let config = |role| PeerConfig { bulk: true, ..PeerConfig::loopback(role) };
+        let first = PeerConfig { uplink, ..config(Politeness::Polite) };
+        let (first, first_events) = Peer::new(first, clock).await?;
+        let (second, second_events) = Peer::new(config(Politeness::Impolite), clock).await?;
+        let (to_one, to_two) = (FileChannels::open(&first).await?, FileChannels::open(&second).await?);
+        for (there, mut events, side) in
+            [(second.clone(), first_events, Side::A), (first.clone(), second_events, Side::B)]
+        {
+            let relay = relay.clone();
+            tokio::spawn(async move {
+                while let Some(event) = events.recv().await {
+                    if let PeerEvent::Signal(signal) = event
+                        && let Some(signal) = over(relay.as_deref(), side, signal)
+                    {
+                        let _ = there.handle_signal(signal).await;
+                    }
+                }
+            });
+        }
+        gives.connected(&other(), to_one);
+        takes.connected(&other(), to_two);
+        Ok(Self { gives, takes, taken, peers: [first, second], inbox, _remembers: [here, there] })
+    }
+
+    /// Offers a file, and waits until the other side knows of it.
+    pub(super) async fn offer(&mut self, path: &Path) -> Result<TransferId> {
+        self.gives.give(&other(), scan(&[path.to_owned()], |_| true)?.sources);
+        loop {
+            if let TransfersEvent::Offered(view) = self.taken.recv().await.context("it has ended")? {
+                return Ok(view.id.parse()?);
+            }
+        }
+    }
+
+    pub(super) fn accept(&self, id: TransferId) -> Result<()> {
+        Ok(self.takes.accept(id, None, self.inbox.path().to_owned())?)
+    }
+
+    /// The next change at the side that takes.
+    pub(super) async fn changed(&mut self) -> Result<TransferView> {
+        loop {
+            if let TransfersEvent::Changed(view) = self.taken.recv().await.context("it has ended")? {
+                return Ok(*view);
+            }
+        }
+    }
+
+    pub(super) async fn close(self) {
+        self.gives.close().await;
+        self.takes.close().await;
+        for peer in self.peers {
+            peer.close().await;
+        }
+    }
 }
 
 /// Nobody looks at the giving side.

@@ -13,7 +13,7 @@ const REPEATED_OPUS: u8 = 63;
 
 /// What a packet is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// Pictures of this source, sent for the first time.
     Pictures(u32),
     /// Sound.
@@ -27,23 +27,23 @@ pub(super) enum Purpose {
 
 /// A packet on its way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
+pub(crate) struct Packet {
     /// In seconds since the link's schedule began.
-    pub(super) at: f64,
-    pub(super) bits: f64,
+    pub(crate) at: f64,
+    pub(crate) bits: f64,
     /// Of those, what is media and sent for the first time, with its headers.
-    pub(super) media_bits: f64,
-    pub(super) purpose: Purpose,
+    pub(crate) media_bits: f64,
+    pub(crate) purpose: Purpose,
     /// Whether it was lost on the way or to the queue.
-    pub(super) lost: bool,
-    pub(super) wait_ms: Option<f64>,
-    pub(super) dropped: bool,
-    pub(super) delivered: bool,
+    pub(crate) lost: bool,
+    pub(crate) wait_ms: Option<f64>,
+    pub(crate) dropped: bool,
+    pub(crate) delivered: bool,
 }
 
 /// The packets of the way there and of the way back since the link began to note them, which ends that. `began` is the time of
 /// its schedule's begin.
-pub(super) fn read(link: &LinkHandle, began: f64) -> [Vec<Packet>; 2] {
+pub(crate) fn read(link: &LinkHandle, began: f64) -> [Vec<Packet>; 2] {
     let (headers, logs) = link.stop_headers();
     let mut logs = logs.iter();
     Direction::BOTH.map(|direction| {

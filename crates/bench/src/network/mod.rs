@@ -19,6 +19,8 @@ mod several;
 mod store;
 mod tcp;
 
+pub(crate) use self::log::{Purpose, read as read_log};
+
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -10,7 +10,7 @@ use ahoy_media_types::{Codec, MediaClock, MediaTime};
 use ahoy_rtc::{
     Channel, ChannelEvent, ChannelOptions, ConnectionState, FirstOffer, IceServer, IceView, LocalTrack,
     Message, Path, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Phase, Policy, Politeness,
-    RemoteTrack, RtcError, Signal,
+    RemoteTrack, RtcError, Signal, Uplink,
 };
 use ahoy_signal::CallSignal;
 use ahoy_tunnel::Tunnel;
@@ -96,6 +96,8 @@ pub(super) struct Ways {
     pub(super) policy: Policy,
     pub(super) tunnel: Tunnel,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// What all legs leave by.
+    pub(super) uplink: Uplink,
 }
 
 /// What a leg sends on.
@@ -132,11 +134,10 @@ impl Leg {
         } else {
             (Politeness::Polite, FirstOffer::Theirs)
         };
-        let Ways { bind, servers, policy, tunnel, tls } = plan.ways;
-        let mut config = PeerConfig { first_offer, policy, tunnel, tls, ..PeerConfig::new(role) };
+        let Ways { bind, servers, policy, tunnel, tls, uplink } = plan.ways;
+        let mut config = PeerConfig { first_offer, policy, tunnel, tls, uplink, ..PeerConfig::new(role) };
         config.ice_servers = servers;
-        // What it sends does not give way to media.
-        config.bulk = plan.files && !plan.media;
+        config.bulk = plan.files;
         if !bind.is_empty() {
             config.bind = bind;
         }

@@ -15,6 +15,7 @@ use ahoy_call::{
     CallMachine, CallRecord, CallSnapshot, CommandError, Input, LinksInput, MediaState, PeerId, RoomCall,
     RoomCallSnapshot, RoomInput, StageName,
 };
+use ahoy_rtc::Uplink;
 use ahoy_signal::{CallId, CallMedia, LeaveReason, RoomId, ServerMessage};
 use ahoy_signal_client::room::RoomEvent;
 use ahoy_signal_client::session::RequestError;
@@ -75,6 +76,8 @@ pub(super) struct Runner {
     servers_asked: Option<PostId>,
     tunnel: Tunnel,
     tls: Option<Arc<ClientConfig>>,
+    /// Files give way to calls, whoever they are for.
+    uplink: Uplink,
     /// Connections for files.
     beside: Option<Beside>,
     told: CallSnapshot,
@@ -109,6 +112,7 @@ impl Runner {
             servers_asked: None,
             tunnel: Tunnel::system(tls.clone()),
             tls,
+            uplink: Uplink::default(),
             beside,
             told: CallSnapshot::default(),
             told_room: None,

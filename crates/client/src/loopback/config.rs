@@ -8,6 +8,7 @@ use ahoy_media::audio::{AudioSinkSpec, AudioSourceSpec};
 use ahoy_media::capture::{Stamping, VideoFormat, VideoSourceSpec};
 use ahoy_media::codec::OpusFrameDuration;
 use ahoy_media_types::{Bitrate, FrameRate, FrameSize};
+use ahoy_rtc::Uplink;
 
 use crate::picture_socket::PictureSocket;
 use crate::settings::SavePower;
@@ -41,6 +42,8 @@ pub struct LoopbackConfig {
     pub record: Recording,
     /// Whether the call begins as on a path of which nothing is known, instead of at the full rate.
     pub unknown_path: bool,
+    /// What else leaves this machine gives way to the call where it has the same one.
+    pub uplink: Uplink,
     /// What the report's verdict is measured against.
     pub thresholds: Thresholds,
 }
@@ -60,6 +63,7 @@ impl Default for LoopbackConfig {
             screen: Screen::Measured,
             record: Recording::default(),
             unknown_path: false,
+            uplink: Uplink::default(),
             thresholds: Thresholds::default(),
         }
     }

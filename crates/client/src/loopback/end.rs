@@ -4,7 +4,7 @@ use ahoy_media_types::{Codec, MediaClock};
 use ahoy_rtc::{LocalTrack, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Politeness, Signal};
 use tokio::sync::mpsc;
 
-use super::LoopbackError;
+use super::{LoopbackConfig, LoopbackError};
 use super::session::Side;
 
 /// An end of the call that is another program's.
@@ -38,11 +38,11 @@ pub(super) struct OwnEnd {
 impl End {
     pub(super) async fn here(
         role: Politeness,
-        unknown_path: bool,
+        call: &LoopbackConfig,
         clock: MediaClock,
     ) -> Result<Self, LoopbackError> {
-        let mut config = PeerConfig::loopback(role);
-        if unknown_path {
+        let mut config = PeerConfig { uplink: call.uplink.clone(), ..PeerConfig::loopback(role) };
+        if call.unknown_path {
             config.limits = PeerConfig::DEFAULT_LIMITS;
         }
         let (peer, events) = Peer::new(config, clock).await?;

@@ -78,7 +78,7 @@ impl Session {
         ends: Ends,
         clock: MediaClock,
     ) -> Result<Self, LoopbackError> {
-        let here = |role| End::here(role, config.unknown_path, clock);
+        let here = |role| End::here(role, config, clock);
         let (caller, callee) = match ends {
             Ends::Both => (here(Politeness::Impolite).await?, here(Politeness::Polite).await?),
             Ends::One(Side::Caller, other) => (here(Politeness::Impolite).await?, End::Elsewhere(other)),

@@ -191,6 +191,26 @@ impl Controller {
         self.target
     }
 
+    /// All that can be used, in bits per second.
+    pub(crate) fn most(&self) -> f64 {
+        self.limits.max
+    }
+
+    /// The queue that frames leave behind, in seconds.
+    pub(crate) fn standing_queue(&self) -> f64 {
+        self.delay.standing()
+    }
+
+    /// Whether a queue is being let run empty, or nothing is heard.
+    pub(crate) fn holds_back(&self) -> bool {
+        matches!(self.mode, Mode::Drain(_) | Mode::Silence(_))
+    }
+
+    /// By how much packets come earlier or later than their neighbours, in seconds.
+    pub(crate) fn noise(&self) -> f64 {
+        self.delay.noise()
+    }
+
     /// How much faster than that packets leave.
     pub(crate) fn pace(&self) -> Pace {
         let burst = match self.shallow {

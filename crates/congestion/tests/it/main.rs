@@ -3,6 +3,7 @@
 //! with several seeds, and the worst of them counts unless a test says otherwise.
 
 mod cases;
+mod files;
 mod rfc8867;
 mod traces;
 mod trouble;

@@ -5,6 +5,7 @@
 //! offers connects as soon as there is a way. Where that does not come about within [`WITHIN`], there is none: what would have
 //! gone over it goes over data channels.
 
+mod control;
 mod identity;
 mod socket;
 
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahoy_ice::Bulk as Datagrams;
-use quinn::congestion::BbrConfig;
 use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
@@ -20,9 +20,11 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use self::control::{Factory, Shared};
 pub(crate) use self::identity::Identity;
 use self::socket::{Socket, THERE};
 use crate::config::Politeness;
+use crate::uplink::Uplink;
 
 pub use quinn::{ReadExactError, RecvStream, SendStream, WriteError};
 
@@ -58,6 +60,7 @@ enum State {
 pub struct Bulk {
     connection: Connection,
     endpoint: Endpoint,
+    control: Arc<Shared>,
 }
 
 /// The connection is gone.
@@ -105,19 +108,20 @@ impl Bulk {
 
     /// Ends it. What has not arrived does not arrive any more.
     pub fn close(&self) {
+        self.control.close();
         self.connection.close(VarInt::from_u32(0), b"");
     }
 
     /// There is another way: what was sent over the one before may be lost, and need not be waited for.
-    fn go_on(&self, datagrams: Datagrams) {
-        if let Err(error) = self.endpoint.rebind_abstract(Arc::new(Socket(datagrams))) {
+    fn go_on(&self, socket: Socket) {
+        if let Err(error) = self.endpoint.rebind_abstract(Arc::new(socket)) {
             tracing::debug!(%error, "QUIC does not go on at once");
         }
     }
 
-    /// Waits until it is gone.
-    pub async fn closed(&self) {
-        self.connection.closed().await;
+    /// Waits until it is gone, and tells why it is.
+    pub async fn closed(&self) -> BulkLost {
+        self.connection.closed().await.into()
     }
 }
 
@@ -141,6 +145,7 @@ impl Awaited {
 #[derive(Debug)]
 pub(crate) struct BulkSide {
     datagrams: Datagrams,
+    uplink: Uplink,
     identity: Arc<Identity>,
     role: Politeness,
     theirs: Option<identity::Fingerprint>,
@@ -149,10 +154,15 @@ pub(crate) struct BulkSide {
 }
 
 impl BulkSide {
-    pub(crate) fn new(datagrams: Datagrams, role: Politeness) -> Result<(Self, Awaited), rcgen::Error> {
+    pub(crate) fn new(
+        datagrams: Datagrams,
+        uplink: Uplink,
+        role: Politeness,
+    ) -> Result<(Self, Awaited), rcgen::Error> {
         let (state, known) = watch::channel(State::Pending);
         let identity = Arc::new(Identity::new()?);
-        let side = Self { datagrams, identity, role, theirs: None, connecting: None, state: Arc::new(state) };
+        let state = Arc::new(state);
+        let side = Self { datagrams, uplink, identity, role, theirs: None, connecting: None, state };
         Ok((side, Awaited(known)))
     }
 
@@ -184,7 +194,7 @@ impl BulkSide {
     /// There is a way, or another one: connects over it, or has the connection go on there.
     pub(crate) fn connected(&mut self) {
         if let State::Open(bulk) = &*self.state.borrow() {
-            bulk.go_on(self.datagrams.clone());
+            bulk.go_on(Socket::new(self.datagrams.clone(), self.uplink.clone()));
         }
         if self.connecting.is_some() {
             return;
@@ -195,9 +205,10 @@ impl BulkSide {
             return;
         };
         let (datagrams, identity, role) = (self.datagrams.clone(), Arc::clone(&self.identity), self.role);
+        let uplink = self.uplink.clone();
         let state = Arc::clone(&self.state);
         let connecting = tokio::spawn(async move {
-            let connecting = timeout(WITHIN, connect(datagrams.clone(), &identity, role, theirs));
+            let connecting = timeout(WITHIN, connect(datagrams.clone(), uplink, &identity, role, theirs));
             let outcome = match connecting.await {
                 Ok(Ok(bulk)) => State::Open(bulk),
                 Ok(Err(error)) => {
@@ -211,7 +222,7 @@ impl BulkSide {
             };
             match &outcome {
                 State::Open(bulk) => {
-                    let Bulk { connection, endpoint } = bulk.clone();
+                    let Bulk { connection, endpoint, .. } = bulk.clone();
                     state.send_replace(outcome);
                     connection.closed().await;
                     // A good-bye that was lost is said again to whoever goes on.
@@ -255,6 +266,7 @@ enum NotConnected {
 
 async fn connect(
     datagrams: Datagrams,
+    uplink: Uplink,
     identity: &Identity,
     role: Politeness,
     theirs: identity::Fingerprint,
@@ -262,7 +274,8 @@ async fn connect(
     let mut options = EndpointConfig::default();
     // It tells these datagrams from others.
     options.grease_quic_bit(false);
-    let transport = Arc::new(transport());
+    let control = Shared::new(uplink.clone());
+    let transport = Arc::new(transport(Arc::clone(&control)));
     let server = match role {
         Politeness::Impolite => None,
         Politeness::Polite => {
@@ -275,7 +288,7 @@ async fn connect(
         }
     };
     let is_server = server.is_some();
-    let socket = Arc::new(Socket(datagrams));
+    let socket = Arc::new(Socket::new(datagrams, uplink));
     let endpoint = Endpoint::new_with_abstract_socket(options, server, socket, Arc::new(TokioRuntime))?;
     let connection = if is_server {
         let incoming = endpoint.accept().await.ok_or(NotConnected::Closed)?;
@@ -287,10 +300,10 @@ async fn connect(
         config.transport_config(transport);
         endpoint.connect_with(config, THERE, identity::NAME)?.await?
     };
-    Ok(Bulk { connection, endpoint })
+    Ok(Bulk { connection, endpoint, control })
 }
 
-fn transport() -> TransportConfig {
+fn transport(control: Arc<Shared>) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(4))
@@ -304,6 +317,6 @@ fn transport() -> TransportConfig {
         .max_idle_timeout(IDLE.try_into().ok())
         .keep_alive_interval(Some(ASK_EVERY))
         .datagram_receive_buffer_size(None)
-        .congestion_controller_factory(Arc::new(BbrConfig::default()));
+        .congestion_controller_factory(Arc::new(Factory(control)));
     transport
 }

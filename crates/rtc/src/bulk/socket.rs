@@ -1,30 +1,72 @@
-//! The way of media as QUIC's socket. QUIC knows one address that stands for the other side, whichever way leads there.
+//! The way of media as QUIC's socket. QUIC knows one address that stands for the other side, whichever way leads there. What
+//! leaves gives way to calls.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use ahoy_ice::Bulk as Datagrams;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::time::sleep_until;
+
+use crate::uplink::Uplink;
 
 /// Of the network that nobody has (RFC 5737).
 pub(super) const THERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 443);
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
 
+/// Bytes of a datagram that says what has come, or ends it: those do not wait.
+const SHORT: usize = 200;
+/// Bytes that count for each datagram besides its own: headers of UDP and IP.
+const HEADERS: usize = 28;
+/// The longest that is sent while calls are on, about.
+const DATAGRAM: usize = 1250;
+
 #[derive(Debug)]
-pub(super) struct Socket(pub(super) Datagrams);
+pub(super) struct Socket {
+    datagrams: Datagrams,
+    uplink: Uplink,
+    /// Whether what is to leave next has to wait for calls.
+    held_back: AtomicBool,
+}
+
+impl Socket {
+    pub(super) fn new(datagrams: Datagrams, uplink: Uplink) -> Self {
+        Self { datagrams, uplink, held_back: AtomicBool::new(false) }
+    }
+
+    /// Waits until what is to leave next may.
+    async fn room(&self) {
+        if self.held_back.swap(false, Ordering::Relaxed) {
+            while let Some(at) = self.uplink.may_leave(Instant::now()) {
+                sleep_until(at.into()).await;
+            }
+        }
+        self.datagrams.writable().await;
+    }
+}
 
 impl AsyncUdpSocket for Socket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(Poller { datagrams: self.0.clone(), waiting: None })
+        Box::pin(Poller { socket: self, waiting: None })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.0.try_send(transmit.contents, transmit.segment_size)
+        let (now, len) = (Instant::now(), transmit.contents.len());
+        if len > SHORT && self.uplink.may_leave(now).is_some() {
+            self.held_back.store(true, Ordering::Relaxed);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.datagrams.try_send(transmit.contents, transmit.segment_size)?;
+        let count = transmit.segment_size.map_or(1, |each| len.div_ceil(each.max(1)));
+        self.uplink.leaves(len + count * HEADERS, now);
+        Ok(())
     }
 
     fn poll_recv(
@@ -35,7 +77,7 @@ impl AsyncUdpSocket for Socket {
     ) -> Poll<io::Result<usize>> {
         let most = bufs.len().min(meta.len());
         let mut count = 0;
-        ready!(self.0.poll_recv(cx, |datagram| {
+        ready!(self.datagrams.poll_recv(cx, |datagram| {
             // Longer ones are none of QUIC's: what they lack has them dropped.
             let len = datagram.len().min(bufs[count].len());
             bufs[count][..len].copy_from_slice(&datagram[..len]);
@@ -51,7 +93,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.0.most_sent_at_once()
+        self.datagrams.most_sent_at_once().min((self.uplink.most_at_once() / DATAGRAM).max(1))
     }
 
     fn may_fragment(&self) -> bool {
@@ -59,9 +101,9 @@ impl AsyncUdpSocket for Socket {
     }
 }
 
-/// Waits for room at the system.
+/// Waits for room at the system, and until no call is held up.
 struct Poller {
-    datagrams: Datagrams,
+    socket: Arc<Socket>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
@@ -73,8 +115,8 @@ impl fmt::Debug for Poller {
 
 impl UdpPoller for Poller {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let datagrams = self.datagrams.clone();
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(async move { datagrams.writable().await }));
+        let socket = Arc::clone(&self.socket);
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(async move { socket.room().await }));
         ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         Poll::Ready(Ok(()))

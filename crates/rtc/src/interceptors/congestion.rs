@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::feedback::{FeedbackReader, HEADERS, extension_of};
 use super::{LocalStreams, Outbox, Stage};
+use crate::uplink::{CallUplink, Uplink};
 
 /// What the owner of a peer and the way to the network tell each other.
 #[derive(Debug)]
@@ -27,15 +28,17 @@ pub(crate) struct SendControl {
     estimate: watch::Sender<NetworkEstimate>,
     limits: watch::Sender<Limits>,
     path: watch::Sender<u64>,
+    uplink: Uplink,
 }
 
 impl SendControl {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, uplink: Uplink) -> Self {
         let estimate = Sender::<()>::new(limits).estimate(ahoy_media_types::MediaTime::ZERO);
         Self {
             estimate: watch::Sender::new(estimate),
             limits: watch::Sender::new(limits),
             path: watch::Sender::new(0),
+            uplink,
         }
     }
 
@@ -90,6 +93,8 @@ pub(crate) struct CongestionStage {
     control: Arc<SendControl>,
     limits: watch::Receiver<Limits>,
     path: watch::Receiver<u64>,
+    /// While there is something of which the other side reports.
+    call: Option<CallUplink>,
 }
 
 impl CongestionStage {
@@ -106,6 +111,7 @@ impl CongestionStage {
             limits,
             path,
             control,
+            call: None,
         }
     }
 
@@ -146,7 +152,10 @@ impl CongestionStage {
 
     /// Lets go what may leave now.
     fn release(&mut self, now: Instant, own: &mut Outbox) {
-        while let Some(Departure { mut packet, number, .. }) = self.sender.poll(self.clock.at(now)) {
+        while let Some(Departure { mut packet, bytes, number, .. }) = self.sender.poll(self.clock.at(now)) {
+            if let Some(call) = &self.call {
+                call.sends(bytes, now);
+            }
             if let Packet::Rtp(rtp) = &mut packet.message.packet
                 && let Some(stream) = self.streams.get_mut(&rtp.header.ssrc)
             {
@@ -169,6 +178,9 @@ impl CongestionStage {
 
     fn tell(&self, now: Instant) {
         self.control.estimate.send_replace(self.sender.estimate(self.clock.at(now)));
+        if let Some(call) = &self.call {
+            call.knows(self.sender.path_of_call(self.clock.at(now)), now);
+        }
     }
 }
 
@@ -264,6 +276,7 @@ impl Stage for CongestionStage {
             });
             return;
         };
+        self.call.get_or_insert_with(|| self.control.uplink.begin_call());
         let kind = match stream.mime_type.starts_with("audio/") {
             true => PacketKind::Audio,
             false => PacketKind::Video,
@@ -286,6 +299,9 @@ impl Stage for CongestionStage {
     fn unbind_local(&mut self, stream: &StreamInfo) {
         for ssrc in [Some(stream.ssrc), stream.ssrc_rtx, stream.ssrc_fec].into_iter().flatten() {
             self.streams.remove(&ssrc);
+        }
+        if self.streams.is_empty() {
+            self.call = None;
         }
     }
 }
@@ -314,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_known_can_be_looked_at_several_times_at_once_while_it_changes() {
-        let control = Arc::new(SendControl::new(LIMITS));
+        let control = Arc::new(SendControl::new(LIMITS, Uplink::default()));
         let changing = Arc::clone(&control);
         let changes = std::thread::spawn(move || {
             (1..20_000)
@@ -337,7 +353,7 @@ mod tests {
     }
 
     fn stage(local: &Arc<LocalStreams>) -> CongestionStage {
-        let control = Arc::new(SendControl::new(LIMITS));
+        let control = Arc::new(SendControl::new(LIMITS, Uplink::default()));
         let mut stage = CongestionStage::new(MediaClock::start(), Arc::clone(local), control);
         stage.bind_local(&StreamInfo {
             ssrc: MEDIA,

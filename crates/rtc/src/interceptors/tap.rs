@@ -368,7 +368,7 @@ mod tests {
     fn what_the_other_side_asks_for_again_is_counted_and_not_what_was_asked_for_on_this_side() {
         let streams = Arc::new(LocalStreams::default());
         let (stream, _events) = streams.add(7);
-        let control = Arc::new(SendControl::new(crate::PeerConfig::DEFAULT_LIMITS));
+        let control = Arc::new(SendControl::new(crate::PeerConfig::DEFAULT_LIMITS, crate::Uplink::default()));
         let tap = TapStage::new(MediaClock::start(), streams, Arc::default(), control, |_| {});
         for (sender_ssrc, counted) in [(7, 0), (9, 3)] {
             let nacks = nack_pairs_from_sequence_numbers(&[1, 2, 500]);

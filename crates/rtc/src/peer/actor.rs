@@ -77,7 +77,7 @@ impl Actor {
         let bridge = Bridge(to_actor);
         let local_streams = Arc::new(LocalStreams::default());
         let remote_streams = Arc::new(RemoteStreams::default());
-        let control = Arc::new(SendControl::new(config.limits));
+        let control = Arc::new(SendControl::new(config.limits, config.uplink.clone()));
         let announce = bridge.clone();
         let announce = move |stream| announce.pass(LibraryEvent::Stream(stream));
         let registry =

@@ -19,6 +19,7 @@ impl Runner {
             policy: self.options.policy,
             tunnel: self.tunnel.clone(),
             tls: self.tls.clone(),
+            uplink: self.uplink.clone(),
         }
     }
 

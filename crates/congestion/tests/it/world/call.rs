@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ahoy_congestion::{
-    Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender, SoundEncoding, sound_encoding,
+    Background, Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender, SoundEncoding, sound_encoding,
 };
 use ahoy_media_types::MediaTime;
 use rand::RngExt;
 use rand_pcg::Pcg32;
 
+use super::files::Files;
 use super::{Back, Body, Parcel};
 
 /// RTP, its extensions, SRTP's tag, UDP and IPv4.
@@ -35,6 +36,8 @@ pub(crate) struct CallConfig {
     pub(crate) pause: Option<(f64, f64)>,
     /// Whether the receiving machine is busy now and then: what arrives meanwhile is taken in together afterwards.
     pub(crate) busy: bool,
+    /// Between these times files go along.
+    pub(crate) files: Option<(f64, f64)>,
     pub(crate) seed: u64,
 }
 
@@ -47,6 +50,7 @@ impl Default for CallConfig {
             ends: f64::INFINITY,
             pause: None,
             busy: false,
+            files: None,
             seed: 1,
         }
     }
@@ -83,6 +87,9 @@ pub(crate) struct Call {
     pub(crate) repeated: Vec<(f64, usize)>,
     /// When packets of sound arrived, in seconds, and how many left.
     pub(crate) sound: Vec<f64>,
+    /// How long each of those took, in milliseconds.
+    pub(crate) sound_took: Vec<f64>,
+    sound_left: BTreeMap<u16, f64>,
     pub(crate) sound_sent: u64,
     /// When the packets of each frame left: the first and the last, at seconds.
     left: BTreeMap<u64, (f64, f64)>,
@@ -90,6 +97,8 @@ pub(crate) struct Call {
     pub(crate) estimates: Vec<(f64, NetworkEstimate)>,
     /// Sent, and found to be lost.
     pub(crate) packets: [u64; 2],
+    background: Background,
+    pub(crate) files: Files,
 }
 
 impl Call {
@@ -113,10 +122,14 @@ impl Call {
             received: Vec::new(),
             repeated: Vec::new(),
             sound: Vec::new(),
+            sound_took: Vec::new(),
+            sound_left: BTreeMap::new(),
             sound_sent: 0,
             left: BTreeMap::new(),
             estimates: Vec::new(),
             packets: [0; 2],
+            background: Background::default(),
+            files: Files::new(config.files),
             config,
         }
     }
@@ -124,7 +137,7 @@ impl Call {
     pub(crate) fn next_wakeup(&self) -> Option<MediaTime> {
         let media = self.next_sound.min(self.next_frame);
         let report = self.reporter.next_wakeup().map(|at| at.saturating_sub(ELSEWHERE));
-        [Some(media), self.sender.next_wakeup(), report].into_iter().flatten().min()
+        [Some(media), self.sender.next_wakeup(), report, self.files.next_wakeup()].into_iter().flatten().min()
     }
 
     /// What the sender knows.
@@ -161,7 +174,7 @@ impl Call {
                 self.encode(now);
             }
         }
-        while let Some(Departure { packet, kind, number }) = self.sender.poll(now) {
+        while let Some(Departure { packet, kind, number, .. }) = self.sender.poll(now) {
             let bytes = packet.bytes;
             self.sent.insert(number, packet);
             if self.sent.len() > 8_192 {
@@ -172,9 +185,14 @@ impl Call {
                 let at = now.as_secs_f64();
                 self.left.entry(frame).or_insert((at, at)).1 = at;
             }
+            if kind == PacketKind::Audio {
+                self.sound_left.insert(number as u16, now.as_secs_f64());
+            }
             let repeated = kind == PacketKind::Retransmission;
+            self.background.call_sends(bytes, now);
             leave(bytes, Body::Media { sequence: number as u16, frame: packet.frame, repeated });
         }
+        self.files.send(&mut self.background, now, leave);
     }
 
     /// How sound is encoded, which is looked at now and then.
@@ -216,9 +234,13 @@ impl Call {
     }
 
     pub(crate) fn on_back(&mut self, back: Back, now: MediaTime) {
-        let Back::Report(statuses) = back else { return };
+        let statuses = match back {
+            Back::Report(statuses) => statuses,
+            Back::Ack(segment) => return self.files.on_ack(segment, &mut self.background, now),
+        };
         let results = self.sender.reported(&statuses, now).results;
         self.estimates.push((now.as_secs_f64(), self.sender.estimate(now)));
+        self.background.call_knows(0, self.sender.path_of_call(now), now);
         for result in &results {
             let Some(packet) = self.sent.remove(&result.number) else { continue };
             if result.arrived.is_none() {
@@ -230,17 +252,36 @@ impl Call {
         }
     }
 
-    pub(crate) fn on_arrival(&mut self, parcel: Parcel, at: MediaTime) {
+    /// Takes in what has come through; what it answers at once.
+    pub(crate) fn on_arrival(&mut self, parcel: Parcel, at: MediaTime) -> Option<Back> {
+        let (sequence, frame, repeated) = match parcel.body {
+            Body::Media { sequence, frame, repeated } => (sequence, frame, repeated),
+            Body::Segment(segment) => return Some(self.files.on_arrival(segment, parcel.bytes, at)),
+        };
         let at = self.taken_in(at);
-        let Body::Media { sequence, frame, repeated } = parcel.body else { return };
+        self.media_arrives(sequence, frame, repeated, parcel.bytes, at);
+        None
+    }
+
+    fn media_arrives(
+        &mut self,
+        sequence: u16,
+        frame: Option<(u64, u32)>,
+        repeated: bool,
+        bytes: usize,
+        at: MediaTime,
+    ) {
         // The other side's clock counts from elsewhere.
-        self.reporter.arrived(sequence, parcel.bytes, at + ELSEWHERE);
+        self.reporter.arrived(sequence, bytes, at + ELSEWHERE);
         match repeated {
-            true => self.repeated.push((at.as_secs_f64(), parcel.bytes)),
-            false => self.received.push((at.as_secs_f64(), parcel.bytes)),
+            true => self.repeated.push((at.as_secs_f64(), bytes)),
+            false => self.received.push((at.as_secs_f64(), bytes)),
         }
         let Some((frame, packets)) = frame else {
-            self.sound.push(at.as_secs_f64());
+            if let Some(left) = self.sound_left.remove(&sequence) {
+                self.sound_took.push((at.as_secs_f64() - left) * 1e3);
+                self.sound.push(at.as_secs_f64());
+            }
             return;
         };
         let (have, _) = self.incomplete.entry(frame).or_insert((0, packets));

@@ -1,6 +1,6 @@
 //! What a run was worth.
 
-use super::World;
+use super::{Call, World};
 
 /// Figures of one stretch of time.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,22 @@ impl World {
         let mut waits = self.waits(from, to);
         waits.sort_by(f64::total_cmp);
         Measured { utilisation: rate / capacity, queue_p95: percentile(&waits, 0.95) }
+    }
+}
+
+impl Call {
+    /// How long nineteen of twenty packets of sound take at most that arrive from `from` to `to`, in milliseconds.
+    pub(crate) fn sound_p95(&self, from: f64, to: f64) -> f64 {
+        let within = self.sound.iter().zip(&self.sound_took).filter(|(at, _)| (from..to).contains(*at));
+        let mut took: Vec<f64> = within.map(|(_, took)| *took).collect();
+        took.sort_by(f64::total_cmp);
+        percentile(&took, 0.95)
+    }
+
+    /// The longest time without a new picture from `from` to `to`, in seconds.
+    pub(crate) fn longest_standstill(&self, from: f64, to: f64) -> f64 {
+        let shown: Vec<f64> = self.shown.iter().copied().filter(|at| (from..to).contains(at)).collect();
+        shown.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max)
     }
 }
 

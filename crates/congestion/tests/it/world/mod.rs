@@ -2,6 +2,7 @@
 //! encoder does, receivers that report, TCP connections beside them.
 
 mod call;
+mod files;
 mod measure;
 mod tcp;
 
@@ -38,7 +39,7 @@ pub(crate) enum Body {
 #[derive(Clone, Debug)]
 pub(crate) enum Back {
     Report(Vec<ahoy_congestion::PacketStatus>),
-    /// A TCP acknowledgement of a segment.
+    /// An acknowledgement of a segment, of TCP or of a file.
     Ack(u64),
 }
 
@@ -131,13 +132,12 @@ impl World {
         }
         for path in &mut self.paths {
             while let Some(arrived) = path.ahead.poll(now) {
-                match &mut path.flow {
+                let ack = match &mut path.flow {
                     Flow::Call(call) => call.on_arrival(arrived.packet, arrived.at),
-                    Flow::Tcp(tcp) => {
-                        if let Some(ack) = tcp.on_arrival(arrived.packet) {
-                            path.back.handle(ack, 60, now);
-                        }
-                    }
+                    Flow::Tcp(tcp) => tcp.on_arrival(arrived.packet),
+                };
+                if let Some(ack) = ack {
+                    path.back.handle(ack, 60, now);
                 }
             }
             if let Flow::Call(call) = &mut path.flow

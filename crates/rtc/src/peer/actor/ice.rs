@@ -53,7 +53,7 @@ impl IceSide {
         let stand_in = Arc::new(StandIn::new(local));
         let hello = Arc::new(Hello::new());
         let bulk = match config.bulk {
-            true => BulkSide::new(wire.bulk(), config.role).map(Some).unwrap_or_else(|error| {
+            true => BulkSide::new(wire.bulk(), config.uplink.clone(), config.role).map(Some).unwrap_or_else(|error| {
                 tracing::warn!(%error, "no certificate for QUIC");
                 None
             }),
