@@ -37,12 +37,12 @@ const LOST_MOST: f64 = 0.03;
 /// It still has for this time: pictures that wait are left out, so that now and then it does not use what it has.
 const FED_AFTER: Duration = Duration::from_millis(400);
 /// How fast it has more, each second: by a factor of e to this power of what is not the calls', while nothing is known.
-const GROWTH: f64 = 0.7;
+const GROWTH: f64 = 0.5;
 /// The same of all at what was too much; it gets faster by so much times the distance, as a share.
-const CAREFUL_GROWTH: f64 = 0.02;
+const CAREFUL_GROWTH: f64 = 0.015;
 const LESS_CAREFUL: f64 = 0.5;
 /// It gets faster with time as well, as a link may carry more by then: twice as fast after so many seconds.
-const FORGOTTEN: f64 = 4.0;
+const FORGOTTEN: f64 = 5.0;
 /// What is faster than this is fast, as a share each second.
 const FAST: f64 = 0.05;
 /// It is as fast as if it were this share of what is missing until there.
@@ -288,7 +288,7 @@ impl Background {
     }
 
     fn is_too_much(&self, capacity: f64, heard: &Heard, now: MediaTime) -> bool {
-        heard.queue > QUEUE_MOST.max(1.5 * PACKET / capacity) || self.loses_too_much(now)
+        heard.queue > QUEUE_MOST.max(1.2 * PACKET / capacity) || self.loses_too_much(now)
     }
 
     /// Whether more of what may wait is lost than the path itself loses: a queue that is too short to be seen is full.

@@ -49,7 +49,10 @@ impl SignalPath for OverRelay {
 
 /// What one call was like.
 struct Noticed {
+    /// From the microphone to the ear, of nineteen of twenty at most.
     sound_ms: f64,
+    /// Of that, before the link.
+    waits_ms: f64,
     freezes: f64,
     ssim: f64,
     /// Of what the call left, in percent.
@@ -61,15 +64,18 @@ pub(super) fn run(file: &Path, clip: &Path, runs: u32, quick: bool) -> Result<Ve
     for (name, kbps) in CALLS {
         let (mut shares, mut later, mut freezes, mut more_freezes) = (vec![], vec![], vec![], vec![]);
         let (mut seen, mut seen_alone) = (vec![], vec![]);
+        let (mut waits, mut waits_alone) = (vec![], vec![]);
         for run in 0..if quick { 1 } else { runs } {
             let alone = call(kbps, clip, None, u64::from(run))?;
             let beside = call(kbps, clip, Some(file), u64::from(run))?;
             let share = beside.file.context("a file was sent")?;
             say(&format!(
-                "{name}, run {}: {share:.0} % of what it leaves, sound {:.1} ms (alone {:.1}), {} freezes (alone {}), SSIM {:.3} (alone {:.3})",
-                run + 1, beside.sound_ms, alone.sound_ms, beside.freezes, alone.freezes, beside.ssim, alone.ssim,
+                "{name}, run {}: {share:.0} % of what it leaves, sound {:.1} ms (alone {:.1}), of which {:.1} before the link ({:.1}), {} freezes (alone {}), SSIM {:.3} (alone {:.3})",
+                run + 1, beside.sound_ms, alone.sound_ms, beside.waits_ms, alone.waits_ms, beside.freezes, alone.freezes, beside.ssim, alone.ssim,
             ));
             shares.push(share);
+            waits.push(beside.waits_ms);
+            waits_alone.push(alone.waits_ms);
             later.push(beside.sound_ms - alone.sound_ms);
             freezes.push(beside.freezes);
             more_freezes.push(alone.freezes);
@@ -79,6 +85,7 @@ pub(super) fn run(file: &Path, clip: &Path, runs: u32, quick: bool) -> Result<Ve
         let alone = |values: &[f64]| median(values).map(|value| ("without", value));
         rows.extend([
             Row::new(name, "of what the call leaves", "%", median(&shares), None, Some(Goal::AtLeast(70.0))),
+            Row::new(name, "sound waits before the link, p95", "ms", median(&waits), alone(&waits_alone), None),
             Row::new(name, "sound later, p95", "ms", median(&later), None, Some(Goal::AtMost(15.0))),
             Row::new(name, "freezes", "", median(&freezes), alone(&more_freezes), Some(Goal::AtMost(0.0))),
             Row::new(name, "SSIM as seen", "", median(&seen), alone(&seen_alone), None),
@@ -127,7 +134,11 @@ fn call(kbps: u64, clip: &Path, file: Option<&Path>, seed: u64) -> Result<Notice
         .map(|packet| packet.bits)
         .sum::<f64>();
     let left = RATE as f64 * (COUNTS_TO - COUNTS_FROM).as_secs_f64() - of_call;
-    noticed(&report, moved.map(|bytes| bytes as f64 * 8.0 / left * 100.0))
+    let sound = packets.iter().filter(|packet| within(packet.at) && packet.purpose == Purpose::Sound);
+    let mut waits: Vec<f64> = sound.filter_map(|packet| packet.wait_ms).collect();
+    waits.sort_by(f64::total_cmp);
+    let waits_ms = *waits.get(waits.len() * 95 / 100).context("no sound came through")?;
+    noticed(&report, waits_ms, moved.map(|bytes| bytes as f64 * 8.0 / left * 100.0))
 }
 
 /// The link is looked at from the moment at which the call is there.
@@ -161,10 +172,11 @@ async fn send(file: &Path, relay: &Arc<UdpRelay>, uplink: &Uplink, began: Instan
     Ok(moved[1] - moved[0])
 }
 
-fn noticed(report: &LoopbackReport, file: Option<f64>) -> Result<Noticed> {
+fn noticed(report: &LoopbackReport, waits_ms: f64, file: Option<f64>) -> Result<Noticed> {
     let video = report.video.as_ref().context("the call had no pictures")?;
     let audio = report.audio.as_ref().context("the call had no sound")?;
     Ok(Noticed {
+        waits_ms,
         sound_ms: audio.delay_ms.p95.context("the sound's delay was not measured")?,
         freezes: video.freezes as f64,
         ssim: video.ssim_seen.context("the pictures were not compared")?,
