@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The edges: devices, the peer connection, the signaling connection.
     ("ahoy-media", &["ahoy-media-types", "ahoy-measure"]),
     ("ahoy-files", &["ahoy-transfer"]),
+    ("ahoy-transfer-web", &["ahoy-transfer"]),
     ("ahoy-power", &[]),
     ("ahoy-tunnel", &[]),
     ("ahoy-ice", &["ahoy-tunnel"]),

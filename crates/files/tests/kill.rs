@@ -7,6 +7,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ use std::{env, fs};
 
 use ahoy_files::{Disk, scan};
 use ahoy_transfer::{
-    CHUNK, Chunk, Command as Wish, GivenRecord, Input, Link, Outcome, Output, TransferId, TransferState,
-    WINDOW,
+    CHUNK, Chunk, Command as Wish, GivenRecord, Input, Link, Moment, Outcome, Output, TransferId,
+    TransferState, WINDOW,
 };
 use bytes::Bytes;
 use rand::{RngExt, SeedableRng};
@@ -55,6 +56,12 @@ enum Event {
     Disk(Outcome),
 }
 
+/// Since it was asked first.
+fn now() -> Moment {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGAN.elapsed()
+}
+
 /// An end of a transfer, until the transfer is over.
 fn run_end(port: u16, role: u8, goods: &Path, memory: &Path) {
     let (events, happens) = mpsc::channel();
@@ -74,7 +81,7 @@ fn run_end(port: u16, role: u8, goods: &Path, memory: &Path) {
         let sources = scan(&[goods.to_owned()], |_| true).unwrap().sources;
         let manifest = sources.manifest().clone();
         disk.give(ID, "somebody".to_owned(), sources);
-        link.handle(Input::Command(Wish::Give { id: ID, manifest }), Instant::now()).unwrap();
+        link.handle(Input::Command(Wish::Give { id: ID, manifest }), now()).unwrap();
     }
     loop {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -86,11 +93,11 @@ fn run_end(port: u16, role: u8, goods: &Path, memory: &Path) {
             }
             let _ = told.send(Event::Gone);
         });
-        link.handle(Input::Connected, Instant::now()).unwrap();
+        link.handle(Input::Connected, now()).unwrap();
         if talk(&mut link, &disk, stream, &happens, role, goods) {
             return;
         }
-        link.handle(Input::Lost, Instant::now()).unwrap();
+        link.handle(Input::Lost, now()).unwrap();
     }
 }
 
@@ -105,8 +112,8 @@ fn talk(
 ) -> bool {
     let mut to = BufWriter::new(stream);
     loop {
-        link.handle(Input::Room(WINDOW), Instant::now()).unwrap();
-        while let Some(output) = link.poll(Instant::now()) {
+        link.handle(Input::Room(WINDOW), now()).unwrap();
+        while let Some(output) = link.poll(now()) {
             // What can't be written is noticed where nothing comes any more.
             match output {
                 Output::Say(said) => _ = write_frame(&mut to, SAID, said.write().as_bytes()),
@@ -114,7 +121,7 @@ fn talk(
                 Output::Disk(job) => disk.work(job),
                 Output::Offered(id) => {
                     disk.take(id, "somebody".to_owned(), goods.to_owned());
-                    link.handle(Input::Command(Wish::Accept { id, files: None }), Instant::now()).unwrap();
+                    link.handle(Input::Command(Wish::Accept { id, files: None }), now()).unwrap();
                 }
                 Output::Changed(_) | Output::Forgotten(_) => {}
             }
@@ -125,13 +132,11 @@ fn talk(
         if is_known && all.iter().all(|(_, known)| known.state == TransferState::Ended) {
             return true;
         }
-        let patience = link
-            .next_timeout()
-            .map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
+        let patience = link.next_timeout().map_or(Duration::from_secs(60), |at| at.saturating_sub(now()));
         match happens.recv_timeout(patience) {
-            Ok(Event::Frame(SAID, said)) => link.handle(Input::Said(said), Instant::now()).unwrap(),
-            Ok(Event::Frame(_, chunk)) => link.handle(Input::Chunk(chunk), Instant::now()).unwrap(),
-            Ok(Event::Disk(outcome)) => link.handle(Input::Disk(outcome), Instant::now()).unwrap(),
+            Ok(Event::Frame(SAID, said)) => link.handle(Input::Said(said), now()).unwrap(),
+            Ok(Event::Frame(_, chunk)) => link.handle(Input::Chunk(chunk), now()).unwrap(),
+            Ok(Event::Disk(outcome)) => link.handle(Input::Disk(outcome), now()).unwrap(),
             Ok(Event::Gone) => return false,
             Err(_) => {}
         }

@@ -4,10 +4,11 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::Moment;
 use crate::disk::Job;
 use crate::given::{Given, GivenRecord, existing};
 use crate::link::Output;
@@ -72,7 +73,7 @@ pub(crate) struct Giving {
     /// Of these, the ones that are being read.
     pub(crate) reading: u64,
     /// Since when nothing was heard of what is on its way.
-    silent_since: Option<Instant>,
+    silent_since: Option<Moment>,
     pub(crate) over_heard: bool,
     over_said: bool,
 }
@@ -238,7 +239,7 @@ impl Giving {
     }
 
     /// These chunks have been written there.
-    pub(crate) fn got(&mut self, file: u32, below: u64, runs: &[Run], now: Instant, out: &mut Vec<Output>) {
+    pub(crate) fn got(&mut self, file: u32, below: u64, runs: &[Run], now: Moment, out: &mut Vec<Output>) {
         self.silent_since = Some(now);
         let Some(given) = self.files.get_mut(&file) else { return };
         let is_there = |number: u64| {
@@ -371,7 +372,7 @@ impl Giving {
     }
 
     /// The next thing to read, within what may be under way.
-    pub(crate) fn next_job(&mut self, budget: &mut Budget, now: Instant) -> Option<Job> {
+    pub(crate) fn next_job(&mut self, budget: &mut Budget, now: Moment) -> Option<Job> {
         if !self.agreed || self.state != TransferState::Going || self.paused.is_on() {
             return None;
         }
@@ -382,7 +383,7 @@ impl Giving {
         self.paused_files.get(&file).is_some_and(|paused| paused.is_on())
     }
 
-    fn chunk_to_send(&mut self, budget: &mut Budget, now: Instant) -> Option<Job> {
+    fn chunk_to_send(&mut self, budget: &mut Budget, now: Moment) -> Option<Job> {
         loop {
             let begun = self.to_send.iter().copied().find(|file| !self.is_paused(*file));
             let file = begun.or_else(|| self.begin_next())?;
@@ -474,7 +475,7 @@ impl Giving {
     }
 
     /// When it stops, because nothing is heard of what is on its way.
-    pub(crate) fn stops_at(&self) -> Option<Instant> {
+    pub(crate) fn stops_at(&self) -> Option<Moment> {
         let since = self.silent_since.filter(|_| self.under_way > self.reading && !self.paused.is_on())?;
         Some(since + NO_ANSWER)
     }

@@ -19,6 +19,7 @@ mod rate;
 mod taken;
 mod taking;
 mod tree;
+mod view;
 
 pub use disk::{Job, Outcome};
 pub use given::GivenRecord;
@@ -35,3 +36,7 @@ pub use rate::Rate;
 pub use taken::Record;
 pub use taking::WINDOW;
 pub use tree::{CHUNK, Chunks, HashTree, Value};
+pub use view::{FileStage, FileView, Label, Stage, TransferView, Way, files, trouble_in_words};
+
+/// When something happens: how long after a moment that stays the same for as long as a [`Link`] does.
+pub type Moment = std::time::Duration;

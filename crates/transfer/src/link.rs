@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::Moment;
 use crate::disk::{Job, Outcome};
 use crate::given::GivenRecord;
 use crate::giving::{Budget, Giving};
@@ -127,7 +128,7 @@ pub struct Link {
     giving: Vec<Giving>,
     taking: Vec<Taking>,
     connected: bool,
-    connected_at: Option<Instant>,
+    connected_at: Option<Moment>,
     /// Bytes that wait to be written.
     unwritten: u64,
     /// Bytes that the other side lets be on their way.
@@ -191,7 +192,7 @@ impl Link {
     }
 
     /// Takes in what happens at `now`. An error is of what the other side has said, which is ignored.
-    pub fn handle(&mut self, input: Input, now: Instant) -> Result<(), MessageError> {
+    pub fn handle(&mut self, input: Input, now: Moment) -> Result<(), MessageError> {
         let mut out = Vec::new();
         let result = match input {
             Input::Connected => {
@@ -228,7 +229,7 @@ impl Link {
     }
 
     /// The next thing to be done at `now`. Call it until it returns `None`.
-    pub fn poll(&mut self, now: Instant) -> Option<Output> {
+    pub fn poll(&mut self, now: Moment) -> Option<Output> {
         if self.outputs.is_empty() {
             self.refill(now);
         }
@@ -240,7 +241,7 @@ impl Link {
     }
 
     /// When `poll` has something to be done although nothing happens.
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&self) -> Option<Moment> {
         let said = self.taking.iter().filter_map(Taking::said_at);
         let stops = self.giving.iter().filter_map(Giving::stops_at);
         let is_left_over = self.taking.iter().any(Taking::is_left_over);
@@ -248,7 +249,7 @@ impl Link {
         said.chain(stops).chain(forgotten).min()
     }
 
-    fn refill(&mut self, now: Instant) {
+    fn refill(&mut self, now: Moment) {
         let mut out = Vec::new();
         for giving in &mut self.giving {
             if giving.stops_at().is_some_and(|at| at <= now) {
@@ -278,7 +279,7 @@ impl Link {
         Some(page)
     }
 
-    fn next_read(&mut self, now: Instant) -> Option<Job> {
+    fn next_read(&mut self, now: Moment) -> Option<Job> {
         let sum = |bytes: fn(&Giving) -> u64| self.giving.iter().map(bytes).sum::<u64>();
         let granted = self.window.saturating_sub(sum(|giving| giving.under_way));
         let mut budget = Budget(granted.min(self.room.saturating_sub(sum(|giving| giving.reading))));
@@ -314,7 +315,7 @@ impl Link {
         });
     }
 
-    fn heard(&mut self, said: Said, now: Instant, out: &mut Vec<Output>) {
+    fn heard(&mut self, said: Said, now: Moment, out: &mut Vec<Output>) {
         match said {
             Said::Offer { id, ended: true, .. } if !self.taking.iter().any(|taking| taking.id() == id) => {
                 out.push(Output::Say(Said::Over { id }));
@@ -392,7 +393,7 @@ impl Link {
         open < MOST_TAKEN && self.taking.len() < 2 * MOST_TAKEN && undecided + entries <= MOST_UNDECIDED
     }
 
-    fn chunk(&mut self, chunk: Chunk, now: Instant, out: &mut Vec<Output>) {
+    fn chunk(&mut self, chunk: Chunk, now: Moment, out: &mut Vec<Output>) {
         let is_too_much = self.unwritten + chunk.content.len() as u64 > MOST_UNWRITTEN;
         let mut to_write = 0;
         self.with_taken(chunk.id, |taking| match is_too_much {
@@ -402,7 +403,7 @@ impl Link {
         self.unwritten += to_write;
     }
 
-    fn done(&mut self, outcome: Outcome, now: Instant, out: &mut Vec<Output>) {
+    fn done(&mut self, outcome: Outcome, now: Moment, out: &mut Vec<Output>) {
         match outcome {
             Outcome::Read { id, file, number, result } => {
                 self.with_given(id, |giving| giving.read(file, number, result, out));

@@ -1,7 +1,9 @@
 //! How fast bytes move, and how long the rest will take.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::{Moment, TransferView};
 
 /// What was moved in this time is what counts: shorter, and the figures jump about; longer, and they lag behind.
 const SPAN: Duration = Duration::from_secs(5);
@@ -14,25 +16,36 @@ const SURE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default)]
 pub struct Rate {
     /// When how much had been moved.
-    counts: VecDeque<(Instant, u64)>,
+    counts: VecDeque<(Moment, u64)>,
     /// How much has been moved.
     moved: u64,
 }
 
 impl Rate {
     /// So many bytes have been moved in all. Call it whenever there are more, and when nothing moves.
-    pub fn moved(&mut self, bytes: u64, now: Instant) {
+    pub fn moved(&mut self, bytes: u64, now: Moment) {
         // Less than before: some of it was thrown away, and comes once more.
         if bytes < self.moved {
             self.counts.clear();
         }
         self.moved = bytes;
-        if self.counts.back().is_none_or(|(at, _)| now.duration_since(*at) >= STEP) {
+        if self.counts.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= STEP) {
             self.counts.push_back((now, bytes));
         }
-        while self.counts.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= SPAN) {
+        while self.counts.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= SPAN) {
             self.counts.pop_front();
         }
+    }
+
+    /// Says in a view how fast it is, and how long the rest will take.
+    pub fn fill_in(&mut self, view: &mut TransferView, now: Moment) {
+        if !view.is_moving() {
+            return self.stopped();
+        }
+        self.moved(view.moved, now);
+        view.speed = self.per_second(now).map(|speed| speed as u64);
+        let left = self.time_left(view.bytes.saturating_sub(view.moved), now);
+        view.left_s = left.map(|left| left.as_secs_f64().ceil() as u64);
     }
 
     /// It was stopped, and what was before says nothing about what comes.
@@ -41,16 +54,16 @@ impl Rate {
     }
 
     /// In bytes per second; nothing where nothing is known yet.
-    pub fn per_second(&self, now: Instant) -> Option<f64> {
+    pub fn per_second(&self, now: Moment) -> Option<f64> {
         let (since, from) = self.counts.front()?;
-        let passed = now.duration_since(*since);
+        let passed = now.saturating_sub(*since);
         (passed >= STEP).then(|| (self.moved - from) as f64 / passed.as_secs_f64())
     }
 
     /// How long so many more bytes will take; nothing where that is anybody's guess.
-    pub fn time_left(&self, bytes: u64, now: Instant) -> Option<Duration> {
+    pub fn time_left(&self, bytes: u64, now: Moment) -> Option<Duration> {
         let (since, _) = self.counts.front()?;
-        let rate = self.per_second(now).filter(|rate| *rate >= 1.0 && now.duration_since(*since) >= SURE)?;
+        let rate = self.per_second(now).filter(|rate| *rate >= 1.0 && now.saturating_sub(*since) >= SURE)?;
         Duration::try_from_secs_f64(bytes as f64 / rate).ok()
     }
 }
@@ -63,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_steady_stream_has_its_rate_and_ends_when_it_was_said() {
-        let start = Instant::now();
+        let start = Moment::ZERO;
         let mut rate = Rate::default();
         for tenth in 0..100_u32 {
             rate.moved(u64::from(tenth) * 100_000, start + SECOND * tenth / 10);
@@ -78,7 +91,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_before_anything_is_known() {
-        let start = Instant::now();
+        let start = Moment::ZERO;
         let mut rate = Rate::default();
         assert_eq!(rate.per_second(start), None);
         rate.moved(0, start);
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_comes_to_a_standstill_slows_down_and_is_forgotten_when_it_was_stopped() {
-        let start = Instant::now();
+        let start = Moment::ZERO;
         let mut rate = Rate::default();
         for second in 0..10_u32 {
             rate.moved(u64::from(second) * 1_000_000, start + SECOND * second);

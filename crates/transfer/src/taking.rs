@@ -5,8 +5,9 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::Moment;
 use crate::disk::Job;
 use crate::link::Output;
 use crate::manifest::{Entry, Listing, Manifest, ManifestError};
@@ -60,7 +61,7 @@ pub(crate) struct Taking {
     agreed: bool,
     /// Files of which more has been written than was told, since when, and how many bytes that is.
     to_tell: BTreeSet<u32>,
-    to_tell_since: Option<Instant>,
+    to_tell_since: Option<Moment>,
     to_tell_bytes: u64,
     over_heard: bool,
     over_said: bool,
@@ -249,7 +250,7 @@ impl Taking {
     }
 
     /// Part of a file comes. How many bytes of it are to be written.
-    pub(crate) fn chunk(&mut self, chunk: Chunk, now: Instant, out: &mut Vec<Output>) -> u64 {
+    pub(crate) fn chunk(&mut self, chunk: Chunk, now: Moment, out: &mut Vec<Output>) -> u64 {
         let is_going = self.agreed && matches!(self.stage, Stage::Going);
         let Some(taken) = self.files.get_mut(&chunk.file).filter(|_| is_going) else { return 0 };
         let (number, length) = (chunk.number, chunk.content.len());
@@ -270,7 +271,7 @@ impl Taking {
         file: u32,
         number: u64,
         result: Result<Value, Reason>,
-        now: Instant,
+        now: Moment,
         out: &mut Vec<Output>,
     ) {
         let Some(taken) = self.files.get_mut(&file) else { return };

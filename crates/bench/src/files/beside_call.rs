@@ -71,7 +71,15 @@ pub(super) fn run(file: &Path, clip: &Path, runs: u32, quick: bool) -> Result<Ve
             let share = beside.file.context("a file was sent")?;
             say(&format!(
                 "{name}, run {}: {share:.0} % of what it leaves, sound {:.1} ms (alone {:.1}), of which {:.1} before the link ({:.1}), {} freezes (alone {}), SSIM {:.3} (alone {:.3})",
-                run + 1, beside.sound_ms, alone.sound_ms, beside.waits_ms, alone.waits_ms, beside.freezes, alone.freezes, beside.ssim, alone.ssim,
+                run + 1,
+                beside.sound_ms,
+                alone.sound_ms,
+                beside.waits_ms,
+                alone.waits_ms,
+                beside.freezes,
+                alone.freezes,
+                beside.ssim,
+                alone.ssim,
             ));
             shares.push(share);
             waits.push(beside.waits_ms);
@@ -85,7 +93,14 @@ pub(super) fn run(file: &Path, clip: &Path, runs: u32, quick: bool) -> Result<Ve
         let alone = |values: &[f64]| median(values).map(|value| ("without", value));
         rows.extend([
             Row::new(name, "of what the call leaves", "%", median(&shares), None, Some(Goal::AtLeast(70.0))),
-            Row::new(name, "sound waits before the link, p95", "ms", median(&waits), alone(&waits_alone), None),
+            Row::new(
+                name,
+                "sound waits before the link, p95",
+                "ms",
+                median(&waits),
+                alone(&waits_alone),
+                None,
+            ),
             Row::new(name, "sound later, p95", "ms", median(&later), None, Some(Goal::AtMost(15.0))),
             Row::new(name, "freezes", "", median(&freezes), alone(&more_freezes), Some(Goal::AtMost(0.0))),
             Row::new(name, "SSIM as seen", "", median(&seen), alone(&seen_alone), None),
@@ -122,8 +137,8 @@ fn call(kbps: u64, clip: &Path, file: Option<&Path>, seed: u64) -> Result<Notice
                 None => Ok(None),
             }
         };
-        let (report, moved) = tokio::join!(calling, sending);
-        anyhow::Ok((report?, moved?))
+        let calling = async { anyhow::Ok(calling.await?) };
+        tokio::try_join!(calling, sending)
     })?;
     let [packets, _] = read_log(&handle, 0.0);
     let zero = packets.first().map_or(0.0, |packet| packet.at);

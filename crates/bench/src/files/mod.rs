@@ -101,7 +101,9 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir().context("there is no place for files")?;
     let mut rows = Vec::new();
     let wanted = |case: &&Case| args.only.as_ref().is_none_or(|only| only == case.key);
-    if let Some(only) = args.only.as_ref().filter(|only| **only != CALL && CASES.iter().all(|case| case.key != **only)) {
+    if let Some(only) =
+        args.only.as_ref().filter(|only| **only != CALL && CASES.iter().all(|case| case.key != **only))
+    {
         bail!("there is no case {only}: loopback, long, loss and call are there");
     }
     for case in CASES.iter().filter(wanted) {

@@ -4,8 +4,8 @@ use ahoy_media_types::{Codec, MediaClock};
 use ahoy_rtc::{LocalTrack, Peer, PeerConfig, PeerEvent, PeerEvents, PeerStats, Politeness, Signal};
 use tokio::sync::mpsc;
 
-use super::{LoopbackConfig, LoopbackError};
 use super::session::Side;
+use super::{LoopbackConfig, LoopbackError};
 
 /// An end of the call that is another program's.
 #[derive(Debug)]

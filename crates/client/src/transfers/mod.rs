@@ -8,7 +8,6 @@ mod bulk_channels;
 mod channels;
 mod data_channels;
 mod person;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -20,14 +19,15 @@ pub use ahoy_files::{
     DiskError, LeftOut, ScanError, Scanned, Sources, Why, available_space, is_writable, scan,
 };
 use ahoy_transfer::{Command, Outcome};
-pub use ahoy_transfer::{Ranges, TransferId};
+pub use ahoy_transfer::{
+    FileStage, FileView, Ranges, Stage, TransferId, TransferView, Way, trouble_in_words,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::channels::FileChannels;
 use self::person::{Before, PersonTask, ToPerson};
-pub use self::view::{FileStage, FileView, Stage, TransferView, Way, trouble_in_words};
 
 /// Events that nobody has taken yet. When it is full, how far transfers are is left out, and for anything else tasks wait.
 const EVENTS: usize = 256;

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use ahoy_files::{RestoredGiven, RestoredTaken, Sources};
 use ahoy_transfer::{
-    CHUNK, Command, FileState, GivenRecord, Input, Link, Manifest, Outcome, Output, Past, Ranges, Rate,
-    TransferId,
+    CHUNK, Command, FileState, FileView, GivenRecord, Input, Label, Link, Manifest, Outcome, Output, Past,
+    Ranges, Rate, TransferId, TransferView, Way,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
 use super::channels::{FileChannels, FromChannels};
-use super::view::{self, FileView, Label, TransferView, Way};
 use super::{Listed, Person, Shared, TransfersEvent, lock};
 
 /// How often it is told how far a transfer is.
@@ -79,6 +78,8 @@ impl Known {
 
 pub(super) struct PersonTask {
     person: Person,
+    /// From when on the link counts.
+    began: Instant,
     link: Link,
     directory: Weak<Mutex<Listed>>,
     shared: Arc<Shared>,
@@ -108,6 +109,7 @@ impl PersonTask {
         let taken = past.taken.iter().map(|taken| taken.record.clone());
         let mut task = Self {
             person,
+            began: Instant::now(),
             link: Link::new(given, taken),
             directory,
             shared,
@@ -171,7 +173,7 @@ impl PersonTask {
     }
 
     fn handle(&mut self, input: Input) {
-        if let Err(error) = self.link.handle(input, Instant::now()) {
+        if let Err(error) = self.link.handle(input, self.began.elapsed()) {
             tracing::debug!(%error, person = self.person.0, "about files");
         }
     }
@@ -186,7 +188,7 @@ impl PersonTask {
 
     fn goes_to(&mut self, id: TransferId, folder: PathBuf) {
         if let Some(known) = self.known.get_mut(&id) {
-            known.label.folder = Some(folder);
+            known.label.goes_to(folder);
         }
     }
 
@@ -221,7 +223,7 @@ impl PersonTask {
     }
 
     fn files(&self, id: TransferId, known: &Known) -> Vec<FileView> {
-        view::files(&known.manifest, |file| match &known.past {
+        ahoy_transfer::files(&known.manifest, |file| match &known.past {
             Some(past) => past.ends.get(&file).copied().map(FileState::Ended),
             None => self.link.file_state(id, file),
         })
@@ -272,7 +274,7 @@ impl PersonTask {
     /// Finds out how much more may wait for the network.
     async fn look_for_room(&mut self) {
         let Some(channels) = self.channels.as_ref().filter(|_| self.connected) else { return };
-        let now = Instant::now();
+        let now = self.began.elapsed();
         let speed: f64 = self.known.values().filter_map(|known| known.rate.per_second(now)).sum();
         let ahead = ((speed * AHEAD_S) as u64).clamp(AHEAD_LEAST, channels.most_waiting());
         self.sent = 0;
@@ -288,7 +290,7 @@ impl PersonTask {
 
     /// Does what there is to do.
     async fn carry_out(&mut self) {
-        while let Some(output) = self.link.poll(Instant::now()) {
+        while let Some(output) = self.link.poll(self.began.elapsed()) {
             match output {
                 Output::Say(said) => {
                     let Some(channels) = &self.channels else { continue };
@@ -359,14 +361,7 @@ impl PersonTask {
             None => self.link.trouble(id),
         };
         let mut view = known.label.view(progress, self.connected, trouble);
-        if view.is_moving() {
-            known.rate.moved(view.moved, now);
-            view.speed = known.rate.per_second(now).map(|speed| speed as u64);
-            let left = known.rate.time_left(view.bytes.saturating_sub(view.moved), now);
-            view.left_s = left.map(|left| left.as_secs_f64().ceil() as u64);
-        } else {
-            known.rate.stopped();
-        }
+        known.rate.fill_in(&mut view, now.duration_since(self.began));
         Some(view)
     }
 
@@ -434,7 +429,8 @@ impl PersonTask {
         let to_tell = self.changed.iter().filter_map(|id| Some(self.known.get(id)?.looked? + LOOKED_EVERY));
         let moving = self.known.values().filter(|known| known.is_moving());
         let to_look = moving.filter_map(|known| Some(known.looked? + LOOK_EVERY));
-        self.link.next_timeout().into_iter().chain(to_tell).chain(to_look).min()
+        let timeout = self.link.next_timeout().map(|at| self.began + at);
+        timeout.into_iter().chain(to_tell).chain(to_look).min()
     }
 }
 

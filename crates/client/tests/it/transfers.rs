@@ -261,6 +261,26 @@ async fn where_quic_is_lost_and_the_connection_is_not_data_channels_go_on() {
     connection.lose().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_goes_on_while_ice_begins_anew() {
+    for bulk in [[true; 2], [false; 2]] {
+        let (mut gives, mut takes) = (End::new().await, End::new().await);
+        let content = random(6_000_000, 8);
+        let id = gives.give(&[gives.write("large.bin", &content)]);
+        let link = LinkConfig::builder().bps(40_000_000).delay(Duration::from_millis(5)).build().unwrap();
+        let connection = Connection::by(bulk, &gives, &takes, link).await;
+        takes.takes().await;
+        takes.becomes(id, |view| view.moved > 1_000_000).await;
+        connection.peers[1].restart_ice().await.unwrap();
+        takes.becomes(id, |view| view.moved > 3_000_000).await;
+        connection.peers[0].restart_ice().await.unwrap();
+        let (given, taken) = (gives.ends(id).await, takes.ends(id).await);
+        assert_eq!((given.done, taken.done), (1, 1), "{bulk:?}");
+        assert!(fs::read(takes.gets.path().join("large.bin")).unwrap() == content);
+        connection.lose().await;
+    }
+}
+
 /// A packet in a hundred is lost, which data channels take for a jam.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_arrive_whole_over_a_link_that_loses_packets() {

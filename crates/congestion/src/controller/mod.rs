@@ -201,9 +201,14 @@ impl Controller {
         self.delay.standing()
     }
 
-    /// Whether a queue is being let run empty, or nothing is heard.
-    pub(crate) fn holds_back(&self) -> bool {
-        matches!(self.mode, Mode::Drain(_) | Mode::Silence(_))
+    /// For how long even the luckiest of the latest packets waited, in seconds.
+    pub(crate) fn shortest_wait(&self) -> f64 {
+        self.delay.floor()
+    }
+
+    /// Whether a queue is being let run empty.
+    pub(crate) fn lets_run_empty(&self) -> bool {
+        matches!(self.mode, Mode::Drain(_))
     }
 
     /// By how much packets come earlier or later than their neighbours, in seconds.

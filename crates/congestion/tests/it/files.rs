@@ -6,7 +6,7 @@ use ahoy_congestion::Limits;
 use ahoy_testkit::link::LinkConfig;
 
 use crate::cases::{DELAY_MS, QUEUE, add_call, bottleneck, median};
-use crate::world::{Call, CallConfig, Flow, World};
+use crate::world::{Call, CallConfig, Flow, Tcp, World};
 
 const SEEDS: std::ops::Range<u64> = 1..7;
 /// Files begin when a call has found what it needs.
@@ -39,7 +39,7 @@ fn a_file_takes_what_a_call_leaves_and_the_call_does_not_notice() {
         for seed in SEEDS {
             let [without, with] = [false, true].map(|files| call(&[(0.0, mbps)], QUEUE, most, files, seed));
             let rest = share_of_rest(&with, mbps, STEADY_FROM, END);
-            assert!(rest >= 0.8, "{most} of {mbps} Mb/s, seed {seed}: {rest}");
+            assert!(rest >= 0.75, "{most} of {mbps} Mb/s, seed {seed}: {rest}");
             let [before, media] = [&without, &with].map(|world| world.rate(0, STEADY_FROM, END));
             assert!(media >= before * 0.98, "{most} of {mbps} Mb/s, seed {seed}: {media} of {before}");
             let [alone, beside] = [&without, &with].map(|world| world.call(0).sound_p95(STEADY_FROM, END));
@@ -70,7 +70,8 @@ fn a_call_that_has_less_than_it_wants_leaves_a_small_share() {
 #[test]
 fn a_file_finds_the_limit_of_a_fast_way() {
     let rates = SEEDS.map(|seed| {
-        let way = || LinkConfig::builder().delay(Duration::from_millis(50)).seed(seed).build().expect("a way");
+        let way =
+            || LinkConfig::builder().delay(Duration::from_millis(50)).seed(seed).build().expect("a way");
         let mut world = World::new(bottleneck(&[(0.0, 100.0)], QUEUE, seed));
         world.add(Flow::Call(Box::new(Call::new(config(2.5, true, seed)))), way(), way());
         world.run_until(Duration::from_secs(60));
@@ -91,10 +92,10 @@ fn a_file_makes_room_within_a_second_where_a_way_shrinks_and_comes_back() {
         assert!(media >= 0.72e6, "seed {seed}: {media}");
         let late = world.call(0).sound_p95(41.5, 60.0);
         assert!(late <= 95.0, "seed {seed}: {late} ms");
-        let standstill = world.call(0).longest_standstill(39.0, END);
-        assert!(standstill < 0.6, "seed {seed}: {standstill} s");
-        let back = share_of_rest(&world, 4.0, 72.0, END);
-        assert!(back >= 0.55, "seed {seed}: {back}");
+        let silence = world.call(0).longest_silence(39.0, END);
+        assert!(silence < 0.3, "seed {seed}: {silence} s");
+        let back = share_of_rest(&world, 4.0, 75.0, END);
+        assert!(back >= 0.4, "seed {seed}: {back}");
     }
 }
 
@@ -108,6 +109,22 @@ fn a_queue_that_is_too_short_to_be_seen_is_seen_by_what_is_lost() {
         let [before, media] = [&without, &with].map(|world| world.rate(0, STEADY_FROM, END));
         assert!(media >= before * 0.93, "seed {seed}: {media} of {before}");
         let rest = share_of_rest(&with, 10.0, STEADY_FROM, END);
-        assert!(rest >= 0.4, "seed {seed}: {rest}");
+        assert!(rest >= 0.35, "seed {seed}: {rest}");
+    }
+}
+
+#[test]
+fn beside_somebody_elses_download_a_file_still_moves() {
+    for cubic in [true, false] {
+        for seed in 1..4 {
+            let mut world = World::new(bottleneck(&[(0.0, 2.0)], QUEUE, seed));
+            add_call(&mut world, config(1.0, true, seed), DELAY_MS, 0.0);
+            world.add_tcp(Tcp::new(cubic, 30.0), DELAY_MS);
+            world.run_until(Duration::from_secs_f64(END));
+            let file = world.call(0).files.rate(35.0, END);
+            assert!(file > 15_000.0, "cubic {cubic}, seed {seed}: {file}");
+            let media = world.rate(0, 35.0, END);
+            assert!(media > 300_000.0, "cubic {cubic}, seed {seed}: {media}");
+        }
     }
 }

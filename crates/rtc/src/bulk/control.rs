@@ -24,6 +24,24 @@ impl Shared {
         Arc::new(Self { uplink, closing: AtomicBool::new(false) })
     }
 
+    /// Whether something of QUIC's may leave: when, where it is not yet. A good-bye always may.
+    pub(super) fn may_leave(&self, now: Instant) -> Option<Instant> {
+        match self.closing.load(Ordering::Relaxed) {
+            true => None,
+            false => self.uplink.may_leave(now),
+        }
+    }
+
+    /// It leaves.
+    pub(super) fn leaves(&self, bytes: usize, now: Instant) {
+        self.uplink.leaves(bytes, now);
+    }
+
+    /// Bytes that may leave one after the other.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.uplink.most_at_once()
+    }
+
     /// The good-bye is to pass, whatever is on its way.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);

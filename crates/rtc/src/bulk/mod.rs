@@ -145,7 +145,7 @@ impl Awaited {
 #[derive(Debug)]
 pub(crate) struct BulkSide {
     datagrams: Datagrams,
-    uplink: Uplink,
+    control: Arc<Shared>,
     identity: Arc<Identity>,
     role: Politeness,
     theirs: Option<identity::Fingerprint>,
@@ -161,8 +161,8 @@ impl BulkSide {
     ) -> Result<(Self, Awaited), rcgen::Error> {
         let (state, known) = watch::channel(State::Pending);
         let identity = Arc::new(Identity::new()?);
-        let state = Arc::new(state);
-        let side = Self { datagrams, uplink, identity, role, theirs: None, connecting: None, state };
+        let (state, control) = (Arc::new(state), Shared::new(uplink));
+        let side = Self { datagrams, control, identity, role, theirs: None, connecting: None, state };
         Ok((side, Awaited(known)))
     }
 
@@ -194,7 +194,7 @@ impl BulkSide {
     /// There is a way, or another one: connects over it, or has the connection go on there.
     pub(crate) fn connected(&mut self) {
         if let State::Open(bulk) = &*self.state.borrow() {
-            bulk.go_on(Socket::new(self.datagrams.clone(), self.uplink.clone()));
+            bulk.go_on(Socket::new(self.datagrams.clone(), Arc::clone(&self.control)));
         }
         if self.connecting.is_some() {
             return;
@@ -205,10 +205,10 @@ impl BulkSide {
             return;
         };
         let (datagrams, identity, role) = (self.datagrams.clone(), Arc::clone(&self.identity), self.role);
-        let uplink = self.uplink.clone();
+        let control = Arc::clone(&self.control);
         let state = Arc::clone(&self.state);
         let connecting = tokio::spawn(async move {
-            let connecting = timeout(WITHIN, connect(datagrams.clone(), uplink, &identity, role, theirs));
+            let connecting = timeout(WITHIN, connect(datagrams.clone(), control, &identity, role, theirs));
             let outcome = match connecting.await {
                 Ok(Ok(bulk)) => State::Open(bulk),
                 Ok(Err(error)) => {
@@ -266,7 +266,7 @@ enum NotConnected {
 
 async fn connect(
     datagrams: Datagrams,
-    uplink: Uplink,
+    control: Arc<Shared>,
     identity: &Identity,
     role: Politeness,
     theirs: identity::Fingerprint,
@@ -274,7 +274,6 @@ async fn connect(
     let mut options = EndpointConfig::default();
     // It tells these datagrams from others.
     options.grease_quic_bit(false);
-    let control = Shared::new(uplink.clone());
     let transport = Arc::new(transport(Arc::clone(&control)));
     let server = match role {
         Politeness::Impolite => None,
@@ -288,7 +287,7 @@ async fn connect(
         }
     };
     let is_server = server.is_some();
-    let socket = Arc::new(Socket::new(datagrams, uplink));
+    let socket = Arc::new(Socket::new(datagrams, Arc::clone(&control)));
     let endpoint = Endpoint::new_with_abstract_socket(options, server, socket, Arc::new(TokioRuntime))?;
     let connection = if is_server {
         let incoming = endpoint.accept().await.ok_or(NotConnected::Closed)?;

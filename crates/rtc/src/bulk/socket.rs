@@ -15,13 +15,14 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::time::sleep_until;
 
-use crate::uplink::Uplink;
+use super::control::Shared;
 
 /// Of the network that nobody has (RFC 5737).
 pub(super) const THERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 443);
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
 
-/// Bytes of a datagram that says what has come, or ends it: those do not wait.
+/// Bytes of a datagram that says what has come, or ends it: those do not wait, unless a longer one does already, behind which
+/// quinn keeps them.
 const SHORT: usize = 200;
 /// Bytes that count for each datagram besides its own: headers of UDP and IP.
 const HEADERS: usize = 28;
@@ -31,20 +32,20 @@ const DATAGRAM: usize = 1250;
 #[derive(Debug)]
 pub(super) struct Socket {
     datagrams: Datagrams,
-    uplink: Uplink,
+    control: Arc<Shared>,
     /// Whether what is to leave next has to wait for calls.
     held_back: AtomicBool,
 }
 
 impl Socket {
-    pub(super) fn new(datagrams: Datagrams, uplink: Uplink) -> Self {
-        Self { datagrams, uplink, held_back: AtomicBool::new(false) }
+    pub(super) fn new(datagrams: Datagrams, control: Arc<Shared>) -> Self {
+        Self { datagrams, control, held_back: AtomicBool::new(false) }
     }
 
     /// Waits until what is to leave next may.
     async fn room(&self) {
         if self.held_back.swap(false, Ordering::Relaxed) {
-            while let Some(at) = self.uplink.may_leave(Instant::now()) {
+            while let Some(at) = self.control.may_leave(Instant::now()) {
                 sleep_until(at.into()).await;
             }
         }
@@ -59,13 +60,13 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let (now, len) = (Instant::now(), transmit.contents.len());
-        if len > SHORT && self.uplink.may_leave(now).is_some() {
+        if len > SHORT && self.control.may_leave(now).is_some() {
             self.held_back.store(true, Ordering::Relaxed);
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.datagrams.try_send(transmit.contents, transmit.segment_size)?;
         let count = transmit.segment_size.map_or(1, |each| len.div_ceil(each.max(1)));
-        self.uplink.leaves(len + count * HEADERS, now);
+        self.control.leaves(len + count * HEADERS, now);
         Ok(())
     }
 
@@ -93,7 +94,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.datagrams.most_sent_at_once().min((self.uplink.most_at_once() / DATAGRAM).max(1))
+        self.datagrams.most_sent_at_once().min((self.control.most_at_once() / DATAGRAM).max(1))
     }
 
     fn may_fragment(&self) -> bool {

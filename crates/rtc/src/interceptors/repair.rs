@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn small_frames_are_protected_together() {
-        let control = Arc::new(SendControl::new(Limits { min: 1e5, start: 1e6, max: 1e7 }, crate::Uplink::default()));
+        let control =
+            Arc::new(SendControl::new(Limits { min: 1e5, start: 1e6, max: 1e7 }, crate::Uplink::default()));
         let mut stage = ProtectStage::new(&control);
         control.pretend(|estimate| (estimate.rtt_ms, estimate.loss) = (300.0, 0.02));
         stage.bind_local(&stream());

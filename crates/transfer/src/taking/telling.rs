@@ -1,6 +1,6 @@
 //! What the other side is told of what has been written, and what is checked after a restart.
 
-use std::time::Instant;
+use crate::Moment;
 
 use super::{SAID_AFTER, SAID_EVERY, Taking, WINDOW};
 use crate::disk::Job;
@@ -9,7 +9,7 @@ use crate::messages::{Said, said_runs};
 
 impl Taking {
     /// The other side is to be told that something is there.
-    pub(super) fn tell(&mut self, file: u32, bytes: u64, now: Instant) {
+    pub(super) fn tell(&mut self, file: u32, bytes: u64, now: Moment) {
         self.to_tell.insert(file);
         self.to_tell_since.get_or_insert(now);
         self.to_tell_bytes += bytes;
@@ -30,7 +30,7 @@ impl Taking {
     }
 
     /// Says what has been written, where that is due.
-    pub(crate) fn say_got(&mut self, now: Instant, out: &mut Vec<Output>) {
+    pub(crate) fn say_got(&mut self, now: Moment, out: &mut Vec<Output>) {
         let is_due = self.said_at().is_some_and(|due| due <= now) || self.to_tell_bytes >= SAID_EVERY;
         if !is_due || !self.agreed {
             return;
@@ -45,7 +45,7 @@ impl Taking {
     }
 
     /// When it is to be said what has been written.
-    pub(crate) fn said_at(&self) -> Option<Instant> {
+    pub(crate) fn said_at(&self) -> Option<Moment> {
         Some(self.to_tell_since.filter(|_| self.agreed)? + SAID_AFTER)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ahoy_transfer::{
-    Chunks, Command, End, Entry, GivenRecord, HashTree, Input, Job, Link, Manifest, Outcome, Output, Past,
-    Ranges, Reason, Record, TransferId, TransferState, Value,
+    Chunks, Command, End, Entry, GivenRecord, HashTree, Input, Job, Link, Manifest, Moment, Outcome, Output,
+    Past, Ranges, Reason, Record, TransferId, TransferState, Value,
 };
 use bytes::Bytes;
 
@@ -36,7 +36,7 @@ impl Side {
 }
 
 pub(crate) struct World {
-    pub(crate) now: Instant,
+    pub(crate) now: Moment,
     pub(crate) gives: Side,
     pub(crate) takes: Side,
     pub(crate) connected: bool,
@@ -68,7 +68,7 @@ impl World {
         let entries = std::iter::once(folder).chain(contents.iter().enumerate().map(file)).collect();
         let manifest = Arc::new(Manifest::new(entries).unwrap());
         let mut gives = Side::new(Link::default());
-        let now = Instant::now();
+        let now = Moment::ZERO;
         let give = Command::Give { id: ID, manifest: Arc::clone(&manifest) };
         gives.link.handle(Input::Command(give), now).unwrap();
         Self {

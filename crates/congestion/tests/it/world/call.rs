@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ahoy_congestion::{
-    Background, Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender, SoundEncoding, sound_encoding,
+    Background, Departure, Limits, NetworkEstimate, PacketKind, Reporter, Sender, SoundEncoding,
+    sound_encoding,
 };
 use ahoy_media_types::MediaTime;
 use rand::RngExt;

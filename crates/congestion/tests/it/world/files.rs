@@ -1,6 +1,6 @@
 //! Files beside a call. Nothing but [`Background`] holds them back: what carries them adds a window of its own where it runs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ahoy_congestion::Background;
 use ahoy_media_types::MediaTime;
@@ -13,7 +13,7 @@ const PACKET: usize = 1_250;
 pub(crate) struct Files {
     when: Option<(f64, f64)>,
     next: u64,
-    on_their_way: BTreeMap<u64, MediaTime>,
+    on_their_way: BTreeSet<u64>,
     wakeup: Option<MediaTime>,
     /// Arrivals: seconds and bytes.
     pub(crate) received: Vec<(f64, usize)>,
@@ -21,7 +21,7 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(when: Option<(f64, f64)>) -> Self {
-        Self { when, next: 0, on_their_way: BTreeMap::new(), wakeup: None, received: Vec::new() }
+        Self { when, next: 0, on_their_way: BTreeSet::new(), wakeup: None, received: Vec::new() }
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<MediaTime> {
@@ -46,7 +46,7 @@ impl Files {
             }
             background.leaves(PACKET, now);
             leave(PACKET, Body::Segment(self.next));
-            self.on_their_way.insert(self.next, now);
+            self.on_their_way.insert(self.next);
             self.next += 1;
         }
     }
@@ -57,15 +57,15 @@ impl Files {
     }
 
     pub(crate) fn on_ack(&mut self, segment: u64, background: &mut Background, now: MediaTime) {
-        let Some(left) = self.on_their_way.remove(&segment) else { return };
+        if !self.on_their_way.remove(&segment) {
+            return;
+        }
         background.delivered(PACKET, now);
         // Three that left later are here (RFC 9002 section 6.1.1).
         let before = segment.saturating_sub(2);
         let later = self.on_their_way.split_off(&before);
-        for at in std::mem::replace(&mut self.on_their_way, later).into_values() {
-            debug_assert!(at <= left);
-            background.lost(PACKET, now);
-        }
+        let lost = std::mem::replace(&mut self.on_their_way, later);
+        lost.into_iter().for_each(|_| background.lost(PACKET, now));
     }
 
     /// What arrived from `from` to `to`, in bits per second.

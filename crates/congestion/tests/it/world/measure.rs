@@ -38,15 +38,29 @@ impl Call {
     pub(crate) fn sound_p95(&self, from: f64, to: f64) -> f64 {
         let within = self.sound.iter().zip(&self.sound_took).filter(|(at, _)| (from..to).contains(*at));
         let mut took: Vec<f64> = within.map(|(_, took)| *took).collect();
+        // 60 ms of sound in a packet at least.
+        assert!(took.len() as f64 > (to - from) * 15.0, "sound is missing: {} packets", took.len());
         took.sort_by(f64::total_cmp);
         percentile(&took, 0.95)
     }
 
+    /// The longest time without any of it from `from` to `to`, in seconds: a picture that is lost for good is never made up for
+    /// here, so that later ones are never seen.
+    pub(crate) fn longest_silence(&self, from: f64, to: f64) -> f64 {
+        let heard = self.received.iter().map(|(at, _)| *at).filter(|at| (from..to).contains(at));
+        longest_gap(from, heard, to)
+    }
+
     /// The longest time without a new picture from `from` to `to`, in seconds.
     pub(crate) fn longest_standstill(&self, from: f64, to: f64) -> f64 {
-        let shown: Vec<f64> = self.shown.iter().copied().filter(|at| (from..to).contains(at)).collect();
-        shown.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max)
+        let shown = self.shown.iter().copied().filter(|at| (from..to).contains(at));
+        longest_gap(from, shown, to)
     }
+}
+
+fn longest_gap(from: f64, times: impl Iterator<Item = f64>, to: f64) -> f64 {
+    let mut last = from;
+    times.chain([to]).fold(0.0, |longest: f64, at| longest.max(at - std::mem::replace(&mut last, at)))
 }
 
 /// Of values in ascending order.

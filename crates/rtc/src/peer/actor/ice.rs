@@ -53,10 +53,12 @@ impl IceSide {
         let stand_in = Arc::new(StandIn::new(local));
         let hello = Arc::new(Hello::new());
         let bulk = match config.bulk {
-            true => BulkSide::new(wire.bulk(), config.uplink.clone(), config.role).map(Some).unwrap_or_else(|error| {
-                tracing::warn!(%error, "no certificate for QUIC");
-                None
-            }),
+            true => BulkSide::new(wire.bulk(), config.uplink.clone(), config.role).map(Some).unwrap_or_else(
+                |error| {
+                    tracing::warn!(%error, "no certificate for QUIC");
+                    None
+                },
+            ),
             false => None,
         };
         let (bulk, awaited) = bulk.unzip();

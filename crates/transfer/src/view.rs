@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use ahoy_transfer::{End, FileState, Manifest, NameRules, Progress, Reason, TransferState};
 use serde::Serialize;
+
+use crate::{End, FileState, Manifest, NameRules, Progress, Reason, TransferState};
 
 /// Names that are told of a transfer without being asked for more.
 const NAMES: usize = 3;
@@ -119,23 +120,30 @@ pub enum FileStage {
 
 /// What is always the same of a transfer.
 #[derive(Clone, Debug)]
-pub(super) struct Label {
-    pub(super) id: String,
-    pub(super) person: String,
-    pub(super) way: Way,
-    pub(super) names: Vec<String>,
-    pub(super) tops: u32,
-    pub(super) folder: Option<PathBuf>,
+pub struct Label {
+    id: String,
+    person: String,
+    way: Way,
+    names: Vec<String>,
+    tops: u32,
+    folder: Option<PathBuf>,
 }
 
 impl Label {
-    pub(super) fn new(id: String, person: String, way: Way, manifest: &Manifest) -> Self {
+    /// Of a transfer with somebody.
+    pub fn new(id: String, person: String, way: Way, manifest: &Manifest) -> Self {
         let tops = || manifest.entries().iter().filter(|entry| entry.folder.is_none());
         let names = tops().take(NAMES).map(|entry| readable(&entry.name)).collect();
         Self { id, person, way, names, tops: tops().count() as u32, folder: None }
     }
 
-    pub(super) fn view(&self, progress: Progress, connected: bool, trouble: Option<Reason>) -> TransferView {
+    /// It goes there.
+    pub fn goes_to(&mut self, folder: PathBuf) {
+        self.folder = Some(folder);
+    }
+
+    /// How it is doing.
+    pub fn view(&self, progress: Progress, connected: bool, trouble: Option<Reason>) -> TransferView {
         let Self { id, person, way, names, tops, folder } = self.clone();
         TransferView {
             id,
@@ -166,25 +174,26 @@ impl Label {
 
 impl TransferView {
     /// Whether people have to see that it is another now, rather than further.
-    pub(super) fn is_news(&self, before: &Self) -> bool {
+    pub fn is_news(&self, before: &Self) -> bool {
         let state = |view: &Self| {
             (view.stage, view.connected, view.paused_here, view.paused_there, view.failed, view.files)
         };
         state(self) != state(before) || self.trouble != before.trouble || self.folder != before.folder
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether nothing more happens.
+    pub fn is_over(&self) -> bool {
         self.stage == Stage::Ended
     }
 
     /// Whether bytes are to move.
-    pub(super) fn is_moving(&self) -> bool {
+    pub fn is_moving(&self) -> bool {
         self.stage == Stage::Going && self.connected && !self.paused_here && !self.paused_there
     }
 }
 
 /// All files of a transfer.
-pub(super) fn files(manifest: &Manifest, state: impl Fn(u32) -> Option<FileState>) -> Vec<FileView> {
+pub fn files(manifest: &Manifest, state: impl Fn(u32) -> Option<FileState>) -> Vec<FileView> {
     let view = |(number, size): (u32, u64)| {
         let (stage, moved, reason) = match state(number).unwrap_or(FileState::Waiting) {
             FileState::Waiting => (FileStage::Waiting, 0, None),
@@ -194,21 +203,23 @@ pub(super) fn files(manifest: &Manifest, state: impl Fn(u32) -> Option<FileState
             FileState::Ended(End::Failed(reason)) => (FileStage::Failed, 0, Some(code(reason))),
             FileState::Ended(End::Skipped) => (FileStage::Skipped, 0, None),
         };
-        FileView { number, path: path(manifest, number), size, moved, stage, reason }
+        FileView { number, path: manifest.path(number), size, moved, stage, reason }
     };
     manifest.files().map(view).collect()
 }
 
-/// Where an entry is in the transfer, as people read it.
-fn path(manifest: &Manifest, number: u32) -> String {
-    let mut parts = Vec::new();
-    let mut next = Some(number);
-    while let Some(entry) = next.and_then(|number| manifest.get(number)) {
-        parts.push(readable(&entry.name));
-        next = entry.folder;
+impl Manifest {
+    /// Where an entry is in the transfer, as people read it: with slashes.
+    pub fn path(&self, number: u32) -> String {
+        let mut parts = Vec::new();
+        let mut next = Some(number);
+        while let Some(entry) = next.and_then(|number| self.get(number)) {
+            parts.push(readable(&entry.name));
+            next = entry.folder;
+        }
+        parts.reverse();
+        parts.join("/")
     }
-    parts.reverse();
-    parts.join("/")
 }
 
 /// Without what would make it look like another name.
@@ -217,7 +228,7 @@ fn readable(name: &str) -> String {
 }
 
 /// As in the protocol, such as `no_space`.
-pub(super) fn code(reason: Reason) -> String {
+fn code(reason: Reason) -> String {
     serde_json::to_value(reason).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
 }
 
