@@ -1,9 +1,11 @@
 // A call of Chromium over a link that somebody else emulates, one side sending, the other receiving, and what came of it.
 //
 //   node network_call.mjs --clip STAMPED.y4m --seconds 100 --kbps 6000 [--codec h264|default] [--role both|send|receive]
+//     [--file-from 10]
 //
 // The clip's pictures carry their numbers (crates/measure/src/stamp.rs). With --role both Chromium calls itself: candidates are
-// asked for as rtt_call.mjs does, and the last line is {"freezes", "freeze_ms", "fps", "concealed", "ssim_seen"}.
+// asked for as rtt_call.mjs does, and the last line is {"freezes", "freeze_ms", "fps", "concealed", "ssim_seen"}. With --file-from
+// a file that never ends goes along over a data channel, from so many seconds after the first picture on.
 //
 // With the other roles the other end is somebody else's:
 //
@@ -24,6 +26,7 @@ const { values: options } = parseArgs({
     kbps: { type: 'string', default: '6000' },
     codec: { type: 'string', default: 'h264' },
     role: { type: 'string', default: 'both' },
+    'file-from': { type: 'string' },
   },
 });
 const say = (line) => console.log(JSON.stringify(line));
@@ -39,7 +42,9 @@ try {
   await page.goto(address);
   await page.evaluate(definePage);
   if (options.role === 'both') {
-    say(await page.evaluate(([call, seconds]) => callMyself(call, seconds), [call, Number(options.seconds)]));
+    const fileFrom = options['file-from'] === undefined ? null : Number(options['file-from']);
+    const times = { seconds: Number(options.seconds), fileFrom };
+    say(await page.evaluate(([call, times]) => callMyself(call, times), [call, times]));
   } else {
     await page.evaluate((call) => begin(call), call);
     say({ ready: true });
@@ -66,16 +71,29 @@ async function definePage() {
   const { bare, connect, onlyH264, play } = await import('/page/call.mjs');
   const { watch } = await import('/page/seen.mjs');
 
-  window.callMyself = async (call, seconds) => {
+  window.callMyself = async (call, { seconds, fileFrom }) => {
     const [caller, callee] = [new RTCPeerConnection(), new RTCPeerConnection()];
     const screen = receive(callee, call);
     const limit = await send(caller, call);
+    const file = fileFrom === null ? null : caller.createDataChannel('file', { ordered: false });
     await connect(caller, callee, 0, rewrite);
     await limit();
     await screen.first;
+    if (file) setTimeout(() => sendWithoutEnd(file), fileFrom * 1000);
     await new Promise((over) => setTimeout(over, seconds * 1000));
     return screen.report();
   };
+
+  // As pages send files: so much waits in the browser, whatever the link carries.
+  function sendWithoutEnd(channel) {
+    const piece = crypto.getRandomValues(new Uint8Array(64 * 1024));
+    channel.bufferedAmountLowThreshold = 512 * 1024;
+    const more = () => {
+      while (channel.readyState === 'open' && channel.bufferedAmount < 1024 * 1024) channel.send(piece);
+    };
+    channel.onbufferedamountlow = more;
+    more();
+  }
 
   /** Adds camera and microphone; what it gives limits the pictures, once there is an answer. */
   async function send(pc, { clip, h264, kbps }) {

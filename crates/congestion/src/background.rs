@@ -25,7 +25,7 @@ const QUEUE_CERTAIN: f64 = 0.02;
 const WAIT: (f64, f64) = (0.2, 3.0);
 /// Something that had to wait within this time would use more.
 const PRESSED: Duration = Duration::from_millis(100);
-/// While a call lets a queue run empty nothing else leaves for so long at a time, in seconds.
+/// While a call lets a queue run empty hardly anything else leaves for so long at a time, in seconds.
 const PAUSE: f64 = 0.05;
 /// The shortest wait of some packets is taken for so much less, in seconds.
 const SURE_OF_LESS: f64 = 0.004;
@@ -38,12 +38,12 @@ const LEAST_SHARE: f64 = 0.1;
 /// A call has too little with less than this share of what it wants, where it uses so much of what it has.
 const TOO_LITTLE: f64 = 0.85;
 const USED: f64 = 0.75;
+/// It still has for this time: pictures that wait are left out, so that now and then it does not use what it has.
+const FED_AFTER: Duration = Duration::from_millis(400);
 /// Of what may wait no more than this share is lost, besides what the path loses.
 const LOST_MOST: f64 = 0.03;
 /// What a path loses by itself counts for so much at most: it may be another call's path.
 const MOST_OWN_LOSS: f64 = 0.1;
-/// It still has for this time: pictures that wait are left out, so that now and then it does not use what it has.
-const FED_AFTER: Duration = Duration::from_millis(400);
 /// How fast it has more, each second: by a factor of e to this power of what is not the calls', while nothing is known.
 const GROWTH: f64 = 0.5;
 /// Never more than so much of all: what is found out a quarter of a second late has grown by a sixteenth meanwhile.
@@ -292,7 +292,7 @@ impl Background {
         self.capacity = Some(believed.max(heard.sent * (1.0 + LEAST_SHARE)).max(SMALL));
     }
 
-    /// A call lets a queue run empty: nothing else leaves meanwhile. What may, afterwards.
+    /// A call lets a queue run empty, and hardly anything else leaves meanwhile. What may, afterwards.
     fn hold_back(&mut self, capacity: f64, heard: &Heard, now: MediaTime) -> f64 {
         self.let_run_empty(PAUSE, capacity);
         // While something stands there what comes through is all that can.

@@ -80,23 +80,12 @@ impl Bulk {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] where the system has no room: see [`writable`](Self::writable).
     pub fn try_send(&self, datagrams: &[u8], segment: Option<usize>) -> io::Result<()> {
-        // The system may take a while, in which media must be able to go.
-        let Some((remote, carrier)) = self.wire.route() else { return Ok(()) };
-        match carrier {
-            Carrier::Socket(socket) => socket.try_send(remote, datagrams, segment),
-            carrier @ (Carrier::Stream(_) | Carrier::Relay(_)) => {
-                let each = segment.unwrap_or(datagrams.len()).max(1);
-                datagrams.chunks(each).for_each(|datagram| carrier.send_now(remote, datagram));
-                Ok(())
-            }
-        }
+        self.wire.try_send(datagrams, segment)
     }
 
     /// Waits until the system may have room.
     pub async fn writable(&self) {
-        if let Some((_, Carrier::Socket(socket))) = self.wire.route() {
-            socket.writable().await;
-        }
+        self.wire.writable().await;
     }
 
     /// The next datagrams, at most as many as `take` returns `true` for; it is given each.

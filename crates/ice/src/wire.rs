@@ -5,6 +5,7 @@
 //! comes from where the other side has shown to be.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -195,6 +196,31 @@ impl Wire {
                 }
                 Poll::Ready(())
             }
+        }
+    }
+
+    /// Sends datagrams of `segment` bytes each, or one, beside whoever uses [`poll_send`](Self::poll_send). Without a way they are
+    /// lost.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where the system has no room: see [`writable`](Self::writable).
+    pub fn try_send(&self, datagrams: &[u8], segment: Option<usize>) -> io::Result<()> {
+        // The system may take a while, in which media must be able to go.
+        let Some((remote, carrier)) = self.route() else { return Ok(()) };
+        match carrier {
+            Carrier::Socket(socket) => socket.try_send(remote, datagrams, segment),
+            carrier @ (Carrier::Stream(_) | Carrier::Relay(_)) => {
+                let each = segment.unwrap_or(datagrams.len()).max(1);
+                datagrams.chunks(each).for_each(|datagram| carrier.send_now(remote, datagram));
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until the system may have room.
+    pub async fn writable(&self) {
+        if let Some((_, Carrier::Socket(socket))) = self.route() {
+            socket.writable().await;
         }
     }
 

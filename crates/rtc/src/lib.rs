@@ -15,6 +15,7 @@
 mod bulk;
 mod channels;
 mod config;
+pub(crate) mod deferred;
 mod error;
 pub(crate) mod handshake;
 pub(crate) mod hello;

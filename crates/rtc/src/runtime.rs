@@ -19,9 +19,11 @@ use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
 
+use crate::deferred::Deferred;
 use crate::hello::Hello;
 use crate::socket::CallSocket;
 use crate::stand_in::StandIn;
+use crate::uplink::Uplink;
 
 /// The runtime of one connection.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct CallRuntime {
     wire: Wire,
     stand_in: Arc<StandIn>,
     hello: Arc<Hello>,
+    uplink: Uplink,
     stir: Arc<Stir>,
     /// The library's task, once it runs. Others sleep as well, and must not take its stirring away.
     driver: Arc<OnceLock<task::Id>>,
@@ -65,8 +68,8 @@ fn stirs(datagram: &[u8]) -> bool {
 }
 
 impl CallRuntime {
-    pub(crate) fn new(wire: Wire, stand_in: Arc<StandIn>, hello: Arc<Hello>) -> Self {
-        Self { wire, stand_in, hello, stir: Arc::default(), driver: Arc::default() }
+    pub(crate) fn new(wire: Wire, stand_in: Arc<StandIn>, hello: Arc<Hello>, uplink: Uplink) -> Self {
+        Self { wire, stand_in, hello, uplink, stir: Arc::default(), driver: Arc::default() }
     }
 
     /// An address that the library can bind a socket to.
@@ -90,7 +93,8 @@ impl Runtime for CallRuntime {
         let local = socket.local_addr()?;
         let (stand_in, hello) = (Arc::clone(&self.stand_in), Arc::clone(&self.hello));
         let stir = Arc::clone(&self.stir);
-        Ok(Arc::new(CallSocket::new(local, self.wire.clone(), stand_in, hello, stir)))
+        let deferred = Deferred::new(self.wire.clone(), self.uplink.clone());
+        Ok(Arc::new(CallSocket::new(local, self.wire.clone(), stand_in, hello, stir, deferred)))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -148,7 +152,12 @@ mod tests {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = IceConfig { bind: vec![bind], ..IceConfig::default() };
         let (_, wire, _) = Ice::open(config, Credentials::random()).expect("loopback can be bound");
-        Arc::new(CallRuntime::new(wire, Arc::new(StandIn::new(bind)), Arc::new(Hello::new())))
+        Arc::new(CallRuntime::new(
+            wire,
+            Arc::new(StandIn::new(bind)),
+            Arc::new(Hello::new()),
+            Uplink::default(),
+        ))
     }
 
     /// Runs `test` as the library's task.

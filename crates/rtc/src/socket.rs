@@ -7,6 +7,7 @@
 //!   media right behind the handshake's last packet, which is the call's first key frame, would be thrown away.
 //! - Repeats in the DTLS handshake are dropped, see [`crate::handshake`], and its first round trip is left out, see
 //!   [`crate::hello`].
+//! - What of data channels gives way to calls waits, see [`crate::deferred`].
 //! - What passes is told to [`Stir`], so that the library's task looks again.
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use std::task::{Context, Poll};
 use ahoy_ice::{CheckAnswer, Received, Wire};
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
+use crate::deferred::Deferred;
 use crate::handshake::Handshake;
 use crate::hello::Hello;
 use crate::runtime::Stir;
@@ -44,6 +46,7 @@ pub(crate) struct CallSocket {
     stir: Arc<Stir>,
     handshake: Handshake,
     hello: Arc<Hello>,
+    deferred: Deferred,
 }
 
 impl CallSocket {
@@ -54,6 +57,7 @@ impl CallSocket {
         stand_in: Arc<StandIn>,
         hello: Arc<Hello>,
         stir: Arc<Stir>,
+        deferred: Deferred,
     ) -> Self {
         Self {
             local,
@@ -66,6 +70,7 @@ impl CallSocket {
             stir,
             handshake: Handshake::default(),
             hello,
+            deferred,
         }
     }
 
@@ -119,6 +124,10 @@ impl AsyncUdpSocket for CallSocket {
         if self.hello.keeps(transmit.contents) {
             self.stir.passed(transmit.contents);
             self.wire.wake_receiver();
+            return sent;
+        }
+        if self.deferred.takes(transmit.contents, transmit.segment_size) {
+            self.stir.passed(transmit.contents);
             return sent;
         }
         match self.wire.poll_send(cx, transmit.contents, transmit.segment_size) {

@@ -38,7 +38,8 @@ impl Uplink {
         self.0.background.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_free(&self) -> bool {
+    /// Whether there are no calls.
+    pub(crate) fn is_free(&self) -> bool {
         !self.0.in_calls.load(Ordering::Relaxed)
     }
 

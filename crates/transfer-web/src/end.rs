@@ -109,7 +109,7 @@ impl End {
     }
 
     /// The next thing that is to be done, with its bytes.
-    pub fn next(&mut self) -> Option<(Output, Bytes)> {
+    pub fn poll(&mut self) -> Option<(Output, Bytes)> {
         self.outputs.pop_front()
     }
 
@@ -232,7 +232,8 @@ impl End {
                     }
                     // Of what is over the oldest go.
                     while self.over.len() > MOST_OVER {
-                        self.over.pop_front().map(|oldest| self.dismiss(oldest));
+                        let oldest = self.over.pop_front();
+                        oldest.into_iter().for_each(|oldest| self.dismiss(oldest));
                     }
                 }
             }

@@ -85,7 +85,7 @@ pub extern "C" fn handle(end: usize, now_ms: f64) -> u32 {
 // SAFETY: no other function of the program has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn next(end: usize) -> usize {
-    let Some((output, bytes)) = with(end, End::next).flatten() else { return 0 };
+    let Some((output, bytes)) = with(end, End::poll).flatten() else { return 0 };
     let Ok(text) = serde_json::to_vec(&output) else { return 0 };
     OUT.with_borrow_mut(|message| {
         message.clear();

@@ -34,7 +34,7 @@ impl Worker {
 
     fn tell(&mut self, input: Input, bytes: Bytes, now: Duration) {
         self.end.handle(input, bytes, now);
-        while let Some((output, bytes)) = self.end.next() {
+        while let Some((output, bytes)) = self.end.poll() {
             let (answer, bytes) = match output {
                 Output::Say => {
                     self.to_other.push((false, bytes));

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
+use crate::network::film;
 use crate::output::{Goal, Row, median};
 use crate::say;
 
@@ -145,7 +146,8 @@ pub(crate) fn run(args: &Args, quick: bool) -> Result<Vec<Row>> {
     if args.only.as_ref().is_none_or(|only| only == CALL) {
         let clip = ahoy_testkit::lab::Clip::find().context("the test clip can't be had")?;
         let file = random_file(folder.path(), beside_call::FILE)?;
-        rows.extend(beside_call::run(&file, &clip.pictures, runs, quick)?);
+        let film = film(&clip.pictures, folder.path())?;
+        rows.extend(beside_call::run(&file, &film, runs, quick, args.alone)?);
     }
     Ok(rows)
 }

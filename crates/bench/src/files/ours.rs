@@ -29,7 +29,7 @@ pub(super) fn send(path: &Path, relay: Option<UdpRelay>) -> Result<Arrived> {
 }
 
 async fn sent(path: &Path, relay: Option<Arc<UdpRelay>>) -> Result<Arrived> {
-    let mut ends = Ends::connect(relay, Uplink::default()).await?;
+    let mut ends = Ends::connect(relay, Uplink::default(), true).await?;
     let idle = resident()?;
     let id = ends.offer(path).await?;
     let began = Instant::now();
@@ -86,13 +86,13 @@ fn other() -> Person {
 
 impl Ends {
     /// The first end, of those that the relay connects, is the one that gives.
-    pub(super) async fn connect(relay: Option<Arc<UdpRelay>>, uplink: Uplink) -> Result<Self> {
+    pub(super) async fn connect(relay: Option<Arc<UdpRelay>>, uplink: Uplink, bulk: bool) -> Result<Self> {
         let [here, there, inbox] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
         let (gives, given) = Transfers::open(other(), here.path().to_owned()).await?;
         let (takes, taken) = Transfers::open(other(), there.path().to_owned()).await?;
         tokio::spawn(drain(given));
         let clock = MediaClock::start();
-        let config = |role| PeerConfig { bulk: true, ..PeerConfig::loopback(role) };
+        let config = |role| PeerConfig { bulk, ..PeerConfig::loopback(role) };
         let first = PeerConfig { uplink, ..config(Politeness::Polite) };
         let (first, first_events) = Peer::new(first, clock).await?;
         let (second, second_events) = Peer::new(config(Politeness::Impolite), clock).await?;

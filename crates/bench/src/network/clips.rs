@@ -61,6 +61,13 @@ impl Clips {
     }
 }
 
+/// The film as calls play it, in a folder.
+pub(crate) fn film(original: &Path, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("film.y4m");
+    there_and_back(original, &path)?;
+    Ok(path)
+}
+
 /// The places of so many pictures that are played forth and back: what follows the last is what follows it in a loop as well.
 fn forth_and_back(pictures: usize) -> impl Iterator<Item = usize> {
     (0..pictures).chain((1..pictures.saturating_sub(1)).rev())

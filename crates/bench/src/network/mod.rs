@@ -19,7 +19,9 @@ mod several;
 mod store;
 mod tcp;
 
-pub(crate) use self::log::{Purpose, read as read_log};
+pub(crate) use self::clips::film;
+pub(crate) use self::log::{Packet, Purpose, read as read_log};
+pub(crate) use self::measure::Said;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

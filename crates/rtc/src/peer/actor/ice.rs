@@ -75,7 +75,7 @@ impl IceSide {
             candidates: Vec::new(),
             told: None,
         };
-        Ok((side, events, CallRuntime::new(wire, stand_in, hello), awaited))
+        Ok((side, events, CallRuntime::new(wire, stand_in, hello, config.uplink.clone()), awaited))
     }
 
     /// The other side is to know that this one ends.
