@@ -1,7 +1,7 @@
 // Builds what decides about file transfers (crates/transfer-web) for browsers, into ui/wasm/transfer.wasm.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -15,6 +15,12 @@ const foreign = (name) =>
   !['CARGO_HOME', 'RUSTUP_HOME', 'RUSTUP_TOOLCHAIN', 'CARGO_NET_OFFLINE'].includes(name) &&
   !/^CARGO_(REGISTRIES|REGISTRY|HTTP|NET|SOURCE)_/.test(name);
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign(name)));
+
+// rustup fetches what rust-toolchain.toml names only together with a toolchain, not to one that is there.
+const run = (program, ...given) =>
+  spawnSync(program, given, { cwd: here('..'), env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+const sysroot = run('rustc', '--print', 'sysroot').stdout?.trim();
+if (sysroot && !existsSync(`${sysroot}/lib/rustlib/${TARGET}`)) run('rustup', 'target', 'add', TARGET);
 
 mkdirSync(built, { recursive: true });
 const arguments_ = ['build', '--release', '--locked', '--target', TARGET, '--package', 'ahoy-transfer-web'];

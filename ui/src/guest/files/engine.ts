@@ -86,17 +86,14 @@ export class Engine {
       case 'gone':
         return this.#forget(message.person);
       case 'lost':
+        return this.#put(message.person, { do: 'lost' });
       case 'said':
+        return this.#put(message.person, { do: 'said' }, new TextEncoder().encode(message.text));
       case 'chunk':
+        return this.#put(message.person, { do: 'chunk' }, new Uint8Array(message.bytes));
       case 'sent': {
-        // Of somebody who is gone it comes late.
         const person = this.#people.get(message.person);
         if (!person) return;
-        if (message.type === 'lost') return this.#put(message.person, { do: 'lost' });
-        if (message.type === 'said')
-          return this.#put(message.person, { do: 'said' }, new TextEncoder().encode(message.text));
-        if (message.type === 'chunk')
-          return this.#put(message.person, { do: 'chunk' }, new Uint8Array(message.bytes));
         person.underWay = Math.max(0, person.underWay - message.bytes);
         person.waiting = message.waiting;
         return this.#look(message.person);
@@ -140,12 +137,16 @@ export class Engine {
 
   /** How much more may wait for the network. */
   #look(name: string) {
-    const { underWay, waiting } = this.#person(name);
+    const person = this.#people.get(name);
+    if (!person) return;
+    const { underWay, waiting } = person;
     this.#put(name, { do: 'room', bytes: Math.max(0, AHEAD - underWay - waiting) });
   }
 
+  /** Of somebody who is gone things come late. */
   #put(name: string, input: Input, bytes?: Uint8Array) {
-    const person = this.#person(name);
+    const person = this.#people.get(name);
+    if (!person) return;
     person.end.tell(input, performance.now(), bytes);
     for (let next = person.end.next(); next; next = person.end.next()) this.#do(name, person, ...next);
     this.#wake(name, person);
