@@ -11,14 +11,10 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use crate::uplink::Uplink;
+use crate::uplink::{HEADERS, SHORT, Uplink};
 
 /// DTLS' content type of what is in it, once there are keys (RFC 6347 section 4.1).
 const APPLICATION_DATA: u8 = 23;
-/// Bytes of a packet that does not wait.
-const SHORT: usize = 200;
-/// Bytes that count for each packet besides its own: headers of UDP and IP.
-const HEADERS: usize = 28;
 /// As many bytes may wait whatever the link carries, and no more than that whatever it does.
 const LEAST_ROOM: usize = 32 * 1024;
 const MOST_ROOM: usize = 512 * 1024;

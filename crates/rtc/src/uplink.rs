@@ -7,6 +7,11 @@ use std::time::Instant;
 use ahoy_congestion::{Background, CallPath};
 use ahoy_media_types::MediaClock;
 
+/// Bytes of a datagram that does not wait: it says what has come.
+pub(crate) const SHORT: usize = 200;
+/// Bytes that count for each datagram besides its own: headers of UDP and IP.
+pub(crate) const HEADERS: usize = 28;
+
 /// The way out of this machine. Peers that have the same one give way to each other's calls with what is not urgent
 /// ([`Bulk`](crate::Bulk)); see [`Background`] for how. Cloning shares it.
 #[derive(Clone, Debug)]

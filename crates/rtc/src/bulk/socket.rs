@@ -16,16 +16,12 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::time::sleep_until;
 
 use super::control::Shared;
+use crate::uplink::{HEADERS, SHORT};
 
 /// Of the network that nobody has (RFC 5737).
 pub(super) const THERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 443);
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
 
-/// Bytes of a datagram that says what has come, or ends it: those do not wait, unless a longer one does already, behind which
-/// quinn keeps them.
-const SHORT: usize = 200;
-/// Bytes that count for each datagram besides its own: headers of UDP and IP.
-const HEADERS: usize = 28;
 /// The longest that is sent while calls are on, about.
 const DATAGRAM: usize = 1250;
 
@@ -60,6 +56,7 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let (now, len) = (Instant::now(), transmit.contents.len());
+        // Short ones wait only behind a longer one that does already: quinn keeps them there.
         if len > SHORT && self.control.may_leave(now).is_some() {
             self.held_back.store(true, Ordering::Relaxed);
             return Err(io::ErrorKind::WouldBlock.into());
